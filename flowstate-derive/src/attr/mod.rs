@@ -1,0 +1,136 @@
+//! Attributes as written: one file each, nothing is judged.
+
+pub(crate) mod named;
+pub(crate) mod option;
+pub(crate) mod persist;
+pub(crate) mod split;
+pub(crate) mod transition;
+
+use proc_macro2::TokenStream;
+use syn::Attribute;
+
+use crate::errors::Errors;
+use crate::name;
+use named::Named;
+use option::Opt;
+use persist::Persist;
+use transition::Transition;
+
+/// An attribute that the derive knows.
+struct Kind {
+    name: &'static str,
+    /// What it looks like, for messages.
+    usage: &'static str,
+    keep: fn(&mut Attributes, TokenStream, &mut Errors),
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "state",
+        usage: "#[state(A, B)]",
+        keep: |all, tokens, errors| {
+            all.states.extend(Named::list(tokens, "a state", errors));
+        },
+    },
+    Kind {
+        name: "initial",
+        usage: "#[initial(A)]",
+        keep: |all, tokens, errors| {
+            all.initial.extend(Named::list(tokens, "the initial state", errors));
+        },
+    },
+    Kind {
+        name: "completed",
+        usage: "#[completed(A)]",
+        keep: |all, tokens, errors| {
+            all.completed.extend(Named::list(tokens, "a completed state", errors));
+        },
+    },
+    Kind {
+        name: "persist",
+        usage: "#[persist(Name(Type))]",
+        keep: |all, tokens, errors| {
+            all.artefacts.push(Persist::parse(tokens, errors));
+        },
+    },
+    Kind {
+        name: "transition",
+        usage: "#[transition(name: From => To)]",
+        keep: |all, tokens, errors| {
+            all.transitions.extend(Transition::list(tokens, errors));
+        },
+    },
+    Kind {
+        name: "flow",
+        usage: "#[flow(name = \"…\")]",
+        keep: |all, tokens, errors| {
+            all.flow.extend(Opt::list(tokens, errors));
+        },
+    },
+];
+
+impl Kind {
+    fn read(&self, attribute: &Attribute, all: &mut Attributes, errors: &mut Errors) {
+        if let Some(tokens) = split::arguments(attribute, self.usage, errors) {
+            (self.keep)(all, tokens, errors);
+        }
+    }
+
+    /// What an unknown attribute was probably meant to be, if it reads as that. The compiler
+    /// refuses it by its name; what it says shall not be missed as well.
+    ///
+    /// It may as well belong to another derive: short names are more likely to, and are taken only
+    /// if there is need.
+    fn misspelt(name: &str, attribute: &Attribute, all: &[Attribute]) -> Option<&'static Self> {
+        let kind = &KINDS[name::nearest(name, KINDS.iter().map(|kind| kind.name))?];
+        let is_needed = match kind.name {
+            "flow" => false,
+            "state" => !all.iter().any(|other| other.path().is_ident(kind.name)),
+            _ => true,
+        };
+        let mut errors = Errors::default();
+        kind.read(attribute, &mut Attributes::default(), &mut errors);
+        (is_needed && errors.count() == 0).then_some(kind)
+    }
+}
+
+/// Everything that stands above the struct.
+#[derive(Default)]
+pub(crate) struct Attributes {
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) states: Vec<Named>,
+    pub(crate) initial: Vec<Named>,
+    pub(crate) completed: Vec<Named>,
+    pub(crate) artefacts: Vec<Persist>,
+    pub(crate) transitions: Vec<Transition>,
+    pub(crate) flow: Vec<Opt>,
+    unread: Vec<&'static str>,
+}
+
+impl Attributes {
+    /// Reads the attributes of the struct and leaves out those of others.
+    pub(crate) fn read(attributes: &[Attribute], errors: &mut Errors) -> Self {
+        let mut all = Self::default();
+        for attribute in attributes {
+            let Some(name) = attribute.path().get_ident().map(ToString::to_string) else {
+                continue;
+            };
+            if name == "doc" {
+                all.docs.push(attribute.clone());
+            } else if let Some(kind) = KINDS.iter().find(|kind| kind.name == name) {
+                let before = errors.count();
+                kind.read(attribute, &mut all, errors);
+                all.unread.extend((errors.count() > before).then_some(kind.name));
+            } else if let Some(kind) = Kind::misspelt(&name, attribute, attributes) {
+                kind.read(attribute, &mut all, errors);
+            }
+        }
+        all
+    }
+
+    /// Whether something could be read only in part in an attribute of this name. What is not
+    /// known of it then is not a second mistake.
+    pub(crate) fn misread(&self, name: &str) -> bool {
+        self.unread.contains(&name)
+    }
+}

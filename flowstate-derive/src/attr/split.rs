@@ -1,0 +1,133 @@
+//! The comma separated parts of an attribute, so that a mistake in one does not hide the others.
+
+use std::fmt::Display;
+
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Meta, Token};
+
+use crate::errors::Errors;
+
+/// What stands in the parentheses of an attribute, `usage` being what it should look like.
+pub(crate) fn arguments(
+    attribute: &Attribute,
+    usage: &str,
+    errors: &mut Errors,
+) -> Option<TokenStream> {
+    match &attribute.meta {
+        Meta::List(list) if list.tokens.is_empty() => {
+            errors.at(list, format_args!("nothing stands in the parentheses: write `{usage}`"));
+            None
+        }
+        Meta::List(list) if matches!(list.delimiter, syn::MacroDelimiter::Paren(_)) => {
+            Some(list.tokens.clone())
+        }
+        meta => {
+            errors.at(meta, format_args!("write it with parentheses: `{usage}`"));
+            None
+        }
+    }
+}
+
+/// Cuts at the commas that stand neither in a group nor between angle brackets.
+pub(crate) fn parts(tokens: TokenStream, errors: &mut Errors) -> Vec<TokenStream> {
+    let mut parts = Vec::new();
+    let mut part = Vec::new();
+    let mut angles = Angles::default();
+    for token in tokens {
+        match token {
+            TokenTree::Punct(comma) if comma.as_char() == ',' && angles.are_closed() => {
+                if part.is_empty() {
+                    errors.at(comma, "nothing stands before this comma: remove it");
+                } else {
+                    parts.push(std::mem::take(&mut part).into_iter().collect());
+                }
+            }
+            token => {
+                angles.see(&token);
+                part.push(token);
+            }
+        }
+    }
+    if !part.is_empty() {
+        parts.push(part.into_iter().collect());
+    }
+    parts
+}
+
+/// Counts `<` and `>`, but not the `>` of an arrow.
+#[derive(Default)]
+struct Angles {
+    open: usize,
+    in_arrow: bool,
+}
+
+impl Angles {
+    fn are_closed(&self) -> bool {
+        self.open == 0
+    }
+
+    fn see(&mut self, token: &TokenTree) {
+        let char = if let TokenTree::Punct(punct) = token { punct.as_char() } else { ' ' };
+        match char {
+            '<' => self.open += 1,
+            '>' if !self.in_arrow => self.open = self.open.saturating_sub(1),
+            _ => {}
+        }
+        self.in_arrow = matches!(char, '=' | '-');
+    }
+}
+
+/// Parses a whole part; what is missing at its end is missed at its last token. For parsers that
+/// do not look into groups.
+pub(crate) fn parse<T>(
+    part: TokenStream,
+    parser: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<T> {
+    parse_before(end(&part), part, parser)
+}
+
+/// The same for what stands before `end` and may be nothing.
+pub(crate) fn parse_before<T>(
+    end: Span,
+    part: TokenStream,
+    parser: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<T> {
+    let placed = |input: ParseStream<'_>| {
+        let parsed = parser(input);
+        parsed.map_err(|error| if input.is_empty() { syn::Error::new(end, error) } else { error })
+    };
+    placed.parse2(part)
+}
+
+/// The span of the last token.
+pub(crate) fn end(tokens: &TokenStream) -> Span {
+    tokens.clone().into_iter().last().map_or_else(Span::call_site, |token| match token {
+        TokenTree::Group(group) if group.delimiter() != Delimiter::None => group.span_close(),
+        token => token.span(),
+    })
+}
+
+/// A name, or `expected` at what stands in its place. Keywords pass if `keywords` does.
+pub(crate) fn name(
+    input: ParseStream<'_>,
+    keywords: bool,
+    expected: impl Display,
+) -> syn::Result<Ident> {
+    if input.peek(Token![_]) || !input.peek(Ident::peek_any) {
+        return Err(syn::Error::new(input.span(), expected));
+    }
+    let is_keyword = !input.peek(syn::Ident);
+    let ident = input.call(Ident::parse_any)?;
+    if is_keyword && !keywords {
+        let message = format!("{expected}, but `{ident}` is a keyword of Rust");
+        return Err(syn::Error::new_spanned(ident, message));
+    }
+    Ok(ident)
+}
+
+/// Nothing more may come, or `message` at it.
+pub(crate) fn nothing_more(input: ParseStream<'_>, message: impl Display) -> syn::Result<()> {
+    if input.is_empty() { Ok(()) } else { Err(syn::Error::new(input.span(), message)) }
+}

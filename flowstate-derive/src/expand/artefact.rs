@@ -1,0 +1,112 @@
+//! The structs of artefacts declared with a body, and what makes a type an artefact.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Field, Fields, Visibility};
+
+use super::{link, with_list};
+use crate::model::Model;
+use crate::model::artefact::{Artefact, Type};
+
+pub(super) fn items(model: &Model) -> TokenStream {
+    model.artefacts.iter().map(|artefact| item(model, artefact)).collect()
+}
+
+fn item(model: &Model, artefact: &Artefact) -> TokenStream {
+    let Type::Generated { vis, fields } = &artefact.ty else { return TokenStream::new() };
+    let Artefact { ident, attributes, stored, .. } = artefact;
+    let line = format!("The artefact `{}` of {}.", stored.name, link(&model.ident));
+    let line = artefact.docs().next().is_none().then(|| quote!(#[doc = #line]));
+    let vis = or_of_flow(vis, model);
+    let body = body(model, artefact, fields);
+    let krate = &model.names.krate;
+    let serde = quote!(#krate::__private::serde);
+    let path = serde.to_string().replace(' ', "");
+    quote! {
+        #line
+        #(#attributes)*
+        #[::core::prelude::v1::derive(#serde::Serialize, #serde::Deserialize)]
+        #[serde(crate = #path)]
+        #vis struct #ident #body
+    }
+}
+
+fn body(model: &Model, artefact: &Artefact, fields: &Fields) -> TokenStream {
+    let list = fields.iter().map(|field| self::field(model, artefact, field));
+    if matches!(fields, Fields::Named(_)) { quote!({ #(#list),* }) } else { quote!((#(#list),*);) }
+}
+
+fn field(model: &Model, artefact: &Artefact, field: &Field) -> TokenStream {
+    let Field { attrs, vis, ident, ty, .. } = field;
+    let vis = or_of_flow(vis, model);
+    let documented = attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
+    let Some(ident) = ident else { return quote!(#(#attrs)* #vis #ty) };
+    let line = format!("The `{}` of `{}`.", crate::name::plain(ident), artefact.ident);
+    let line = (!documented).then(|| quote!(#[doc = #line]));
+    quote!(#line #(#attrs)* #vis #ident: #ty)
+}
+
+fn or_of_flow<'a>(vis: &'a Visibility, model: &'a Model) -> &'a Visibility {
+    if matches!(vis, Visibility::Inherited) { &model.vis } else { vis }
+}
+
+pub(super) fn impls(model: &Model) -> TokenStream {
+    model.artefacts.iter().map(|artefact| impls_of(model, artefact)).collect()
+}
+
+fn impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
+    let flow = &model.ident;
+    let krate = &model.names.krate;
+    let ty = artefact.path();
+    let name = &artefact.stored.name;
+    let aliases = &artefact.stored.aliases;
+    let aliases = (!aliases.is_empty()).then(
+        || quote!(const ALIASES: &'static [&'static ::core::primitive::str] = &[#(#aliases),*];),
+    );
+    quote! {
+        #[automatically_derived]
+        impl #krate::Artefact<#flow> for #ty {
+            const NAME: &'static ::core::primitive::str = #name;
+            #aliases
+        }
+
+        #[automatically_derived]
+        impl #krate::ArtefactSet<#flow> for #ty {
+            const NAMES: &'static [&'static ::core::primitive::str] = &[#name];
+
+            fn write_to<__W: #krate::ArtefactWriter<#flow>>(
+                &self,
+                writer: &mut __W,
+            ) -> ::core::result::Result<(), __W::Error> {
+                writer.write(self)
+            }
+
+            fn read_from<__R: #krate::ArtefactReader<#flow>>(
+                reader: &mut __R,
+            ) -> ::core::result::Result<Self, __R::Error> {
+                reader.read()
+            }
+        }
+    }
+}
+
+/// The list of artefacts in the definition of the flow.
+pub(super) fn definitions(model: &Model) -> TokenStream {
+    let krate = &model.names.krate;
+    let definitions = model.artefacts.iter().map(|artefact| {
+        let name = &artefact.stored.name;
+        let aliases = with_list("with_aliases", &artefact.stored.aliases);
+        let doc = super::with("with_doc", &super::doc_text(artefact.docs()));
+        quote!(#krate::ArtefactDefinition::new(#name) #aliases #doc)
+    });
+    quote!(&[#(#definitions),*])
+}
+
+/// The type of a set of artefacts.
+pub(super) fn set(model: &Model, artefacts: &[(usize, proc_macro2::Ident)]) -> TokenStream {
+    if let [(artefact, _)] = artefacts {
+        return model.artefacts[*artefact].path();
+    }
+    let paths = artefacts.iter().map(|(artefact, _)| model.artefacts[*artefact].path());
+    quote!((#(#paths),*))
+}

@@ -1,0 +1,32 @@
+//! `impl Flow`: the graph as data.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{artefact, doc_text, transition, with};
+use crate::model::Model;
+
+pub(super) fn impls(model: &Model) -> TokenStream {
+    let Model { ident, names, .. } = model;
+    let (state, record, krate, name) = (&names.state, &names.record, &names.krate, &names.stored);
+    let initial = &model.states[model.initial].stored.name;
+    let doc = with("with_doc", &doc_text(&model.docs));
+    let transitions = transition::definitions(model);
+    let artefacts = artefact::definitions(model);
+    quote! {
+        const __TRANSITIONS: &[#krate::TransitionDefinition] = #transitions;
+        const __ARTEFACTS: &[#krate::ArtefactDefinition] = #artefacts;
+
+        #[automatically_derived]
+        impl #krate::Flow for #ident {
+            type State = #state;
+            type Record = #record;
+            const DEFINITION: &'static #krate::Definition =
+                &#krate::Definition::new(#name, #initial)
+                    #doc
+                    .with_states(__STATES)
+                    .with_transitions(__TRANSITIONS)
+                    .with_artefacts(__ARTEFACTS);
+        }
+    }
+}

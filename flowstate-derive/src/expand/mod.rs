@@ -1,0 +1,81 @@
+//! What is generated: one file an item.
+
+mod artefact;
+mod flow;
+mod record;
+mod state;
+mod transition;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::Attribute;
+
+use crate::model::Model;
+use crate::name;
+
+/// The items of a flow: what users name stands outside, the rest in an unnamed constant.
+pub(crate) fn flow(model: &Model) -> TokenStream {
+    let state = state::item(model);
+    let record = record::item(model);
+    let artefacts = artefact::items(model);
+
+    let state_impls = state::impls(model);
+    let record_impls = record::impls(model);
+    let artefact_impls = artefact::impls(model);
+    let transitions = transition::items(model);
+    let flow = flow::impls(model);
+    quote! {
+        #state
+        #record
+        #artefacts
+        const _: () = {
+            #state_impls
+            #record_impls
+            #artefact_impls
+            #transitions
+            #flow
+        };
+    }
+}
+
+/// The user's doc comments, or this line in their place.
+fn docs_or(docs: &[Attribute], line: &str) -> TokenStream {
+    if docs.is_empty() { quote!(#[doc = #line]) } else { quote!(#(#docs)*) }
+}
+
+/// The text of doc comments, as far as the derive can know it.
+fn doc_text<'a>(docs: impl IntoIterator<Item = &'a Attribute>) -> String {
+    let lines: Vec<String> = docs.into_iter().filter_map(doc_line).collect();
+    lines.join("\n").trim().to_owned()
+}
+
+fn doc_line(doc: &Attribute) -> Option<String> {
+    let value = &doc.meta.require_name_value().ok()?.value;
+    let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = value else { return None };
+    let text = text.value();
+    Some(text.strip_prefix(' ').map_or(text.clone(), str::to_owned))
+}
+
+/// A link to the item in a doc line; a raw name cannot be linked to.
+fn link(ident: &Ident) -> String {
+    let name = ident.to_string();
+    if name.starts_with("r#") { format!("`{}`", name::plain(ident)) } else { format!("[`{name}`]") }
+}
+
+/// A `.with_…("…")` call, unless there is nothing to say.
+fn with(method: &str, text: &str) -> TokenStream {
+    if text.is_empty() {
+        return TokenStream::new();
+    }
+    let method = Ident::new(method, proc_macro2::Span::call_site());
+    quote!(.#method(#text))
+}
+
+/// A `.with_…(&[…])` call, unless there is nothing to say.
+fn with_list(method: &str, texts: &[String]) -> TokenStream {
+    if texts.is_empty() {
+        return TokenStream::new();
+    }
+    let method = Ident::new(method, proc_macro2::Span::call_site());
+    quote!(.#method(&[#(#texts),*]))
+}

@@ -1,0 +1,74 @@
+//! Definite assignment: an artefact that is loaded was persisted, whichever way was taken.
+
+use std::collections::VecDeque;
+
+use super::{Finding, Graph, Path};
+
+/// Artefacts that nothing persists, and loads that some path reaches too early.
+pub(super) fn findings(graph: &Graph) -> Vec<Finding> {
+    let leaving = graph.leaving();
+    (0..graph.artefacts).flat_map(|artefact| of(graph, &leaving, artefact)).collect()
+}
+
+fn of(graph: &Graph, leaving: &[Vec<usize>], artefact: usize) -> Vec<Finding> {
+    let edges = || graph.transitions.iter().enumerate();
+    if !edges().any(|(_, edge)| edge.persists.contains(&artefact)) {
+        return vec![Finding::NeverPersisted { artefact }];
+    }
+    let mut loads = edges().filter(|(_, edge)| edge.loads.contains(&artefact)).peekable();
+    if loads.peek().is_none() {
+        return Vec::new();
+    }
+    let ways = Ways::without(graph, leaving, artefact);
+    loads
+        .filter_map(|(transition, edge)| {
+            let path = ways.shortest(&edge.from)?;
+            Some(Finding::MayBeMissing { transition, artefact, path })
+        })
+        .collect()
+}
+
+/// The shortest ways from the initial state on which an artefact is not persisted.
+///
+/// A transition that loads it ends the search as well: beyond it the artefact is there, and what
+/// is wrong is found at that load.
+struct Ways {
+    /// How long the way to each state is that has one.
+    length: Vec<Option<usize>>,
+    /// The state and the transition by which it was entered.
+    came_by: Vec<Option<(usize, usize)>>,
+}
+
+impl Ways {
+    fn without(graph: &Graph, leaving: &[Vec<usize>], artefact: usize) -> Self {
+        let states = graph.states.len();
+        let mut ways = Self { length: vec![None; states], came_by: vec![None; states] };
+        ways.length[graph.initial] = Some(0);
+        let mut open = VecDeque::from([(graph.initial, 0)]);
+        while let Some((state, length)) = open.pop_front() {
+            for &transition in &leaving[state] {
+                let edge = &graph.transitions[transition];
+                let ends = edge.persists.contains(&artefact) || edge.loads.contains(&artefact);
+                if !ends && ways.length[edge.to].is_none() {
+                    ways.length[edge.to] = Some(length + 1);
+                    ways.came_by[edge.to] = Some((state, transition));
+                    open.push_back((edge.to, length + 1));
+                }
+            }
+        }
+        ways
+    }
+
+    /// The way to the nearest of these states, if there is one to any.
+    fn shortest(&self, states: &[usize]) -> Option<Path> {
+        let known = states.iter().filter_map(|&state| Some((self.length[state]?, state)));
+        let (_, mut state) = known.min_by_key(|(length, _)| *length)?;
+        let mut path = Path::new();
+        while let Some((before, transition)) = self.came_by[state] {
+            path.push((transition, state));
+            state = before;
+        }
+        path.reverse();
+        Some(path)
+    }
+}

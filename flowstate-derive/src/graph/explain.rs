@@ -1,0 +1,139 @@
+//! What was found, as messages at tokens.
+
+use super::{Edge, Finding, Graph, Node};
+use crate::errors::Errors;
+use crate::model::Model;
+use crate::model::transition::Transition;
+
+/// Proves the graph of a model of which every name is known, or says what is wrong.
+pub(crate) fn explain(model: &Model, errors: &mut Errors) {
+    for finding in Graph::of(model).findings() {
+        report(&finding, model, errors);
+    }
+}
+
+impl Graph {
+    fn of(model: &Model) -> Self {
+        let artefacts = |set: &[(usize, _)]| set.iter().map(|(artefact, _)| *artefact).collect();
+        let edge = |transition: &Transition| Edge {
+            from: transition.from.clone(),
+            to: transition.to,
+            persists: artefacts(&transition.persists),
+            loads: artefacts(&transition.loads),
+        };
+        let states = model.states.iter();
+        Self {
+            initial: model.initial,
+            states: states
+                .map(|state| Node { is_error: state.is_error, is_completed: state.is_completed })
+                .collect(),
+            transitions: model.transitions.iter().map(edge).collect(),
+            artefacts: model.artefacts.len(),
+        }
+    }
+}
+
+fn report(finding: &Finding, model: &Model, errors: &mut Errors) {
+    match finding {
+        Finding::InitialIsCompleted => initial_is_completed(model, errors),
+        Finding::LeavesCompleted { transition, state } => {
+            leaves_completed(&model.transitions[*transition], *state, model, errors);
+        }
+        Finding::Unreachable { state, dead_end } => unreachable(*state, *dead_end, model, errors),
+        Finding::DeadEnd { state } => dead_end(*state, model, errors),
+        Finding::NeverPersisted { artefact } => {
+            let ident = &model.artefacts[*artefact].ident;
+            let message = format!(
+                "nothing persists the artefact `{ident}`: add `persist({ident})` to the \
+                 transition that obtains it"
+            );
+            errors.at(ident, message);
+        }
+        Finding::MayBeMissing { transition, artefact, path } => {
+            may_be_missing(&model.transitions[*transition], *artefact, path, model, errors);
+        }
+    }
+}
+
+fn initial_is_completed(model: &Model, errors: &mut Errors) {
+    let ident = &model.initial_token;
+    let message = format!(
+        "the initial state `{ident}` is completed, so that nothing could ever happen: name \
+         another state in `#[initial(…)]`"
+    );
+    errors.at(ident, message);
+}
+
+fn leaves_completed(transition: &Transition, state: usize, model: &Model, errors: &mut Errors) {
+    let name = &transition.ident;
+    let completed = &model.states[state].ident;
+    let token = transition.from_tokens.iter().find(|token| *token == completed);
+    let message = format!(
+        "nothing leaves the completed state `{completed}`: take it out of the states that \
+         `{name}` starts from, or out of `#[completed(…)]`"
+    );
+    errors.at(token.unwrap_or(name), message);
+}
+
+fn unreachable(state: usize, dead_end: Option<usize>, model: &Model, errors: &mut Errors) {
+    let ident = &model.states[state].ident;
+    let initial = &model.states[model.initial].ident;
+    let leaving: Vec<_> = model
+        .transitions
+        .iter()
+        .filter(|transition| transition.from == [state])
+        .map(|transition| format!("`{}`", transition.ident))
+        .collect();
+    let never = match leaving.as_slice() {
+        [] => String::new(),
+        names => format!(", so that {} can never run", names.join(" and ")),
+    };
+    let remedy = match dead_end.map(|state| &model.states[state].ident) {
+        Some(from) => format!(
+            ", and none from `{from}` to a completed state: add \
+             `#[transition(name: {from} => {ident})]`"
+        ),
+        None => format!(": add `#[transition(name: From => {ident})]`, or remove the state"),
+    };
+    let message = format!("no path leads from `{initial}` to the state `{ident}`{never}{remedy}");
+    errors.at(ident, message);
+}
+
+fn dead_end(state: usize, model: &Model, errors: &mut Errors) {
+    let ident = &model.states[state].ident;
+    let message = format!(
+        "no path leads from the state `{ident}` to a completed one: add a transition out of it, \
+         or declare `#[completed({ident})]`, or make it a failure with `{ident}(error)`"
+    );
+    errors.at(ident, message);
+}
+
+fn may_be_missing(
+    transition: &Transition,
+    artefact: usize,
+    path: &[(usize, usize)],
+    model: &Model,
+    errors: &mut Errors,
+) {
+    let initial = &model.states[model.initial].ident;
+    let artefact_ident = &model.artefacts[artefact].ident;
+    let name = &transition.ident;
+    let message = if path.is_empty() {
+        format!(
+            "`{name}` loads `{artefact_ident}`, but starts from the initial state `{initial}`, \
+             where nothing is persisted yet: remove `load({artefact_ident})`, or start from a \
+             later state"
+        )
+    } else {
+        let steps = path.iter().map(|(by, to)| {
+            format!(" -{}-> {}", model.transitions[*by].ident, model.states[*to].ident)
+        });
+        format!(
+            "`{name}` loads `{artefact_ident}`, but it may not be there: nothing persists it on \
+             the path `{initial}{}`; add `persist({artefact_ident})` to a transition on that path",
+            steps.collect::<String>()
+        )
+    };
+    let token = transition.loads.iter().find(|(load, _)| *load == artefact);
+    errors.at(token.map_or(name, |(_, token)| token), message);
+}

@@ -1,0 +1,90 @@
+//! The proofs over the graph: what no order of transitions can get wrong.
+//!
+//! Everything here is numbers; [`explain`] turns what is found into messages at tokens.
+
+mod assignment;
+mod explain;
+mod reach;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use explain::explain;
+
+/// A flow as states, edges and artefacts that are known by their position.
+#[derive(Clone, Debug)]
+pub(crate) struct Graph {
+    pub(crate) initial: usize,
+    pub(crate) states: Vec<Node>,
+    pub(crate) transitions: Vec<Edge>,
+    pub(crate) artefacts: usize,
+}
+
+/// A state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Node {
+    pub(crate) is_error: bool,
+    pub(crate) is_completed: bool,
+}
+
+/// A transition.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edge {
+    pub(crate) from: Vec<usize>,
+    pub(crate) to: usize,
+    pub(crate) persists: Vec<usize>,
+    pub(crate) loads: Vec<usize>,
+}
+
+/// A way through the graph: transitions, and the state each of them leads to.
+pub(crate) type Path = Vec<(usize, usize)>;
+
+/// What is wrong with a graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// The process has ended before it began.
+    InitialIsCompleted,
+    /// A transition leaves a completed state.
+    LeavesCompleted { transition: usize, state: usize },
+    /// No path leads from the initial state to this one. One from `dead_end`, which has no way to
+    /// a completed state, may be what is missing.
+    Unreachable { state: usize, dead_end: Option<usize> },
+    /// No path leads from this state to a completed one.
+    DeadEnd { state: usize },
+    /// Nothing persists this artefact.
+    NeverPersisted { artefact: usize },
+    /// This shortest path leads to a load of an artefact that nothing on it persists.
+    MayBeMissing { transition: usize, artefact: usize, path: Path },
+}
+
+impl Graph {
+    /// All that is wrong, each cause once.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        if self.states[self.initial].is_completed {
+            return vec![Finding::InitialIsCompleted];
+        }
+        let mut findings = self.misplaced();
+        findings.extend(reach::findings(self));
+        findings.extend(assignment::findings(self));
+        findings
+    }
+
+    fn misplaced(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (transition, edge) in self.transitions.iter().enumerate() {
+            let completed = edge.from.iter().filter(|state| self.states[**state].is_completed);
+            findings.extend(completed.map(|&state| Finding::LeavesCompleted { transition, state }));
+        }
+        findings
+    }
+
+    /// For each state, the transitions that leave it.
+    fn leaving(&self) -> Vec<Vec<usize>> {
+        let mut leaving = vec![Vec::new(); self.states.len()];
+        for (transition, edge) in self.transitions.iter().enumerate() {
+            for &state in &edge.from {
+                leaving[state].push(transition);
+            }
+        }
+        leaving
+    }
+}

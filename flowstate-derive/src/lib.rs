@@ -1,0 +1,37 @@
+//! The derive macro of `flowstate`. Use it through that crate.
+
+mod attr;
+mod errors;
+mod expand;
+mod graph;
+mod model;
+mod name;
+#[cfg(test)]
+mod tests;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::DeriveInput;
+
+use model::Model;
+
+// Documented where `flowstate` exports it, so that its examples are compiled.
+#[expect(missing_docs, reason = "see above")]
+#[proc_macro_derive(Flow, attributes(state, initial, completed, persist, transition, flow))]
+pub fn flow(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    derive(input.into()).into()
+}
+
+/// The whole macro: the mistakes as compile errors, and the items of what was understood.
+fn derive(input: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error(),
+    };
+    let (model, mut errors) = Model::new(&input);
+    if let Some(model) = model.as_ref().filter(|model| model.is_whole) {
+        graph::explain(model, &mut errors);
+    }
+    let items = model.as_ref().map(expand::flow);
+    quote!(#errors #items)
+}

@@ -1,0 +1,192 @@
+//! Artefacts: each declared once, referred to by the last name of its type.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::{Attribute, Fields, Path, Visibility};
+
+use super::flow::Names;
+use super::stored::{Stored, StoredNames};
+use crate::attr::Attributes;
+use crate::attr::named::Named;
+use crate::attr::option::{ALIAS, Key, Options, RENAME};
+use crate::attr::persist::{Artefact as Written, Payload, Persist};
+use crate::errors::Errors;
+use crate::name;
+
+const OPTIONS: &[Key] = &[RENAME, ALIAS];
+
+/// How many artefacts a tuple of the core crate holds.
+const MAX_SET: usize = 8;
+
+/// An artefact as meant.
+pub(crate) struct Artefact {
+    pub(crate) ident: Ident,
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) stored: Stored,
+    pub(crate) ty: Type,
+}
+
+/// Where the type of an artefact comes from.
+pub(crate) enum Type {
+    Generated { vis: Visibility, fields: Fields },
+    Existing(Path),
+}
+
+impl Artefact {
+    /// The doc comments.
+    pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
+        self.attributes.iter().filter(|attribute| attribute.path().is_ident("doc"))
+    }
+
+    /// The type in generated code.
+    pub(crate) fn path(&self) -> TokenStream {
+        match &self.ty {
+            Type::Generated { .. } => self.ident.to_token_stream(),
+            Type::Existing(path) => path.to_token_stream(),
+        }
+    }
+}
+
+/// The artefacts of a flow, in order.
+pub(crate) struct Artefacts {
+    list: Vec<Artefact>,
+    positions: BTreeMap<String, usize>,
+    /// Whether an unknown name is a mistake, rather than the echo of one.
+    complete: bool,
+}
+
+impl Artefacts {
+    /// What the attributes declare, and the mistakes in stored names.
+    pub(crate) fn new(attributes: &Attributes, errors: &mut Errors) -> (Self, Errors) {
+        let mut artefacts = Self {
+            list: Vec::new(),
+            positions: BTreeMap::new(),
+            complete: !attributes.misread("persist"),
+        };
+        let mut names = StoredNames::default();
+        for persist in &attributes.artefacts {
+            artefacts.declare(persist, &mut names, errors);
+        }
+        (artefacts, names.finish())
+    }
+
+    fn declare(&mut self, persist: &Persist, names: &mut StoredNames, errors: &mut Errors) {
+        let options = Options::check(persist.options.clone(), "an artefact", OPTIONS, errors);
+        if let (Some(option), [_, _, ..]) = (persist.options.first(), &*persist.artefacts) {
+            let message = "this option could mean any of these artefacts: give each its own \
+                           `#[persist(…)]`";
+            errors.at(option, message);
+        }
+        let options = if persist.artefacts.len() == 1 { options } else { Options::default() };
+        for written in &persist.artefacts {
+            let Some(ident) = ident(written) else { continue };
+            if self.position(&ident).is_some() {
+                let message = format!("the artefact `{ident}` is declared twice: remove one");
+                errors.at(&ident, message);
+                continue;
+            }
+            let stored = names.of(&ident, &options);
+            let ty = ty(written, errors);
+            self.positions.insert(name::plain(&ident), self.list.len());
+            self.list.push(Artefact { ident, attributes: written.attributes.clone(), stored, ty });
+        }
+    }
+
+    /// Refuses structs with the name of another generated item.
+    pub(crate) fn spare(&mut self, flow: &Ident, names: &Names, errors: &mut Errors) {
+        for Artefact { ident, ty, .. } in &mut self.list {
+            let is_taken = [flow, &names.record, &names.state].contains(&&*ident);
+            if is_taken && matches!(ty, Type::Generated { .. }) {
+                let message = format!(
+                    "the flow already has an item named `{ident}`: choose another name, or rename \
+                     that item with `#[flow(record = …, state = …)]`"
+                );
+                errors.at(&*ident, message);
+                // one struct of that name is enough
+                *ty = Type::Existing(flow.clone().into());
+            }
+        }
+    }
+
+    /// The artefacts that a transition names in `persist(…)` or `load(…)`.
+    pub(crate) fn set(
+        &self,
+        option: &str,
+        tokens: TokenStream,
+        errors: &mut Errors,
+    ) -> Vec<(usize, Ident)> {
+        let mut set: Vec<(usize, Ident)> = Vec::new();
+        for named in Named::list(tokens, "an artefact", errors) {
+            Options::check(named.options, "an artefact named here", &[], errors);
+            let ident = named.ident;
+            let Some(artefact) = self.find(&ident, errors) else { continue };
+            if set.iter().any(|(other, _)| *other == artefact) {
+                let message = format!("`{ident}` is already in this `{option}(…)`: remove one");
+                errors.at(&ident, message);
+                continue;
+            }
+            set.push((artefact, ident));
+        }
+        if let Some((_, ident)) = set.get(MAX_SET) {
+            let message = format!(
+                "a transition takes up to {MAX_SET} artefacts: gather some in one with fields, \
+                 `#[persist(Name {{ … }})]`"
+            );
+            errors.at(ident, message);
+            set.truncate(MAX_SET);
+        }
+        set
+    }
+
+    /// The artefact of this name, or else the one that was probably meant.
+    fn find(&self, ident: &Ident, errors: &mut Errors) -> Option<usize> {
+        let found = self.position(ident);
+        if found.is_some() || !self.complete {
+            return found;
+        }
+        let known = self.list.iter().map(|artefact| name::plain(&artefact.ident));
+        let near = name::nearest(&name::plain(ident), known);
+        let message = match near.map(|near| &self.list[near].ident) {
+            Some(near) => format!("there is no artefact `{ident}`: did you mean `{near}`?"),
+            None => format!(
+                "there is no artefact `{ident}`: declare it with `#[persist({ident}(Type))]`"
+            ),
+        };
+        errors.at(ident, message);
+        near
+    }
+
+    fn position(&self, ident: &Ident) -> Option<usize> {
+        self.positions.get(&name::plain(ident)).copied()
+    }
+
+    pub(crate) fn into_list(self) -> Vec<Artefact> {
+        self.list
+    }
+}
+
+fn ident(written: &Written) -> Option<Ident> {
+    match &written.payload {
+        Payload::Generated { ident, .. } => Some(ident.clone()),
+        Payload::Existing(path) => path.segments.last().map(|last| last.ident.clone()),
+    }
+}
+
+fn ty(written: &Written, errors: &mut Errors) -> Type {
+    match &written.payload {
+        Payload::Generated { vis, fields, .. } => {
+            Type::Generated { vis: vis.clone(), fields: fields.clone() }
+        }
+        Payload::Existing(path) => {
+            for attribute in &written.attributes {
+                if !attribute.path().is_ident("doc") {
+                    let message = "this type exists already: put the attribute on it";
+                    errors.at(attribute, message);
+                }
+            }
+            Type::Existing(path.clone())
+        }
+    }
+}

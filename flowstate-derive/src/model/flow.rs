@@ -1,0 +1,93 @@
+//! The struct itself, and `#[flow(…)]`.
+
+use proc_macro2::Ident;
+use quote::format_ident;
+use syn::{Data, DeriveInput, Fields, Path};
+
+use super::stored::{fits, is_storable};
+use crate::attr::Attributes;
+use crate::attr::option::{Form, Key, Options};
+use crate::errors::Errors;
+use crate::name;
+
+const OPTIONS: &[Key] = &[
+    Key { name: "name", form: Form::Text, usage: "name = \"…\"" },
+    Key { name: "record", form: Form::Tokens, usage: "record = Name" },
+    Key { name: "state", form: Form::Tokens, usage: "state = Name" },
+    Key { name: "crate", form: Form::Tokens, usage: "crate = path::to::flowstate" },
+];
+
+/// The names of what is generated.
+pub(crate) struct Names {
+    pub(crate) stored: String,
+    pub(crate) record: Ident,
+    pub(crate) state: Ident,
+    /// How generated code reaches the core crate.
+    pub(crate) krate: Path,
+}
+
+impl Names {
+    /// What `#[flow(…)]` says, or the defaults.
+    pub(crate) fn new(attributes: &Attributes, flow: &Ident, errors: &mut Errors) -> Self {
+        let options = Options::check(attributes.flow.clone(), "`#[flow(…)]`", OPTIONS, errors);
+        let stored = options.text("name").filter(|text| is_storable(text, errors));
+        let stored = stored.map_or_else(
+            || {
+                let name = name::snake(&name::plain(flow));
+                fits(&name, flow, "#[flow(name = \"…\")]", errors);
+                name
+            },
+            |text| text.value(),
+        );
+        let mut read = |key: &str| {
+            let tokens = options.tokens(key)?;
+            let parsed = syn::parse2::<Ident>(tokens.clone()).ok();
+            if parsed.is_none() {
+                errors.at(tokens, format_args!("expected a name: `{key} = Name`"));
+            }
+            parsed
+        };
+        let record = read("record").unwrap_or_else(|| format_ident!("{flow}Record"));
+        let state = read("state").unwrap_or_else(|| format_ident!("{flow}State"));
+        let krate = options.tokens("crate").and_then(|tokens| {
+            let path = syn::parse2(tokens.clone());
+            path.map_err(|_| errors.at(tokens, "expected a path: `crate = path::to::flowstate`"))
+                .ok()
+        });
+        let krate = krate.unwrap_or_else(|| syn::parse_quote!(::flowstate));
+        Self { stored, record, state, krate }
+    }
+}
+
+/// Whether the struct can be a flow.
+pub(crate) fn has_shape(input: &DeriveInput, errors: &mut Errors) -> bool {
+    let before = errors.count();
+    let ident = &input.ident;
+    match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(_) => {}
+            Fields::Unnamed(fields) => errors.at(
+                fields,
+                format_args!("the props of a flow have names: `struct {ident} {{ field: Type }}`"),
+            ),
+            Fields::Unit => errors.at(
+                ident,
+                format_args!("a flow without props is written with braces: `struct {ident} {{}}`"),
+            ),
+        },
+        Data::Enum(data) => errors.at(
+            data.enum_token,
+            "a flow is a struct whose fields are its props: its states go in `#[state(…)]`",
+        ),
+        Data::Union(data) => {
+            errors.at(data.union_token, "a flow is a struct whose fields are its props");
+        }
+    }
+    if !input.generics.params.is_empty() {
+        errors.at(
+            &input.generics,
+            "a flow takes no generics: each stored record has one concrete type of props",
+        );
+    }
+    errors.count() == before
+}

@@ -1,0 +1,107 @@
+//! Stored names: no two things of a kind share one.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::Ident;
+use quote::ToTokens;
+use syn::LitStr;
+
+use crate::attr::option::Options;
+use crate::errors::Errors;
+use crate::name;
+
+/// The stored name of a thing and its earlier ones.
+#[derive(Clone, Default)]
+pub(crate) struct Stored {
+    pub(crate) name: String,
+    pub(crate) aliases: Vec<String>,
+}
+
+/// The stored names of one kind of thing.
+#[derive(Default)]
+pub(crate) struct StoredNames {
+    owners: BTreeMap<String, Ident>,
+    renames: Vec<(LitStr, Ident)>,
+    aliases: Vec<(LitStr, Ident)>,
+    /// Kept apart: a name that clashes hides nothing of the graph.
+    errors: Errors,
+}
+
+impl StoredNames {
+    /// The names of `ident`: its own in snake case unless the options say otherwise.
+    pub(crate) fn of(&mut self, ident: &Ident, options: &Options) -> Stored {
+        let rename = options.text("rename").filter(|text| is_storable(text, &mut self.errors));
+        let name = rename.as_ref().map_or_else(|| name::snake(&name::plain(ident)), LitStr::value);
+        match &rename {
+            Some(token) => self.renames.push((token.clone(), ident.clone())),
+            None if fits(&name, ident, "rename = \"…\"", &mut self.errors) => {
+                self.claim(&name, ident, ident);
+            }
+            None => {}
+        }
+        let mut aliases = options.texts("alias");
+        aliases.retain(|text| is_storable(text, &mut self.errors));
+        self.aliases.extend(aliases.iter().map(|alias| (alias.clone(), ident.clone())));
+        Stored { name, aliases: aliases.iter().map(LitStr::value).collect() }
+    }
+
+    /// Holds what is written against what follows from the code, once that is known, and gives
+    /// the mistakes.
+    pub(crate) fn finish(mut self) -> Errors {
+        let aliases = std::mem::take(&mut self.aliases);
+        for (text, owner) in std::mem::take(&mut self.renames).into_iter().chain(aliases) {
+            self.claim(&text.value(), &text, &owner);
+        }
+        self.errors
+    }
+
+    fn claim(&mut self, name: &str, token: &dyn ToTokens, owner: &Ident) {
+        match self.owners.get(name) {
+            None => drop(self.owners.insert(name.to_owned(), owner.clone())),
+            Some(other) if other == owner => {
+                self.errors.at(
+                    token,
+                    format_args!("`{name}` is already a stored name of `{owner}`: remove it"),
+                );
+            }
+            Some(other) => self.errors.at(
+                token,
+                format_args!(
+                    "`{name}` is already the stored name of `{other}`: give `{owner}` another one \
+                     with `rename = \"…\"`"
+                ),
+            ),
+        }
+    }
+}
+
+/// Whether a text can be a stored name.
+pub(crate) fn is_storable(text: &LitStr, errors: &mut Errors) -> bool {
+    let name = text.value();
+    if name.is_empty() || name.trim() != name || name.contains(char::is_control) {
+        errors.at(
+            text,
+            "a stored name is not empty, has no control characters, and no space around it",
+        );
+        return false;
+    }
+    if name.len() > name::MAX_LENGTH {
+        errors.at(text, format_args!("{}: choose a shorter one", too_long(&name)));
+        return false;
+    }
+    true
+}
+
+/// Whether a name that was made from one in the code fits into its column; `option` pins another.
+pub(crate) fn fits(name: &str, token: &Ident, option: &str, errors: &mut Errors) -> bool {
+    let fits = name.len() <= name::MAX_LENGTH;
+    if !fits {
+        errors.at(token, format_args!("{}: pin a shorter one with `{option}`", too_long(name)));
+    }
+    fits
+}
+
+fn too_long(name: &str) -> String {
+    let (bytes, limit) = (name.len(), name::MAX_LENGTH);
+    format!("the stored name `{name}` has {bytes} bytes, more than {limit}")
+}

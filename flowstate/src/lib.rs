@@ -1,0 +1,62 @@
+//! Multi-step processes as explicit, durable state machines.
+//!
+//! A **flow** is a struct under [`#[derive(Flow)]`](macro@Flow). Its attributes name the states, the
+//! transitions between them and the *artefacts* (typed payloads) that a transition keeps; its
+//! fields are the *props*, what the process is about. The derive turns them into types and checks
+//! the graph while it compiles:
+//!
+//! ```
+//! use flowstate::{Flow, State as _, Transition};
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// Ask a person before money moves.
+//! #[derive(Flow, Serialize, Deserialize)]
+//! #[state(Requested, Approved, Refused(error))]
+//! #[initial(Requested)]
+//! #[completed(Approved)]
+//! #[persist(Decision { by: String, why: String })]
+//! #[transition(approve: Requested | Refused => Approved, persist(Decision))]
+//! #[transition(refuse: Requested => Refused, persist(Decision))]
+//! pub struct Approval {
+//!     pub payment_id: String,
+//! }
+//!
+//! assert!(ApprovalState::Refused.is_error());
+//! assert_eq!(ApprovalState::Requested.as_str(), "requested");
+//! assert_eq!("approved".parse(), Ok(ApprovalState::Approved));
+//! println!("{}", flowstate::diagram::mermaid(Approval::DEFINITION));
+//!
+//! // a transition is a constant with a type of its own
+//! fn name<T: Transition>(_: T) -> &'static str {
+//!     T::NAME
+//! }
+//! assert_eq!(name(Approval::APPROVE), "approve");
+//! ```
+//!
+//! This crate holds the types and no I/O. `flowstate-diesel` keeps flows in SQLite, PostgreSQL or
+//! MySQL/MariaDB and runs their transitions.
+
+// The derive names this crate by its path; its own tests use the same name.
+extern crate self as flowstate;
+
+#[doc(hidden)]
+pub mod __private;
+mod artefact;
+mod definition;
+pub mod diagram;
+mod flow;
+mod record;
+mod transition;
+
+pub use artefact::{Artefact, ArtefactReader, ArtefactSet, ArtefactWriter};
+pub use definition::{
+    ArtefactDefinition, Definition, MAX_NAME_LENGTH, StateDefinition, TransitionDefinition,
+};
+pub use flow::{Flow, State, UnknownState};
+#[doc = include_str!("derive.md")]
+pub use flowstate_derive::Flow;
+pub use record::{Outcome, Record, Row};
+pub use transition::{
+    Awaiting, Follows, LoadsNothing, PersistsNothing, Provided, StartsFrom, Supplied, Transition,
+    TransitionOf, Unsupplied,
+};

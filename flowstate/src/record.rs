@@ -1,0 +1,291 @@
+//! One persisted flow, as it was last seen.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use chrono::{DateTime, Utc};
+
+use crate::{Flow, State};
+
+/// One persisted flow: where it stands, and its props (reached by dereferencing).
+///
+/// A record is a copy of the row, taken when it was last read or moved. It is never trusted: a
+/// transition holds it against the row. The derive generates a wrapper `…Record` round it for
+/// users' methods.
+///
+/// A clone is cheap: the props are shared.
+pub struct Record<F: Flow> {
+    row: Row<F>,
+    /// The transaction in which `row` was read or written; `None` if it is committed data.
+    seen_in: Option<Outcome>,
+    /// The transaction in which the record was created.
+    born_in: Option<Outcome>,
+    /// Rows to fall back to, oldest first, should the transaction that replaced them roll back.
+    undo: Vec<(Row<F>, Outcome)>,
+}
+
+/// The columns of a record. What a storage backend fills in; users read it through [`Record`].
+#[derive(Debug)]
+pub struct Row<F: Flow> {
+    /// The key of the row.
+    pub id: i64,
+    /// The state.
+    pub state: F::State,
+    /// How many transitions the record has taken.
+    pub seq: i64,
+    /// The props.
+    pub props: Arc<F>,
+    /// The key it was created under, by `create_once`.
+    pub key: Option<Arc<str>>,
+    /// Failed tries of the present step in a row.
+    pub attempts: i32,
+    /// When a worker may take it.
+    pub due_at: Option<DateTime<Utc>>,
+    /// When it reached a completed state.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// When it entered the error state it is in.
+    pub last_errored_at: Option<DateTime<Utc>>,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// How a transaction ended: shared between a backend and the records that were moved in it.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome(Arc<OutcomeState>);
+
+#[derive(Debug, Default)]
+struct OutcomeState {
+    ended: AtomicU8,
+    /// What is committed in a savepoint still hangs on the transaction round it.
+    outer: Option<Outcome>,
+}
+
+impl Outcome {
+    const COMMITTED: u8 = 1;
+    const ROLLED_BACK: u8 = 2;
+    const NEVER_TOLD: u8 = 3;
+
+    /// The outcome of a savepoint in this transaction.
+    #[must_use]
+    pub fn nested(&self) -> Self {
+        Self(Arc::new(OutcomeState { ended: AtomicU8::new(0), outer: Some(self.clone()) }))
+    }
+
+    /// The outcome of a transaction or savepoint that was not opened by the backend, in `outer` if
+    /// that was: whether it commits is never told.
+    #[must_use]
+    pub fn elsewhere(outer: Option<&Self>) -> Self {
+        let ended = AtomicU8::new(Self::NEVER_TOLD);
+        Self(Arc::new(OutcomeState { ended, outer: outer.cloned() }))
+    }
+
+    /// The transaction has committed.
+    pub fn set_committed(&self) {
+        self.0.ended.store(Self::COMMITTED, Ordering::Release);
+    }
+
+    /// The transaction has rolled back: its records show their former rows again.
+    pub fn set_rolled_back(&self) {
+        self.0.ended.store(Self::ROLLED_BACK, Ordering::Release);
+    }
+
+    fn is_committed(&self) -> bool {
+        self.0.ended.load(Ordering::Acquire) == Self::COMMITTED
+            && self.0.outer.as_ref().is_none_or(Self::is_committed)
+    }
+
+    fn is_rolled_back(&self) -> bool {
+        self.0.ended.load(Ordering::Acquire) == Self::ROLLED_BACK
+            || self.0.outer.as_ref().is_some_and(Self::is_rolled_back)
+    }
+
+    /// Whether it will not be told any more that it rolled back.
+    fn is_over(&self) -> bool {
+        matches!(self.0.ended.load(Ordering::Acquire), Self::COMMITTED | Self::NEVER_TOLD)
+            && self.0.outer.as_ref().is_none_or(Self::is_over)
+    }
+}
+
+impl<F: Flow> Record<F> {
+    /// A record with these columns, which are committed: for storage backends.
+    #[must_use]
+    pub fn new(row: Row<F>) -> Self {
+        Self { row, seen_in: None, born_in: None, undo: Vec::new() }
+    }
+
+    /// A record with columns that were read in the transaction of this outcome, if one was open:
+    /// for storage backends.
+    #[must_use]
+    pub fn read_in(outcome: Option<Outcome>, row: Row<F>) -> Self {
+        Self { seen_in: outcome, ..Self::new(row) }
+    }
+
+    /// A record that was created in the transaction of this outcome, if one was open: for storage
+    /// backends.
+    #[must_use]
+    pub fn created_in(outcome: Option<Outcome>, row: Row<F>) -> Self {
+        Self { born_in: outcome.clone(), ..Self::read_in(outcome, row) }
+    }
+
+    /// Whether the columns are known to have been committed: for storage backends.
+    ///
+    /// If not, the `seq` proves nothing: what was seen may have been rolled back, and the row may
+    /// since have come to the same `seq` another way.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.seen_in.as_ref().is_none_or(Outcome::is_committed)
+    }
+
+    /// Whether the record was created in a transaction that rolled back: its id may by now belong
+    /// to another one. For storage backends.
+    #[must_use]
+    pub fn is_unborn(&self) -> bool {
+        self.born_in.as_ref().is_some_and(Outcome::is_rolled_back)
+    }
+
+    /// The columns.
+    #[must_use]
+    pub fn row(&self) -> &Row<F> {
+        let undone = self.undo.iter().find(|(_, outcome)| outcome.is_rolled_back());
+        undone.map_or(&self.row, |(row, _)| row)
+    }
+
+    /// Replaces the columns by what was just read or written: for storage backends.
+    ///
+    /// If that happened in a transaction that is still open, its `outcome` decides later whether
+    /// they hold or the present columns come back.
+    pub fn replace(&mut self, row: Row<F>, outcome: Option<Outcome>) {
+        if let Some(undone) = self.undo.iter().position(|(_, outcome)| outcome.is_rolled_back()) {
+            self.row = self.undo.swap_remove(undone).0;
+            self.undo.truncate(undone);
+        }
+        self.undo.retain(|(_, outcome)| !outcome.is_over());
+        let before = std::mem::replace(&mut self.row, row);
+        match &outcome {
+            Some(outcome) if outcome.is_over() => {}
+            Some(outcome) => self.undo.push((before, outcome.clone())),
+            None => self.undo.clear(),
+        }
+        self.seen_in = outcome;
+    }
+
+    /// The key of the row.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        self.row().id
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> F::State {
+        self.row().state
+    }
+
+    /// How many transitions the record has taken: its version, and the key of its newest history
+    /// row.
+    #[must_use]
+    pub fn seq(&self) -> i64 {
+        self.row().seq
+    }
+
+    /// The props: the fields of the flow's struct.
+    #[must_use]
+    pub fn props(&self) -> &F {
+        &self.row().props
+    }
+
+    /// The key it was created under, if any.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.row().key.as_deref()
+    }
+
+    /// The number of the present try, from 1: one more for each time in a row that the step ended
+    /// in an error state.
+    #[must_use]
+    pub fn attempt(&self) -> i32 {
+        self.row().attempts.saturating_add(1)
+    }
+
+    /// When a worker may take it; `None` means that nobody does by itself.
+    #[must_use]
+    pub fn due_at(&self) -> Option<DateTime<Utc>> {
+        self.row().due_at
+    }
+
+    /// When it reached a completed state, by the database's clock.
+    #[must_use]
+    pub fn completed_at(&self) -> Option<DateTime<Utc>> {
+        self.row().completed_at
+    }
+
+    /// When it entered the error state it is in, by the database's clock; `None` in other states.
+    #[must_use]
+    pub fn last_errored_at(&self) -> Option<DateTime<Utc>> {
+        self.row().last_errored_at
+    }
+
+    /// When it was created, by the database's clock.
+    #[must_use]
+    pub fn created_at(&self) -> DateTime<Utc> {
+        self.row().created_at
+    }
+
+    /// When it last changed, by the database's clock.
+    #[must_use]
+    pub fn updated_at(&self) -> DateTime<Utc> {
+        self.row().updated_at
+    }
+
+    /// Whether the process has ended.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.state().is_completed()
+    }
+
+    /// Whether the process stands in a failure state.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.state().is_error()
+    }
+}
+
+impl<F: Flow> Deref for Record<F> {
+    type Target = F;
+
+    fn deref(&self) -> &F {
+        self.props()
+    }
+}
+
+impl<F: Flow> Clone for Record<F> {
+    fn clone(&self) -> Self {
+        Self {
+            row: self.row.clone(),
+            seen_in: self.seen_in.clone(),
+            born_in: self.born_in.clone(),
+            undo: self.undo.clone(),
+        }
+    }
+}
+
+impl<F: Flow> Clone for Row<F> {
+    fn clone(&self) -> Self {
+        Self { props: Arc::clone(&self.props), key: self.key.clone(), ..*self }
+    }
+}
+
+impl<F: Flow> fmt::Debug for Record<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("flow", &F::NAME)
+            .field("id", &self.id())
+            .field("state", &self.state())
+            .field("seq", &self.seq())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+//! Declared edges, as types.
+
+use crate::{ArtefactSet, Flow};
+
+/// A declared edge of a flow: a unit type and a constant on the flow, such as `Approval::APPROVE`.
+///
+/// The derive implements it for every `#[transition(…)]`.
+pub trait Transition: Copy + Send + Sync + 'static {
+    /// The flow it belongs to.
+    type Flow: Flow;
+
+    /// A marker for the state it leads to: what [`StartsFrom`] compares.
+    type To;
+
+    /// The artefacts that must be handed over to run it.
+    type Persists: ArtefactSet<Self::Flow>;
+
+    /// The artefacts that running it returns.
+    type Loads: ArtefactSet<Self::Flow>;
+
+    /// The stored name.
+    const NAME: &'static str;
+
+    /// The states in which it may run.
+    const FROM: &'static [<Self::Flow as Flow>::State];
+
+    /// The state it leads to.
+    const TO: <Self::Flow as Flow>::State;
+}
+
+/// Implemented for a transition once for each state in which it may run, so that a transition that
+/// cannot follow another is a type error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not start from the state `{S}`: this transition cannot come next",
+    label = "cannot follow a transition that leads to `{S}`",
+    note = "a transition may follow at once only if the state it is left in is one of its `from` states"
+)]
+pub trait StartsFrom<S>: Transition {}
+
+/// A transition of the flow `F`: what a record of that flow takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is a transition of another flow than `{F}`",
+    label = "not a transition of `{F}`",
+    note = "a record takes the transitions of its own flow: the constants on `{F}`"
+)]
+pub trait TransitionOf<F: Flow>: Transition<Flow = F> {}
+
+// hidden, or the compiler would tell which part of it does not fit, in its own words
+#[diagnostic::do_not_recommend]
+impl<F: Flow, T: Transition<Flow = F>> TransitionOf<F> for T {}
+
+/// A transition that can come next where one has led to the state `S` of the flow `F`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not start from the state `{S}` of `{F}`: this transition cannot come next",
+    label = "cannot follow a transition that leads to `{S}`",
+    note = "a transition can come next only if the state that has been reached is one of its `from` states"
+)]
+pub trait Follows<S, F: Flow>: StartsFrom<S> + Transition<Flow = F> {}
+
+#[diagnostic::do_not_recommend]
+impl<S, F: Flow, T: StartsFrom<S> + Transition<Flow = F>> Follows<S, F> for T {}
+
+/// What a transition loads if it can be taken where nobody asks for artefacts: nothing.
+#[diagnostic::on_unimplemented(
+    message = "this transition loads `{Self}`: nobody would be given it here",
+    label = "a transition that loads artefacts cannot be taken here",
+    note = "only the transition that begins a request or a step can load: declare its `load(…)` there"
+)]
+pub trait LoadsNothing {}
+
+#[diagnostic::do_not_recommend]
+impl LoadsNothing for () {}
+
+/// What a transition persists if it can be taken where nobody hands over artefacts: nothing.
+#[diagnostic::on_unimplemented(
+    message = "this transition persists `{Self}`: nobody could hand it over here",
+    label = "a transition that persists artefacts cannot be taken here",
+    note = "of a step, only the finish transition can persist: the handler returns its artefacts"
+)]
+pub trait PersistsNothing {}
+
+#[diagnostic::do_not_recommend]
+impl PersistsNothing for () {}
+
+/// The artefacts of a request have been handed over.
+#[derive(Debug)]
+pub struct Supplied;
+
+/// The artefacts of a request have not been handed over yet.
+#[derive(Debug)]
+pub struct Unsupplied;
+
+/// Whether a request may run: its artefacts were handed over, or it persists none.
+#[diagnostic::on_unimplemented(
+    message = "this transition persists `{Self}`: hand it over with `.persist(…)` first",
+    label = "`{Self}` has not been handed over"
+)]
+pub trait Provided<S> {
+    /// `U`, the transition that comes next; unknown if this one's artefacts are missing, so that the
+    /// compiler reports that alone.
+    type Next<U: Transition>: Transition;
+}
+
+#[diagnostic::do_not_recommend]
+impl Provided<Unsupplied> for () {
+    type Next<U: Transition> = U;
+}
+
+#[diagnostic::do_not_recommend]
+impl<P> Provided<Supplied> for P {
+    type Next<U: Transition> = U;
+}
+
+/// Whether the artefacts of a request can still be handed over.
+#[diagnostic::on_unimplemented(
+    message = "the artefacts of this transition have been handed over already",
+    label = "a second `.persist(…)`",
+    note = "several artefacts of one transition are handed over as one tuple: `.persist((a, b))`"
+)]
+pub trait Awaiting {}
+
+#[diagnostic::do_not_recommend]
+impl Awaiting for Unsupplied {}
