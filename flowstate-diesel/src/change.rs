@@ -1,0 +1,130 @@
+//! A transition without types: what the dialects write.
+
+use crate::error::RecordRef;
+
+/// One declared transition to be taken. A request has several where one follows at once.
+#[derive(Debug)]
+pub struct Link {
+    pub transition: &'static str,
+    pub to: &'static str,
+    pub to_error: bool,
+    /// Names and JSON texts.
+    pub artefacts: Vec<(&'static str, String)>,
+}
+
+/// What is the same for all links of a request.
+#[derive(Debug, Default)]
+pub struct Notes {
+    pub error: Option<String>,
+    pub actor: Option<String>,
+    pub metadata: Option<String>,
+    /// Random: a caller whose COMMIT got no answer recognizes its own row by it.
+    pub token: String,
+}
+
+/// Where the row stands before the change.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    pub seq: i64,
+    pub state: &'a str,
+    pub is_error: bool,
+    pub attempts: i32,
+}
+
+/// One write: the row moves from `before` along the links.
+#[derive(Debug)]
+pub struct Change<'a> {
+    pub record: RecordRef,
+    pub id: i64,
+    pub before: Standing<'a>,
+    pub links: &'a [Link],
+    pub notes: &'a Notes,
+    pub completes: bool,
+    pub destroys: bool,
+    pub timing: Timing<'a>,
+    /// The props, if they changed.
+    pub props: Option<&'a str>,
+}
+
+/// What the row says of workers after a change. Times are microseconds from now, by the database's
+/// clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing<'a> {
+    /// Until a worker may take it; `None` for never.
+    pub due_in: Option<i64>,
+    /// Until its timed transition; `None` if the state has none.
+    pub deadline_in: Option<i64>,
+    /// How long the claim holds, and whose it is.
+    pub lease: Option<(i64, &'a str)>,
+    /// The failed tries in a row, where a worker knows better than [`step`].
+    pub attempts: Option<i32>,
+}
+
+/// One row of the history, computed from a change.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    pub seq: i64,
+    pub from: &'a str,
+    pub attempt: i32,
+    pub link: &'a Link,
+}
+
+impl Change<'_> {
+    /// The history rows that the change writes, in order.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let mut at = self.before;
+        self.links.iter().map(move |link| {
+            let entry = Entry {
+                seq: at.seq + 1,
+                from: at.state,
+                attempt: at.attempts.saturating_add(1),
+                link,
+            };
+            at = step(at, link);
+            entry
+        })
+    }
+
+    /// Where the row stands after the change.
+    pub fn after(&self) -> Standing<'_> {
+        let after = self.links.iter().fold(self.before, step);
+        Standing { attempts: self.timing.attempts.unwrap_or(after.attempts), ..after }
+    }
+}
+
+/// A try fails by entering an error state and starts again by leaving it; any other move is
+/// progress and starts the count afresh.
+fn step<'a>(at: Standing<'a>, link: &'a Link) -> Standing<'a> {
+    let attempts = match (at.is_error, link.to_error) {
+        (_, true) => at.attempts.saturating_add(1),
+        (true, false) => at.attempts,
+        (false, false) => 0,
+    };
+    Standing { seq: at.seq + 1, state: link.to, is_error: link.to_error, attempts }
+}
+
+/// A record to be inserted.
+#[derive(Debug)]
+pub struct NewFlow<'a> {
+    pub flow: &'static str,
+    pub state: &'static str,
+    pub completes: bool,
+    pub props: &'a str,
+    pub key: Option<&'a str>,
+    pub timing: Timing<'a>,
+    pub token: &'a str,
+    /// What the history keeps with the creation.
+    pub metadata: Option<&'a str>,
+}
+
+/// A batch of records to be claimed, the oldest first.
+#[derive(Debug)]
+pub struct Claims<'a> {
+    pub flow: &'static str,
+    pub from: &'a str,
+    pub link: &'a Link,
+    pub limit: i64,
+    pub lease: (i64, &'a str),
+    pub deadline_in: Option<i64>,
+    pub token: &'a str,
+}

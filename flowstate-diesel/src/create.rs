@@ -1,0 +1,170 @@
+//! New records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flowstate::{Flow, Record, Row, State as _};
+use serde_json::Value;
+
+use crate::change::NewFlow;
+use crate::dialect::Dialect;
+use crate::dialect::rows::InsertedRow;
+use crate::dialect::sql::{CreatedWith, CreatedWithNow, FindKey, FindKeyNow};
+use crate::dialect::statement::Bind;
+use crate::error::{Error, RecordRef, Result, What};
+use crate::failure::explain;
+use crate::query::Once;
+use crate::request::{timing, token};
+use crate::unconfirmed::Mark;
+use crate::{json, row, scope, transaction};
+
+/// What the history keeps of a keyed creation: the props may change, and a later start with the
+/// same key must still be recognized.
+const CREATED_WITH: &str = "created_with";
+
+pub(crate) fn create<F: Flow, C: Dialect>(
+    flow: F,
+    delay: Duration,
+    conn: &mut C,
+) -> Result<F::Record> {
+    let props = encode(&flow)?;
+    let inserted = transaction::run(conn, &mut |conn| insert::<F, C>(conn, &props, None, delay))
+        .map_err(about_new::<F>)?;
+    finish(flow, inserted, None, conn)
+}
+
+pub(crate) fn create_many<F: Flow, C: Dialect>(
+    flows: Vec<F>,
+    conn: &mut C,
+) -> Result<Vec<F::Record>> {
+    let props: Vec<_> = flows.iter().map(encode).collect::<Result<_>>()?;
+    let inserted: Vec<_> = transaction::run(conn, &mut |conn| {
+        props
+            .iter()
+            .map(|props| insert::<F, C>(conn, props, None, Duration::ZERO))
+            .collect::<Result<_>>()
+    })
+    .map_err(about_new::<F>)?;
+    flows.into_iter().zip(inserted).map(|(flow, row)| finish(flow, row, None, conn)).collect()
+}
+
+pub(crate) fn create_once<F: Flow, C: Dialect>(
+    flow: F,
+    key: &str,
+    conn: &mut C,
+) -> Result<Once<F::Record>> {
+    json::check_text(key, RecordRef::new::<F>(), What::Key)?;
+    let props = encode(&flow)?;
+    let found = transaction::run(conn, &mut |conn| {
+        if let Some(inserted) = insert::<F, C>(conn, &props, Some(key), Duration::ZERO)? {
+            return Ok(Ok(inserted));
+        }
+        existing::<F, C>(conn, &props, key).map(Err)
+    })
+    .map_err(about_new::<F>)?;
+    match found {
+        Ok(inserted) => finish(flow, Some(inserted), Some(key), conn).map(Once::Created),
+        Err(record) => Ok(Once::Existing(record)),
+    }
+}
+
+fn about_new<F: Flow>(error: Error) -> Error {
+    error.about(RecordRef::new::<F>())
+}
+
+fn encode<F: Flow>(flow: &F) -> Result<String> {
+    json::encode(flow, RecordRef::new::<F>(), || What::Props)
+}
+
+/// Inserts the row and its first history row. `None` if the key is taken.
+fn insert<F: Flow, C: Dialect>(
+    conn: &mut C,
+    props: &str,
+    key: Option<&str>,
+    delay: Duration,
+) -> Result<Option<InsertedRow>> {
+    let state = initial::<F>()?;
+    let token = token();
+    let metadata = key.map(|_| format!("{{\"{CREATED_WITH}\":{props}}}"));
+    let flow = NewFlow {
+        flow: F::NAME,
+        state: state.as_str(),
+        completes: state.is_completed(),
+        props,
+        key,
+        timing: timing::<F>(state, delay),
+        token: &token,
+        metadata: metadata.as_deref(),
+    };
+    let record = RecordRef::new::<F>();
+    let written = conn.insert(&flow).map_err(|error| explain(conn, Some(record), error))?;
+    if let Some(row) = &written {
+        let record = RecordRef::of::<F>(row.id);
+        scope::set_mark(conn, Mark { record, id: row.id, seq: 0, token, destroyed: false });
+    }
+    Ok(written)
+}
+
+fn initial<F: Flow>() -> Result<F::State> {
+    let initial = F::DEFINITION.initial;
+    let (record, state) = (RecordRef::new::<F>(), initial.to_owned());
+    initial.parse().map_err(|_| Error::UnknownState { record, state })
+}
+
+/// The record as it was just inserted.
+fn finish<F: Flow, C: Dialect>(
+    flow: F,
+    inserted: Option<InsertedRow>,
+    key: Option<&str>,
+    conn: &mut C,
+) -> Result<F::Record> {
+    let Some(inserted) = inserted else {
+        let problem = format!("{}: the database inserted no row", RecordRef::new::<F>());
+        return Err(Error::Setup { problem });
+    };
+    let record = RecordRef::of::<F>(inserted.id);
+    let state = initial::<F>()?;
+    let created_at = row::required_time(&inserted.created_at, record)?;
+    let row = Row {
+        id: inserted.id,
+        state,
+        seq: 0,
+        props: Arc::new(flow),
+        key: key.map(Into::into),
+        attempts: 0,
+        due_at: row::optional_time(inserted.due_at.as_deref(), record)?,
+        completed_at: state.is_completed().then_some(created_at),
+        last_errored_at: None,
+        created_at,
+        updated_at: created_at,
+    };
+    Ok(Record::created_in(row::outcome(conn, record)?, row).into())
+}
+
+/// The record that has the key, if it was created with the same props.
+fn existing<F: Flow, C: Dialect>(conn: &mut C, props: &str, key: &str) -> Result<F::Record> {
+    let flow = Some(RecordRef::new::<F>());
+    // an inner transaction may see what was there when the outer one first read
+    let nested = conn.depth().is_ok_and(|depth| depth > 1);
+    let binds = [Bind::Text(F::NAME), Bind::Text(key)];
+    let rows =
+        if nested { conn.flows::<FindKeyNow>(&binds) } else { conn.flows::<FindKey>(&binds) };
+    let rows = rows.map_err(|error| explain(conn, flow, error))?;
+    let row = rows.into_iter().next().ok_or_else(|| Error::Setup {
+        problem: format!("{}: the key `{key}` is taken by a row that cannot be seen", F::NAME),
+    })?;
+    let record = RecordRef::of::<F>(row.id);
+    let id = [Bind::Int(row.id)];
+    let created =
+        if nested { conn.counts::<CreatedWithNow>(&id) } else { conn.counts::<CreatedWith>(&id) };
+    let created = created.map_err(|error| explain(conn, Some(record), error))?;
+    let created: Option<Value> = created
+        .first()
+        .map(|row| json::decode(&row.label, record, || What::Metadata))
+        .transpose()?;
+    let asked: Value = json::decode(props, record, || What::Props)?;
+    match created.as_ref().and_then(|metadata| metadata.get(CREATED_WITH)) {
+        Some(created) if *created == asked => row::record::<F>(row, row::outcome(conn, record)?),
+        _ => Err(Error::KeyConflict { record, key: key.to_owned() }),
+    }
+}

@@ -1,0 +1,204 @@
+//! What each database does its own way, and nothing else.
+//!
+//! [`Dialect`] is sealed: it is public only so that [`Store`](crate::Store) can name it.
+
+mod conflict;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod ends;
+mod entries;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "mysql")]
+mod mysql_time;
+#[cfg(feature = "mysql")]
+mod mysql_version;
+mod pieces;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_entries;
+pub(crate) mod rows;
+pub(crate) mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+pub(crate) mod statement;
+
+use diesel::QueryResult;
+use diesel::connection::{Connection, TransactionManager};
+
+use crate::change::{Change, Claims, NewFlow};
+use crate::error::ConflictReason;
+use crate::turnstile::Lane;
+use rows::{ArtefactRow, CountRow, FlowRow, HistoryRow, InsertedRow, Stamp};
+use statement::{Bind, Statement};
+
+/// One migration: its version and the SQL that makes it.
+#[derive(Debug)]
+pub struct Migration {
+    pub version: &'static str,
+    pub up: &'static str,
+}
+
+/// What is known after a COMMIT that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailedCommit {
+    NotCommitted,
+    Unknown,
+}
+
+/// A connection to a database whose ways are known here.
+///
+/// The methods that take a [`Statement`] run it, cached, and differ only in the rows they give.
+pub trait Dialect: Connection {
+    /// The name of the database, for messages.
+    const DATABASE: &'static str;
+    /// In order of their versions.
+    const MIGRATIONS: &'static [Migration];
+    /// Whether [`Dialect::write`] is one statement, which can be a transaction of its own.
+    const ONE_STATEMENT: bool = false;
+
+    fn run<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<usize>;
+    fn flows<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<FlowRow>>;
+    fn history<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<HistoryRow>>;
+    fn artefacts<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<ArtefactRow>>;
+    fn counts<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>>;
+
+    /// Opens a transaction that may write. None is open.
+    fn begin(&mut self) -> QueryResult<()>;
+
+    /// The same for one in which code of others runs, which may go on after a failure:
+    /// [`Dialect::close`] follows its end.
+    fn begin_for_others(&mut self) -> QueryResult<()> {
+        self.begin()
+    }
+
+    /// After the end of a transaction in which code of others ran.
+    fn close(&mut self) {}
+
+    /// Commits a transaction, or rolls it back if it cannot be committed.
+    fn commit(&mut self) -> QueryResult<()> {
+        Self::TransactionManager::commit_transaction(self)
+    }
+
+    /// Where the writers of this process queue, if the database itself does not have them queue.
+    fn lane(&mut self) -> QueryResult<Option<Lane>> {
+        Ok(None)
+    }
+
+    /// Before a transaction is joined that others opened: fails if the database has ended it and
+    /// they have gone on.
+    fn join(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
+    /// A transaction that others opened met a conflict. If the database has ended it, lets nothing
+    /// that follows in it be committed.
+    fn abandon(&mut self) {}
+
+    /// The last statement before COMMIT: fails if the database would turn it into a rollback.
+    fn before_commit(&mut self) -> QueryResult<()>;
+
+    /// Moves the row from `change.before` to `change.after()`, and writes its history and
+    /// artefacts. `None` if the row is no longer at `change.before.seq`.
+    fn write(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
+        let Some(stamp) = self.advance(change)? else { return Ok(None) };
+        entries::insert(self, change)?;
+        Ok(Some(stamp))
+    }
+
+    /// [`Dialect::write`] without the history and the artefacts.
+    fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>>;
+
+    /// Inserts a record with the first row of its history. `None` if its key is taken.
+    fn insert(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        let Some(row) = self.insert_flow(flow)? else { return Ok(None) };
+        entries::insert_first(self, row.id, flow)?;
+        Ok(Some(row))
+    }
+
+    /// [`Dialect::insert`] without the history.
+    fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>>;
+
+    /// A batch of claims, where one statement does it all. `None` where it does not.
+    fn claim(&mut self, _: &Claims<'_>) -> QueryResult<Option<Vec<FlowRow>>> {
+        Ok(None)
+    }
+
+    /// What there is to do for workers, in one statement: of `sources`, a JSON array of
+    /// `[label, flow, state]`, the labels of those with a due record, and by how many milliseconds
+    /// the oldest is overdue; likewise of `running` those with an expired lease, and of `timed`
+    /// those with a deadline that has passed.
+    fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>>;
+
+    /// Extends claims of a worker, in one statement. `leases` is a JSON array of
+    /// `[id, seq, microseconds]`. Returns how many were extended: what is no longer held is left
+    /// alone, and what somebody has locked is passed over, so that nobody's lease waits for it.
+    /// While it is locked no reaper takes it either.
+    fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize>;
+
+    /// Why the server is not fit for use, if it is not.
+    fn refusal(&mut self) -> QueryResult<Option<String>> {
+        Ok(None)
+    }
+
+    /// Keeps other migrations out, in the transaction that is open, and makes sure that the table
+    /// of versions can be read.
+    fn lock_migrations(&mut self) -> QueryResult<()>;
+
+    /// Lets others in again, where the end of the transaction does not.
+    fn unlock_migrations(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
+    /// Whether the failure means that another transaction was in the way.
+    fn conflict(error: &diesel::result::Error) -> Option<ConflictReason>;
+
+    /// Whether after the failure the whole transaction is gone, savepoints included.
+    fn ends_transaction(_: &diesel::result::Error) -> bool {
+        false
+    }
+
+    /// Whether the failure means that an earlier statement of the transaction failed.
+    fn is_aborted(_: &diesel::result::Error) -> bool {
+        false
+    }
+
+    /// Whether the failure means that a table of ours is missing.
+    fn is_missing_table(error: &diesel::result::Error) -> bool;
+
+    /// What a failed COMMIT that was no conflict means.
+    fn failed_commit(error: &diesel::result::Error) -> FailedCommit;
+
+    /// How many transactions and savepoints are open.
+    fn depth(&mut self) -> QueryResult<u32> {
+        let status = Self::TransactionManager::transaction_manager_status_mut(self);
+        Ok(status.transaction_depth()?.map_or(0, std::num::NonZeroU32::get))
+    }
+}
+
+/// The methods of [`Dialect`] that run statements: the same for every connection, but Diesel's
+/// bounds can only be met for a concrete one.
+macro_rules! runs_statements {
+    () => {
+        fn run<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<usize> {
+            RunQueryDsl::execute(Bound::<S>::new(binds), self)
+        }
+
+        fn flows<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<FlowRow>> {
+            RunQueryDsl::load(Bound::<S, FlowColumns>::new(binds), self)
+        }
+
+        fn history<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<HistoryRow>> {
+            RunQueryDsl::load(Bound::<S, HistoryColumns>::new(binds), self)
+        }
+
+        fn artefacts<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<ArtefactRow>> {
+            RunQueryDsl::load(Bound::<S, ArtefactColumns>::new(binds), self)
+        }
+
+        fn counts<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>> {
+            RunQueryDsl::load(Bound::<S, CountColumns>::new(binds), self)
+        }
+    };
+}
+use runs_statements;

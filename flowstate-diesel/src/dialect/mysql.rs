@@ -1,0 +1,322 @@
+//! MySQL, 8.0 or newer, and MariaDB, 10.6 or newer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use diesel::mysql::{Mysql, MysqlConnection};
+use diesel::result::DatabaseErrorKind;
+use diesel::{Connection as _, QueryResult, RunQueryDsl};
+
+use super::mysql_time::now;
+use super::mysql_version::refusal;
+use super::rows::{
+    ArtefactColumns, ArtefactRow, CountColumns, CountRow, FlowColumns, FlowRow, HistoryColumns,
+    HistoryRow, InsertedColumns, InsertedRow, Stamp,
+};
+use super::statement::{Bind, Bound, Speech, Statement, Words, statements};
+use super::{Dialect, FailedCommit, Migration, conflict, ends, runs_statements};
+use crate::change::{Change, NewFlow};
+use crate::error::ConflictReason;
+
+// UTC_TIMESTAMP is the time at which the statement began, whatever the session's zone. In REPEATABLE
+// READ a plain SELECT shows what was committed when the transaction first read
+// <https://dev.mysql.com/doc/refman/8.4/en/innodb-consistent-read.html>; MariaDB knows no FOR SHARE.
+impl Speech for Mysql {
+    const WORDS: Words = Words {
+        now: "UTC_TIMESTAMP(6)",
+        began: "UTC_TIMESTAMP(6)",
+        key: "`key`",
+        lock: "FOR UPDATE",
+        skip: "FOR UPDATE SKIP LOCKED",
+        current: "LOCK IN SHARE MODE",
+        after: ["UTC_TIMESTAMP(6) + INTERVAL ", " MICROSECOND"],
+        json: ["", ""],
+        among: [
+            "(SELECT name FROM JSON_TABLE(",
+            ", '$[*]' COLUMNS (name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$')) \
+             AS names)",
+        ],
+        text: ["", ""],
+        time: ["DATE_FORMAT(", ", '%Y-%m-%d %H:%i:%s.%f')"],
+    };
+}
+
+statements! {
+    /// There is no RETURNING, and to read a time back would take one more statement. So when it
+    /// happened is told by this process; what workers go by (due, lease, deadline) by the database.
+    Advance =
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, \
+         due_at = CASE WHEN ? THEN @after END, \
+         completed_at = CASE WHEN ? THEN GREATEST(updated_at, CAST(? AS DATETIME(6))) END, \
+         last_errored_at = CASE WHEN ? THEN GREATEST(updated_at, CAST(? AS DATETIME(6))) END, \
+         leased_until = CASE WHEN ? THEN @after END, leased_by = ?, \
+         deadline_at = CASE WHEN ? THEN @after END, \
+         updated_at = GREATEST(updated_at, CAST(? AS DATETIME(6))), \
+         props = COALESCE(@json, props) \
+         WHERE id = ? AND seq = ?";
+    InsertFlow =
+        "INSERT INTO flowstate_flows \
+         (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
+         created_at, updated_at) \
+         VALUES (?, ?, 0, @json, ?, 0, CASE WHEN ? THEN @after END, CASE WHEN ? THEN @after END, \
+         CASE WHEN ? THEN @now END, @now, @now)";
+    /// The same, writing nothing if the key is taken. A failing statement would be held against the
+    /// transaction; what else IGNORE hides (values that do not fit) is refused before.
+    InsertKeyedFlow =
+        "INSERT IGNORE INTO flowstate_flows \
+         (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
+         created_at, updated_at) \
+         VALUES (?, ?, 0, @json, ?, 0, CASE WHEN ? THEN @after END, CASE WHEN ? THEN @after END, \
+         CASE WHEN ? THEN @now END, @now, @now)";
+    Inserted =
+        "SELECT id, @time(created_at), @time(due_at) FROM flowstate_flows \
+         WHERE id = LAST_INSERT_ID()";
+    Scout =
+        "SELECT source, TIMESTAMPDIFF(MICROSECOND, due, @now) DIV 1000 FROM (\
+         SELECT source, \
+         (SELECT due_at FROM flowstate_flows \
+         WHERE flow = asked_flow AND state = asked_state AND due_at IS NOT NULL \
+         ORDER BY due_at LIMIT 1) AS due \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (source VARCHAR(20) CHARACTER SET utf8mb4 PATH '$[0]', \
+         asked_flow VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[1]', \
+         asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]')) AS sources \
+         UNION ALL SELECT label, \
+         (SELECT leased_until FROM flowstate_flows \
+         WHERE flow = asked_flow AND state = asked_state AND leased_until IS NOT NULL \
+         ORDER BY leased_until LIMIT 1) \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (label VARCHAR(20) CHARACTER SET utf8mb4 PATH '$[0]', \
+         asked_flow VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[1]', \
+         asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]')) AS running \
+         UNION ALL SELECT label, \
+         (SELECT deadline_at FROM flowstate_flows \
+         WHERE flow = asked_flow AND state = asked_state AND deadline_at IS NOT NULL \
+         ORDER BY deadline_at LIMIT 1) \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (label VARCHAR(20) CHARACTER SET utf8mb4 PATH '$[0]', \
+         asked_flow VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[1]', \
+         asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]')) AS timed\
+         ) AS seen WHERE due <= @now";
+    // read in this order, by the key: a scan of the table would lock, or wait for, every row
+    HeldLeases =
+        "SELECT lease, id FROM \
+         JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', held_seq BIGINT PATH '$[1]', \
+         lease JSON PATH '$')) AS leases \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id AND seq = held_seq \
+         WHERE leased_by = ? FOR UPDATE SKIP LOCKED";
+    ExtendLeases =
+        "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', micros BIGINT PATH '$[2]')) \
+         AS leases STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id \
+         SET leased_until = @now + INTERVAL micros MICROSECOND";
+    Begin = "BEGIN";
+    // the transaction begins with the next statement
+    AutocommitOff = "SET autocommit = 0";
+    AutocommitOn = "SET autocommit = 1";
+    // a lock of that name is the whole server's; the database's name may be 64 characters long
+    LockMigrations =
+        "SELECT 'locked', GET_LOCK(CONCAT('flowstate-', SHA1(DATABASE())), 50)";
+    UnlockMigrations = "DO RELEASE_LOCK(CONCAT('flowstate-', SHA1(DATABASE())))";
+    MakeVersions =
+        "CREATE TABLE IF NOT EXISTS flowstate_migrations \
+         (version VARCHAR(64) NOT NULL PRIMARY KEY, applied_at DATETIME(6) NOT NULL) \
+         ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+    ServerVersion = "SELECT VERSION(), 0";
+}
+
+crate::store::as_store!(MysqlConnection);
+
+impl Dialect for MysqlConnection {
+    const DATABASE: &'static str = "MySQL";
+    const MIGRATIONS: &'static [Migration] = &[Migration {
+        version: "2026-11-23-000000",
+        up: include_str!("../../migrations/mysql/2026-11-23-000000_create_flowstate/up.sql"),
+    }];
+
+    runs_statements!();
+
+    fn begin(&mut self) -> QueryResult<()> {
+        // MariaDB can prepare it, MySQL cannot
+        static PREPARABLE: AtomicBool = AtomicBool::new(true);
+        if PREPARABLE.load(Ordering::Relaxed) {
+            match ends::begin::<_, Begin>(self) {
+                Err(error) if is_not_preparable(&error) => {
+                    PREPARABLE.store(false, Ordering::Relaxed);
+                }
+                begun => return begun,
+            }
+        }
+        AnsiTransactionManager::begin_transaction_sql(self, "BEGIN")
+    }
+
+    fn commit(&mut self) -> QueryResult<()> {
+        ends::commit(self)
+    }
+
+    // After a deadlock there is no transaction, and what follows would commit statement by statement
+    // <https://dev.mysql.com/doc/refman/8.4/en/innodb-error-handling.html>. Without autocommit it
+    // belongs to a new transaction, which is rolled back in the end.
+    fn begin_for_others(&mut self) -> QueryResult<()> {
+        let begun = ends::begin::<_, AutocommitOff>(self);
+        if begun.is_err() {
+            self.close();
+        }
+        begun
+    }
+
+    fn close(&mut self) {
+        if self.run::<AutocommitOn>(&[]).is_err() {
+            give_up(self);
+        }
+    }
+
+    // Outside a transaction a savepoint is gone as soon as it is made.
+    fn join(&mut self) -> QueryResult<()> {
+        self.batch_execute("SAVEPOINT flowstate; RELEASE SAVEPOINT flowstate").map_err(|error| {
+            if is_missing_savepoint(&error) { failure(TRANSACTION_GONE) } else { error }
+        })
+    }
+
+    // Diesel believes that the transaction is open, and would commit what follows. It goes into
+    // one that refuses to write, and that Diesel refuses to commit.
+    fn abandon(&mut self) {
+        if self.join().is_err() {
+            // if this fails, the connection is lost
+            self.batch_execute("START TRANSACTION READ ONLY").unwrap_or_default();
+            give_up(self);
+        }
+    }
+
+    // A failed statement leaves the transaction usable; COMMIT commits what is there.
+    fn before_commit(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
+    fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
+        let (after, timing) = (change.after(), change.timing);
+        let (now, now_text) = now();
+        let updated = self.run::<Advance>(&[
+            Bind::Text(after.state),
+            Bind::Int(after.seq),
+            Bind::Int(after.attempts.into()),
+            timing.due_in.is_some().into(),
+            Bind::Int(timing.due_in.unwrap_or_default()),
+            change.completes.into(),
+            Bind::Text(&now_text),
+            after.is_error.into(),
+            Bind::Text(&now_text),
+            timing.lease.is_some().into(),
+            Bind::Int(timing.lease.map_or(0, |(micros, _)| micros)),
+            Bind::Maybe(timing.lease.map(|(_, worker)| worker)),
+            timing.deadline_in.is_some().into(),
+            Bind::Int(timing.deadline_in.unwrap_or_default()),
+            Bind::Text(&now_text),
+            Bind::Maybe(change.props),
+            Bind::Int(change.id),
+            Bind::Int(change.before.seq),
+        ])?;
+        Ok((updated == 1).then_some(Stamp::Given(now)))
+    }
+
+    fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        let binds = [
+            Bind::Text(flow.flow),
+            Bind::Text(flow.state),
+            Bind::Text(flow.props),
+            Bind::Maybe(flow.key),
+            flow.timing.due_in.is_some().into(),
+            Bind::Int(flow.timing.due_in.unwrap_or_default()),
+            flow.timing.deadline_in.is_some().into(),
+            Bind::Int(flow.timing.deadline_in.unwrap_or_default()),
+            flow.completes.into(),
+        ];
+        let inserted = match flow.key {
+            None => self.run::<InsertFlow>(&binds)?,
+            Some(_) => self.run::<InsertKeyedFlow>(&binds)?,
+        };
+        if inserted == 0 {
+            return Ok(None);
+        }
+        Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self).map(Some)
+    }
+
+    fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>> {
+        self.counts::<Scout>(&[Bind::Text(sources), Bind::Text(running), Bind::Text(timed)])
+    }
+
+    fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
+        // MariaDB overlooks SKIP LOCKED inside an UPDATE
+        self.transaction(|conn| {
+            let held = conn.counts::<HeldLeases>(&[Bind::Text(leases), Bind::Text(worker)])?;
+            if held.is_empty() {
+                return Ok(0);
+            }
+            let held: Vec<_> = held.iter().map(|row| &*row.label).collect();
+            conn.run::<ExtendLeases>(&[Bind::Text(&format!("[{}]", held.join(",")))])
+        })
+    }
+
+    fn refusal(&mut self) -> QueryResult<Option<String>> {
+        let versions = self.counts::<ServerVersion>(&[])?;
+        Ok(versions.first().and_then(|version| refusal(&version.label)))
+    }
+
+    // Outside the transaction in effect: CREATE TABLE commits it.
+    fn lock_migrations(&mut self) -> QueryResult<()> {
+        let locked = self.counts::<LockMigrations>(&[])?;
+        if locked.first().is_none_or(|row| row.number != 1) {
+            return Err(failure("Lock wait timeout exceeded; another process migrates"));
+        }
+        self.run::<MakeVersions>(&[]).map(drop)
+    }
+
+    fn unlock_migrations(&mut self) -> QueryResult<()> {
+        self.run::<UnlockMigrations>(&[]).map(drop)
+    }
+
+    fn conflict(error: &diesel::result::Error) -> Option<ConflictReason> {
+        conflict::mysql(error)
+    }
+
+    fn ends_transaction(error: &diesel::result::Error) -> bool {
+        matches!(
+            conflict::mysql(error),
+            Some(ConflictReason::Deadlock | ConflictReason::Serialization)
+        )
+    }
+
+    fn is_missing_table(error: &diesel::result::Error) -> bool {
+        matches!(error, diesel::result::Error::DatabaseError(_, info)
+            if info.message().starts_with("Table '")
+                && info.message().contains(".flowstate_")
+                && info.message().ends_with("doesn't exist"))
+    }
+
+    // Diesel tells no more than the message; one that is no conflict may be about the connection.
+    fn failed_commit(error: &diesel::result::Error) -> FailedCommit {
+        match error {
+            // it was not even sent
+            diesel::result::Error::BrokenTransactionManager => FailedCommit::NotCommitted,
+            _ => FailedCommit::Unknown,
+        }
+    }
+}
+
+const TRANSACTION_GONE: &str = "Deadlock: the database has ended the transaction";
+
+/// Makes Diesel refuse every transaction on this connection, and a pool discard it.
+fn give_up(conn: &mut MysqlConnection) {
+    AnsiTransactionManager::transaction_manager_status_mut(conn).set_in_error();
+}
+
+fn is_not_preparable(error: &diesel::result::Error) -> bool {
+    matches!(error, diesel::result::Error::DatabaseError(_, info)
+        if info.message().contains("not supported in the prepared statement protocol"))
+}
+
+fn is_missing_savepoint(error: &diesel::result::Error) -> bool {
+    matches!(error, diesel::result::Error::DatabaseError(_, info)
+        if info.message().starts_with("SAVEPOINT flowstate does not exist"))
+}
+
+/// A failure that no statement had, in the words of the database.
+fn failure(message: &str) -> diesel::result::Error {
+    diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()))
+}

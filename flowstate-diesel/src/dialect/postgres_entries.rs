@@ -1,0 +1,89 @@
+//! The history and the artefacts of a change, as one JSON array each: the statement that writes
+//! them has the same text however many there are.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::change::{Change, Entry};
+
+/// The history and the artefacts.
+pub(super) fn texts(change: &Change<'_>) -> (String, String) {
+    let (mut history, mut artefacts) = (Array::default(), Array::default());
+    for (at, entry) in change.entries().enumerate() {
+        history.push(|object| describe(object, change, &entry, at == 0));
+        for (name, payload) in &entry.link.artefacts {
+            artefacts.push(|object| {
+                object.text("name", Some(name));
+                object.number("seq", entry.seq);
+                object.json("payload", Some(payload));
+            });
+        }
+    }
+    (history.finish(), artefacts.finish())
+}
+
+fn describe(object: &mut Object<'_>, change: &Change<'_>, entry: &Entry<'_>, first: bool) {
+    let notes = change.notes;
+    object.number("seq", entry.seq);
+    object.text("transition", Some(entry.link.transition));
+    object.text("from", Some(entry.from));
+    object.text("to", Some(entry.link.to));
+    object.number("attempt", entry.attempt.into());
+    object.text("error", notes.error.as_deref().filter(|_| first));
+    object.text("actor", notes.actor.as_deref());
+    object.json("metadata", notes.metadata.as_deref().filter(|_| first));
+    object.text("token", Some(&notes.token));
+}
+
+#[derive(Default)]
+struct Array(String);
+
+impl Array {
+    fn push(&mut self, members: impl FnOnce(&mut Object<'_>)) {
+        self.0.push_str(if self.0.is_empty() { "[{" } else { ",{" });
+        members(&mut Object { text: &mut self.0, is_empty: true });
+        self.0.push('}');
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push_str(if self.0.is_empty() { "[]" } else { "]" });
+        self.0
+    }
+}
+
+/// Members that are `None` are left out: JSON's own null is a value.
+struct Object<'a> {
+    text: &'a mut String,
+    is_empty: bool,
+}
+
+impl Object<'_> {
+    fn number(&mut self, name: &str, number: i64) {
+        self.member(name);
+        write!(self.text, "{number}").unwrap_or_default();
+    }
+
+    fn text(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.member(name);
+            write!(self.text, "{}", Value::from(text)).unwrap_or_default();
+        }
+    }
+
+    fn json(&mut self, name: &str, json: Option<&str>) {
+        if let Some(json) = json {
+            self.member(name);
+            self.text.push_str(json);
+        }
+    }
+
+    fn member(&mut self, name: &str) {
+        if !std::mem::take(&mut self.is_empty) {
+            self.text.push(',');
+        }
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push_str("\":");
+    }
+}

@@ -1,0 +1,95 @@
+//! The statements that do not differ.
+
+use crate::dialect::rows::flow_columns;
+use crate::dialect::statement::statements;
+
+statements! {
+    FindFlow = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ?"
+    );
+    /// Reads the row under its lock, held to the end of the transaction.
+    LockFlow = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ? @lock"
+    );
+    FindKey = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ?"
+    );
+    /// [`FindKey`] in a transaction that may have read before.
+    FindKeyNow = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ? @current"
+    );
+    ListFlows = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE flow = ? AND state IN @among AND id > ? ORDER BY id LIMIT ?"
+    );
+    /// The records of a state that are due, the oldest first, locked; those that others have locked
+    /// are passed over.
+    DueFlows = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE flow = ? AND state = ? AND due_at <= @began ORDER BY due_at LIMIT ? @skip"
+    );
+    /// Likewise those whose lease has run out.
+    ExpiredFlows = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE flow = ? AND state = ? AND leased_until <= @began ORDER BY leased_until LIMIT ? @skip"
+    );
+    /// Likewise those whose time in the state is over.
+    OverdueFlows = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE flow = ? AND state = ? AND deadline_at <= @began ORDER BY deadline_at LIMIT ? @skip"
+    );
+    /// When a transition was last taken.
+    LastTaken =
+        "SELECT transition, seq FROM flowstate_transitions \
+         WHERE flow_id = ? AND transition = ? ORDER BY seq DESC LIMIT 1";
+    DueNow = "UPDATE flowstate_flows SET due_at = @now WHERE due_at > @now";
+    ExpireNow = "UPDATE flowstate_flows SET leased_until = @now WHERE leased_until > @now";
+    OverdueNow = "UPDATE flowstate_flows SET deadline_at = @now WHERE deadline_at > @now";
+    CountStates =
+        "SELECT state, COUNT(*) FROM flowstate_flows WHERE flow = ? GROUP BY state ORDER BY state";
+    InsertHistory =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, token, \
+         created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, @json, ?, @now)";
+    /// The first history row, of the time at which the record was created.
+    InsertCreation =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, to_state, attempt, metadata, token, created_at) \
+         SELECT id, 0, ?, state, 1, @json, ?, created_at FROM flowstate_flows WHERE id = ?";
+    InsertArtefact =
+        "INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) VALUES (?, ?, ?, @json)";
+    /// The newest artefact of a name: one look-up in the key, however long the history.
+    NewestArtefact =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name = ? ORDER BY seq DESC LIMIT 1";
+    /// The same where the artefact had other names before.
+    NewestArtefactAmong =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1";
+    /// [`NewestArtefact`] in a transaction that may have read before.
+    NewestArtefactNow =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name = ? ORDER BY seq DESC LIMIT 1 @current";
+    /// [`NewestArtefactAmong`] in a transaction that may have read before.
+    NewestArtefactAmongNow =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1 @current";
+    AllArtefacts =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? ORDER BY seq, name";
+    History =
+        "SELECT seq, transition, from_state, to_state, attempt, error, actor, @text(metadata), \
+         @time(created_at) FROM flowstate_transitions WHERE flow_id = ? ORDER BY seq";
+    /// The token under which a transition was written.
+    TokenOf = "SELECT token, seq FROM flowstate_transitions WHERE flow_id = ? AND seq = ?";
+    CreatedWith =
+        "SELECT @text(metadata), seq FROM flowstate_transitions \
+         WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL";
+    /// [`CreatedWith`] in a transaction that may have read before.
+    CreatedWithNow =
+        "SELECT @text(metadata), seq FROM flowstate_transitions \
+         WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL @current";
+    DeleteHistory = "DELETE FROM flowstate_transitions WHERE flow_id = ?";
+    DeleteArtefacts = "DELETE FROM flowstate_artefacts WHERE flow_id = ?";
+    DeleteFlow = "DELETE FROM flowstate_flows WHERE id = ? AND seq = ?";
+}

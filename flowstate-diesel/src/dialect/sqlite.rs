@@ -1,0 +1,190 @@
+//! SQLite, 3.35 or newer (`RETURNING`).
+
+use std::time::Duration;
+
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
+
+use super::rows::{
+    ArtefactColumns, ArtefactRow, CountColumns, CountRow, FlowColumns, FlowRow, HistoryColumns,
+    HistoryRow, InsertedColumns, InsertedRow, Stamp, StampColumns,
+};
+use super::statement::{Bind, Bound, Speech, Statement, Words, statements};
+use super::{Dialect, FailedCommit, Migration, conflict, ends, runs_statements};
+use crate::change::{Change, NewFlow};
+use crate::error::ConflictReason;
+use crate::turnstile::{Lane, Turnstile};
+
+// SQLite has no type for times and a clock of milliseconds: text of one fixed width, which sorts
+// as the times do <https://www.sqlite.org/lang_datefunc.html>.
+impl Speech for Sqlite {
+    const WORDS: Words = Words {
+        now: "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
+        began: "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
+        key: "key",
+        lock: "",
+        current: "",
+        skip: "",
+        after: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', (", " / 1000000.0) || ' seconds')"],
+        json: ["", ""],
+        among: ["(SELECT value FROM json_each(", "))"],
+        text: ["", ""],
+        time: ["", ""],
+    };
+}
+
+statements! {
+    Advance =
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, \
+         due_at = CASE WHEN ? THEN @after END, \
+         completed_at = CASE WHEN ? THEN @now END, \
+         last_errored_at = CASE WHEN ? THEN @now END, \
+         leased_until = CASE WHEN ? THEN @after END, leased_by = ?, \
+         deadline_at = CASE WHEN ? THEN @after END, updated_at = @now, \
+         props = COALESCE(@json, props) \
+         WHERE id = ? AND seq = ? RETURNING updated_at, due_at";
+    InsertFlow =
+        "INSERT INTO flowstate_flows \
+         (flow, state, seq, props, key, attempts, due_at, deadline_at, completed_at, \
+         created_at, updated_at) \
+         VALUES (?, ?, 0, @json, ?, 0, CASE WHEN ? THEN @after END, CASE WHEN ? THEN @after END, \
+         CASE WHEN ? THEN @now END, @now, @now) \
+         ON CONFLICT (flow, key) WHERE key IS NOT NULL DO NOTHING \
+         RETURNING id, created_at, due_at";
+    Scout =
+        "SELECT source, CAST((julianday(@now) - julianday(due)) * 86400000 AS BIGINT) FROM ( \
+           SELECT json_extract(value, '$[0]') AS source, \
+             (SELECT due_at FROM flowstate_flows \
+              WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
+              AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS due FROM json_each(?) \
+           UNION ALL SELECT json_extract(value, '$[0]'), \
+             (SELECT leased_until FROM flowstate_flows \
+              WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
+              AND leased_until IS NOT NULL ORDER BY leased_until LIMIT 1) FROM json_each(?) \
+           UNION ALL SELECT json_extract(value, '$[0]'), \
+             (SELECT deadline_at FROM flowstate_flows \
+              WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
+              AND deadline_at IS NOT NULL ORDER BY deadline_at LIMIT 1) FROM json_each(?)) \
+         WHERE due <= @now";
+    ExtendLeases =
+        "UPDATE flowstate_flows SET leased_until = strftime('%Y-%m-%d %H:%M:%f000', 'now', \
+         (leases.micros / 1000000.0) || ' seconds') \
+         FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS seq, \
+               json_extract(value, '$[2]') AS micros FROM json_each(?)) AS leases \
+         WHERE flowstate_flows.id = leases.id AND flowstate_flows.seq = leases.seq \
+         AND leased_by = ?";
+    BeginImmediate = "BEGIN IMMEDIATE";
+    FileAndTimeout =
+        "SELECT file, timeout FROM pragma_database_list, pragma_busy_timeout WHERE name = 'main'";
+    MakeVersions =
+        "CREATE TABLE IF NOT EXISTS flowstate_migrations \
+         (version TEXT NOT NULL PRIMARY KEY, applied_at TEXT NOT NULL)";
+}
+
+crate::store::as_store!(SqliteConnection);
+
+impl Dialect for SqliteConnection {
+    const DATABASE: &'static str = "SQLite";
+    const MIGRATIONS: &'static [Migration] = &[Migration {
+        version: "2026-11-23-000000",
+        up: include_str!("../../migrations/sqlite/2026-11-23-000000_create_flowstate/up.sql"),
+    }];
+
+    runs_statements!();
+
+    // A plain BEGIN that reads before it writes fails with SQLITE_BUSY_SNAPSHOT as soon as somebody
+    // else has written, whatever the busy time-out <https://www.sqlite.org/isolation.html>.
+    fn begin(&mut self) -> QueryResult<()> {
+        ends::begin::<_, BeginImmediate>(self)
+    }
+
+    fn commit(&mut self) -> QueryResult<()> {
+        ends::commit(self)
+    }
+
+    // A writer that finds the file locked asks again after ever longer pauses, up to its time-out.
+    fn lane(&mut self) -> QueryResult<Option<Lane>> {
+        let files = self.counts::<FileAndTimeout>(&[])?;
+        let file = files.into_iter().find(|file| !file.label.is_empty());
+        Ok(file.map(|file| Lane {
+            turnstile: Turnstile::of(&file.label),
+            patience: Duration::from_millis(u64::try_from(file.number).unwrap_or_default()),
+            locked: "database is locked",
+        }))
+    }
+
+    // A failed statement leaves the transaction usable; COMMIT commits what is there.
+    fn before_commit(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
+    fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
+        let (after, timing) = (change.after(), change.timing);
+        let binds = [
+            Bind::Text(after.state),
+            Bind::Int(after.seq),
+            Bind::Int(after.attempts.into()),
+            timing.due_in.is_some().into(),
+            Bind::Int(timing.due_in.unwrap_or_default()),
+            change.completes.into(),
+            after.is_error.into(),
+            timing.lease.is_some().into(),
+            Bind::Int(timing.lease.map_or(0, |(micros, _)| micros)),
+            Bind::Maybe(timing.lease.map(|(_, worker)| worker)),
+            timing.deadline_in.is_some().into(),
+            Bind::Int(timing.deadline_in.unwrap_or_default()),
+            Bind::Maybe(change.props),
+            Bind::Int(change.id),
+            Bind::Int(change.before.seq),
+        ];
+        let stamp = Bound::<Advance, StampColumns>::new(&binds).get_result(self).optional()?;
+        Ok(stamp.map(Stamp::Read))
+    }
+
+    fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        let binds = [
+            Bind::Text(flow.flow),
+            Bind::Text(flow.state),
+            Bind::Text(flow.props),
+            Bind::Maybe(flow.key),
+            flow.timing.due_in.is_some().into(),
+            Bind::Int(flow.timing.due_in.unwrap_or_default()),
+            flow.timing.deadline_in.is_some().into(),
+            Bind::Int(flow.timing.deadline_in.unwrap_or_default()),
+            flow.completes.into(),
+        ];
+        Bound::<InsertFlow, InsertedColumns>::new(&binds).get_result(self).optional()
+    }
+
+    fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>> {
+        self.counts::<Scout>(&[Bind::Text(sources), Bind::Text(running), Bind::Text(timed)])
+    }
+
+    fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
+        self.run::<ExtendLeases>(&[Bind::Text(leases), Bind::Text(worker)])
+    }
+
+    // BEGIN IMMEDIATE keeps everybody else out already.
+    fn lock_migrations(&mut self) -> QueryResult<()> {
+        self.run::<MakeVersions>(&[]).map(drop)
+    }
+
+    fn conflict(error: &diesel::result::Error) -> Option<ConflictReason> {
+        conflict::sqlite(error)
+    }
+
+    fn is_missing_table(error: &diesel::result::Error) -> bool {
+        matches!(error, diesel::result::Error::DatabaseError(_, info)
+            if info.message().starts_with("no such table: flowstate_"))
+    }
+
+    // Full disks and the like roll back; after an I/O error only the file knows
+    // <https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction>.
+    fn failed_commit(error: &diesel::result::Error) -> FailedCommit {
+        if error.to_string().contains("disk I/O error") {
+            FailedCommit::Unknown
+        } else {
+            FailedCommit::NotCommitted
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Props, artefacts and metadata as JSON text that every database keeps as it is.
+//!
+//! What one of the databases would refuse or change is refused here, before any write, on all of
+//! them: the NUL character (PostgreSQL's `jsonb`), floats that are not finite (JSON has none),
+//! whole numbers beyond 64 bits and deep nesting (MySQL).
+
+mod floats;
+mod scan;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, RecordRef, Result, What};
+
+/// The largest JSON text of one value, in bytes (12 MiB): below the packet size that MariaDB
+/// accepts by default (16 MiB).
+pub const MAX_JSON_BYTES: usize = 12 * 1024 * 1024;
+
+/// The deepest nesting of arrays and objects. MySQL refuses more than 100 levels, `serde_json`
+/// reads at most 127.
+pub const MAX_JSON_DEPTH: usize = 100;
+
+/// The longest key, actor or guard name, in bytes.
+pub const MAX_KEY_LENGTH: usize = 255;
+
+/// Writes a value as JSON text.
+pub(crate) fn encode<T: Serialize>(
+    value: &T,
+    record: RecordRef,
+    what: impl Fn() -> What,
+) -> Result<String> {
+    let refuse = |fault| Error::Unstorable { record, what: what(), fault };
+    let text = serde_json::to_string(value).map_err(|error| refuse(error.to_string()))?;
+    if text.len() > MAX_JSON_BYTES {
+        return Err(refuse(format!("{} bytes of JSON, at most {MAX_JSON_BYTES}", text.len())));
+    }
+    let found = scan::scan(&text).map_err(|fault| refuse(fault.to_owned()))?;
+    if found.null {
+        // serde_json writes NaN and the infinities as null: look at the value itself
+        floats::check(value).map_err(refuse)?;
+    }
+    Ok(text)
+}
+
+/// Reads a value from JSON text; an error names the path.
+pub(crate) fn decode<T: DeserializeOwned>(
+    text: &str,
+    record: RecordRef,
+    what: impl Fn() -> What,
+) -> Result<T> {
+    serde_json::from_str(text).or_else(|_| {
+        // once more, slower, for the path
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| Error::Decode {
+            record,
+            what: what(),
+            path: error.path().to_string(),
+            source: error.into_inner(),
+        })
+    })
+}
+
+/// Checks a short text that is stored as it is.
+pub(crate) fn check_text(text: &str, record: RecordRef, what: What) -> Result<()> {
+    let fault = if text.len() > MAX_KEY_LENGTH {
+        format!("{} bytes long, at most {MAX_KEY_LENGTH}", text.len())
+    } else if text.contains('\0') {
+        "it contains the NUL character".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Unstorable { record, what, fault })
+}
+
+/// The text of an error, for the history: kept whatever it contains.
+pub(crate) fn clean_error(text: &str) -> String {
+    const MOST: usize = 8 * 1024;
+    let end = if text.len() > MOST { text.floor_char_boundary(MOST) } else { text.len() };
+    text[..end].replace('\0', "\u{fffd}")
+}

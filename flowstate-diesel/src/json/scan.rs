@@ -1,0 +1,107 @@
+//! One pass over JSON text for what a database would refuse or change.
+
+use super::MAX_JSON_DEPTH;
+
+/// What the text contains.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) null: bool,
+}
+
+/// Looks through text that `serde_json` wrote. `Err` says what cannot be stored.
+pub(super) fn scan(text: &str) -> Result<Found, &'static str> {
+    let bytes = text.as_bytes();
+    let mut found = Found::default();
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = end_of_string(bytes, at)?,
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > MAX_JSON_DEPTH {
+                    return Err("nested more than 100 levels deep");
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'-' | b'0'..=b'9' => {
+                let end = end_of_number(bytes, at);
+                check_number(&text[at..end])?;
+                at = end;
+                continue;
+            }
+            b'n' => found.null = true,
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(found)
+}
+
+/// The position of the quote that closes the string opened at `at`.
+fn end_of_string(bytes: &[u8], mut at: usize) -> Result<usize, &'static str> {
+    loop {
+        at += 1;
+        match bytes.get(at) {
+            Some(b'"') | None => return Ok(at),
+            Some(b'\\') => {
+                if bytes[at..].starts_with(b"\\u0000") {
+                    return Err("a string contains the NUL character");
+                }
+                at += 1;
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn end_of_number(bytes: &[u8], at: usize) -> usize {
+    let digits = bytes[at..]
+        .iter()
+        .take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+    at + digits.count()
+}
+
+fn check_number(number: &str) -> Result<(), &'static str> {
+    let whole = !number.contains(['.', 'e', 'E']);
+    // up to 18 digits always fit
+    if whole
+        && number.len() > 18
+        && number.parse::<i64>().is_err()
+        && number.parse::<u64>().is_err()
+    {
+        return Err("a whole number does not fit into 64 bits");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, scan};
+
+    #[test]
+    fn passes_what_every_database_keeps() {
+        for text in [
+            "18446744073709551615",
+            "-9223372036854775808",
+            r#"{"a":[1.5e300,true,"\\u0000","\"[[["]}"#,
+            &format!("{}{}", "[".repeat(100), "]".repeat(100)),
+        ] {
+            assert_eq!(scan(text), Ok(Found { null: false }), "{text}");
+        }
+        assert_eq!(scan("[null]"), Ok(Found { null: true }));
+        assert_eq!(scan(r#"["null"]"#), Ok(Found { null: false }));
+    }
+
+    #[test]
+    fn names_what_is_refused() {
+        for (text, fault) in [
+            (r#"{"a":"\u0000"}"#, "NUL"),
+            (r#"{"\u0000":1}"#, "NUL"),
+            ("[18446744073709551616]", "64 bits"),
+            ("[-9223372036854775809]", "64 bits"),
+            (&*"[".repeat(101), "100 levels"),
+        ] {
+            assert!(scan(text).expect_err(text).contains(fault), "{text}");
+        }
+    }
+}

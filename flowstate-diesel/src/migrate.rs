@@ -1,0 +1,53 @@
+//! The library's own tables.
+
+use crate::dialect::statement::statements;
+use crate::dialect::{Dialect, Migration};
+use crate::error::{Error, Result};
+use crate::failure::explain;
+use crate::store::AsStore;
+use crate::transaction;
+
+statements! {
+    Versions = "SELECT version, COUNT(*) FROM flowstate_migrations GROUP BY version";
+}
+
+/// Creates or updates the tables of flowstate, and returns the versions that it applied: none if
+/// everything was up to date.
+///
+/// Safe to call at every start and from several processes at once: one migrates, the others wait.
+/// The versions are kept in a table of its own, `flowstate_migrations`, so that Diesel's migrations
+/// of the host application and these do not touch each other. The SQL files can be copied into the
+/// application's own migrations instead: they record their versions themselves, and this function
+/// then finds nothing to do.
+///
+/// # Errors
+/// [`Error::Conflict`](crate::Error::Conflict) if another process migrates for longer than the
+/// database waits; [`Error::Setup`] if the server is too old; [`Error::Database`]. On SQLite and
+/// PostgreSQL nothing is changed then; MySQL commits each statement by itself, and the rest follows
+/// when this is called again.
+pub fn migrate<S: AsStore>(conn: &mut S) -> Result<Vec<&'static str>> {
+    let conn = conn.as_store();
+    if let Some(problem) = conn.refusal().map_err(|error| explain(conn, None, error))? {
+        return Err(Error::Setup { problem });
+    }
+    transaction::run(conn, &mut |conn| {
+        let applied = apply(conn).map_err(|error| explain(conn, None, error));
+        let unlocked = conn.unlock_migrations().map_err(|error| explain(conn, None, error));
+        applied.and_then(|applied| unlocked.map(|()| applied))
+    })
+}
+
+fn apply<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Vec<&'static str>> {
+    let pending = pending(conn)?;
+    let run = |migration: &&Migration| conn.batch_execute(migration.up).map(|()| migration.version);
+    pending.iter().map(run).collect()
+}
+
+/// What has not run yet.
+fn pending<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Vec<&'static Migration>> {
+    conn.lock_migrations()?;
+    let applied = conn.counts::<Versions>(&[])?;
+    let is_pending =
+        |migration: &&Migration| applied.iter().all(|applied| applied.label != migration.version);
+    Ok(C::MIGRATIONS.iter().filter(is_pending).collect())
+}

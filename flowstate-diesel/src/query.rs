@@ -1,0 +1,380 @@
+//! Creating, finding and reading flows.
+
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use flowstate::{Artefact, Flow, Record, State, TransitionOf};
+
+use crate::apply::{destroy, names_json, newest_artefact};
+use crate::create;
+use crate::dialect::Dialect;
+use crate::dialect::rows::{ArtefactRow, FlowRow, HistoryRow};
+use crate::dialect::sql::{
+    AllArtefacts, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
+};
+use crate::dialect::statement::Bind;
+use crate::error::{Error, RecordRef, Result, What};
+use crate::failure::explain;
+use crate::read::read;
+use crate::request::Request;
+use crate::store::AsStore;
+use crate::transaction;
+use crate::{json, row};
+
+/// What a flow can do with a database: create, find, list. In the prelude.
+pub trait FlowStore: Flow {
+    /// Stores a new record in the initial state, with its first history row.
+    ///
+    /// # Errors
+    /// [`Error::Unstorable`] if the props cannot be kept as they are; nothing is written then.
+    fn create<S: AsStore>(self, conn: &mut S) -> Result<Self::Record> {
+        create::create(self, Duration::ZERO, conn.as_store())
+    }
+
+    /// Stores a new record that workers leave alone for so long, by the database's clock.
+    ///
+    /// # Errors
+    /// As [`FlowStore::create`].
+    fn create_in<S: AsStore>(self, delay: Duration, conn: &mut S) -> Result<Self::Record> {
+        create::create(self, delay, conn.as_store())
+    }
+
+    /// Stores a new record that workers leave alone until `time`: at once if it has passed.
+    ///
+    /// The time is compared with this machine's clock, and the rest waited for by the database's.
+    ///
+    /// # Errors
+    /// As [`FlowStore::create`].
+    fn create_at<S: AsStore>(self, time: DateTime<Utc>, conn: &mut S) -> Result<Self::Record> {
+        let delay = (time - DateTime::<Utc>::from(SystemTime::now())).to_std();
+        create::create(self, delay.unwrap_or_default(), conn.as_store())
+    }
+
+    /// Stores a new record under a key that is unique within the flow, or returns the one that has
+    /// it: an idempotent start. Keys are compared byte by byte and have at most
+    /// [`MAX_KEY_LENGTH`](crate::MAX_KEY_LENGTH) bytes.
+    ///
+    /// A key is free again when its record has been destroyed.
+    ///
+    /// # Errors
+    /// [`Error::KeyConflict`] if the record was created with other props; [`Error::Unstorable`].
+    fn create_once<S: AsStore>(self, key: &str, conn: &mut S) -> Result<Once<Self::Record>> {
+        create::create_once(self, key, conn.as_store())
+    }
+
+    /// Stores several new records, all or none, and returns them in the same order.
+    ///
+    /// # Errors
+    /// As [`FlowStore::create`].
+    fn create_many<S: AsStore>(
+        flows: impl IntoIterator<Item = Self>,
+        conn: &mut S,
+    ) -> Result<Vec<Self::Record>> {
+        create::create_many(flows.into_iter().collect(), conn.as_store())
+    }
+
+    /// Reads a record by its id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::UnknownState`] or [`Error::Decode`] if this code cannot read
+    /// the row.
+    fn find<S: AsStore>(id: i64, conn: &mut S) -> Result<Self::Record> {
+        let (conn, record) = (conn.as_store(), RecordRef::of::<Self>(id));
+        row::record::<Self>(fetch(conn, record, id)?, row::outcome(conn, record)?)
+    }
+
+    /// Reads the record that was created under this key, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownState`] or [`Error::Decode`] if this code cannot read the row.
+    fn find_by_key<S: AsStore>(key: &str, conn: &mut S) -> Result<Option<Self::Record>> {
+        let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
+        let binds = [Bind::Text(Self::NAME), Bind::Text(key)];
+        let rows = read(conn, record, |conn| conn.flows::<FindKey>(&binds))?;
+        let outcome = row::outcome(conn, record)?;
+        rows.into_iter().next().map(|row| row::record::<Self>(row, outcome)).transpose()
+    }
+
+    /// Reads a page of the records in any of these states, in order of their ids. Rows written under
+    /// an alias of a state are among them.
+    ///
+    /// ```no_run
+    /// # use flowstate_diesel::{Page, prelude::*};
+    /// # fn each<F: flowstate::Flow>(states: &[F::State], conn: &mut SqliteConnection)
+    /// # -> flowstate_diesel::Result<()> {
+    /// let mut page = Page::first(100);
+    /// loop {
+    ///     let records = F::list(states.iter().copied(), page, conn)?;
+    ///     let Some(last) = records.last() else { return Ok(()) };
+    ///     page = Page::after(last.id(), 100);
+    ///     // … use the records
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Decode`] if this code cannot read one of the rows.
+    fn list<S: AsStore>(
+        states: impl IntoIterator<Item = Self::State>,
+        page: Page,
+        conn: &mut S,
+    ) -> Result<Vec<Self::Record>> {
+        let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
+        let names = states.into_iter().flat_map(stored_names);
+        let names = names_json(names);
+        let binds = [
+            Bind::Text(Self::NAME),
+            Bind::Text(&names),
+            Bind::Int(page.after),
+            Bind::Int(page.limit),
+        ];
+        let rows = read(conn, record, |conn| conn.flows::<ListFlows>(&binds))?;
+        let outcome = row::outcome(conn, record)?;
+        rows.into_iter().map(|row| row::record::<Self>(row, outcome.clone())).collect()
+    }
+
+    /// How many records are in which state, by stored name: states that this code does not know are
+    /// among them. Reads every row of the flow.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    fn count_by_state<S: AsStore>(conn: &mut S) -> Result<Vec<StateCount>> {
+        let conn = conn.as_store();
+        let record = RecordRef::new::<Self>();
+        let rows =
+            read(conn, record, |conn| conn.counts::<CountStates>(&[Bind::Text(Self::NAME)]))?;
+        let count = |row: crate::dialect::rows::CountRow| StateCount {
+            is_known: row.label.parse::<Self::State>().is_ok(),
+            state: row.label,
+            records: row.number,
+        };
+        Ok(rows.into_iter().map(count).collect())
+    }
+}
+
+impl<F: Flow> FlowStore for F {}
+
+/// What a record can do with a database. In the prelude; reached from the generated `…Record` too.
+pub trait RecordStore<F: Flow> {
+    /// Asks for a transition: see [`Request`]. Nothing happens before [`Request::run`].
+    fn transition<'a, T, S>(
+        &'a mut self,
+        transition: T,
+        conn: &'a mut S,
+    ) -> Request<'a, S::Store, T>
+    where
+        T: TransitionOf<F>,
+        S: AsStore;
+
+    /// Reads the row again.
+    ///
+    /// # Errors
+    /// As [`FlowStore::find`].
+    fn reload<S: AsStore>(&mut self, conn: &mut S) -> Result<()>;
+
+    /// Every transition of the record in order, the creation first.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    fn history<S: AsStore>(&self, conn: &mut S) -> Result<Vec<HistoryEntry>>;
+
+    /// The newest artefact of this type, if one was persisted.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] if it does not fit the type.
+    fn artefact<A: Artefact<F>>(&self, conn: &mut impl AsStore) -> Result<Option<A>>;
+
+    /// Every artefact of the record, with those that were replaced since, in order.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    fn artefacts<S: AsStore>(&self, conn: &mut S) -> Result<Vec<ArtefactEntry>>;
+
+    /// Deletes the record with its history and artefacts, whatever its state.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is gone already.
+    fn destroy<S: AsStore>(&mut self, conn: &mut S) -> Result<()>;
+}
+
+impl<F: Flow> RecordStore<F> for Record<F> {
+    fn transition<'a, T, S>(&'a mut self, _: T, conn: &'a mut S) -> Request<'a, S::Store, T>
+    where
+        T: TransitionOf<F>,
+        S: AsStore,
+    {
+        Request::new(self, conn.as_store())
+    }
+
+    fn reload<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
+        let (conn, record) = (conn.as_store(), row::present(self)?);
+        let fetched = fetch(conn, record, self.id())?;
+        self.replace(row::decode(fetched, None)?, row::outcome(conn, record)?);
+        Ok(())
+    }
+
+    fn history<S: AsStore>(&self, conn: &mut S) -> Result<Vec<HistoryEntry>> {
+        let (conn, record) = (conn.as_store(), row::present(self)?);
+        let rows = read(conn, record, |conn| conn.history::<History>(&[Bind::Int(self.id())]))?;
+        rows.into_iter().map(|row| HistoryEntry::read(row, record)).collect()
+    }
+
+    fn artefact<A: Artefact<F>>(&self, conn: &mut impl AsStore) -> Result<Option<A>> {
+        let (conn, record) = (conn.as_store(), row::present(self)?);
+        let text =
+            read(conn, record, |conn| newest_artefact(conn, self.id(), A::NAME, A::ALIASES))?;
+        text.map(|text| json::decode(&text, record, || What::Artefact(A::NAME.to_owned())))
+            .transpose()
+    }
+
+    fn artefacts<S: AsStore>(&self, conn: &mut S) -> Result<Vec<ArtefactEntry>> {
+        let (conn, record) = (conn.as_store(), row::present(self)?);
+        let binds = [Bind::Int(self.id())];
+        let rows = read(conn, record, |conn| conn.artefacts::<AllArtefacts>(&binds))?;
+        rows.into_iter().map(|row| ArtefactEntry::read(row, record)).collect()
+    }
+
+    fn destroy<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
+        let (id, record) = (self.id(), row::present(self)?);
+        transaction::run(conn.as_store(), &mut |conn| {
+            let rows = conn
+                .flows::<LockFlow>(&[Bind::Int(id), Bind::Text(F::NAME)])
+                .map_err(|error| explain(conn, Some(record), error))?;
+            let row = rows.first().ok_or(Error::NotFound { record })?;
+            destroy(conn, id, row.seq).map(drop).map_err(|error| explain(conn, Some(record), error))
+        })
+        .map_err(|error: Error| error.about(record))
+    }
+}
+
+/// Which part of a list to read: so many records after an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    after: i64,
+    limit: i64,
+}
+
+impl Page {
+    /// The first `limit` records.
+    #[must_use]
+    pub fn first(limit: u32) -> Self {
+        Self::after(0, limit)
+    }
+
+    /// The first `limit` records whose ids are greater than `id`: pass the last one of the page
+    /// before.
+    #[must_use]
+    pub fn after(id: i64, limit: u32) -> Self {
+        Self { after: id, limit: limit.into() }
+    }
+}
+
+/// What `create_once` found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Once<R> {
+    /// The key was free: the record is new.
+    Created(R),
+    /// The record was there.
+    Existing(R),
+}
+
+impl<R> Once<R> {
+    /// The record, new or not.
+    pub fn into_record(self) -> R {
+        match self {
+            Self::Created(record) | Self::Existing(record) => record,
+        }
+    }
+
+    /// Whether the record is new.
+    #[must_use]
+    pub fn is_created(&self) -> bool {
+        matches!(self, Self::Created(_))
+    }
+}
+
+/// How many records are in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StateCount {
+    /// The stored name.
+    pub state: String,
+    /// How many records.
+    pub records: i64,
+    /// Whether this code knows the state, by its name or an alias.
+    pub is_known: bool,
+}
+
+/// A row of the history. Its names are text: they outlive the code that wrote them.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HistoryEntry {
+    /// Its place in the history: 0 is the creation, without gaps.
+    pub seq: i64,
+    /// The transition's stored name; `create` for the creation.
+    pub transition: String,
+    /// The state it left; `None` for the creation.
+    pub from: Option<String>,
+    /// The state it led to.
+    pub to: String,
+    /// Which try of the step it belongs to, from 1.
+    pub attempt: i32,
+    /// Why it failed, if that was said.
+    pub error: Option<String>,
+    /// Who asked for it, if that was said.
+    pub actor: Option<String>,
+    /// What else was said.
+    pub metadata: Option<serde_json::Value>,
+    /// When, by the database's clock. Order is by `seq`.
+    pub created_at: DateTime<Utc>,
+}
+
+impl HistoryEntry {
+    fn read(row: HistoryRow, record: RecordRef) -> Result<Self> {
+        let metadata = row.metadata.as_deref();
+        let metadata =
+            metadata.map(|text| json::decode(text, record, || What::Metadata)).transpose()?;
+        Ok(Self {
+            seq: row.seq,
+            transition: row.transition,
+            from: row.from_state,
+            to: row.to_state,
+            attempt: row.attempt,
+            error: row.error,
+            actor: row.actor,
+            metadata,
+            created_at: row::required_time(&row.created_at, record)?,
+        })
+    }
+}
+
+/// A stored artefact, untyped.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ArtefactEntry {
+    /// The stored name.
+    pub name: String,
+    /// Which transition persisted it.
+    pub seq: i64,
+    /// The payload.
+    pub payload: serde_json::Value,
+}
+
+impl ArtefactEntry {
+    fn read(row: ArtefactRow, record: RecordRef) -> Result<Self> {
+        let payload = json::decode(&row.payload, record, || What::Artefact(row.name.clone()))?;
+        Ok(Self { name: row.name, seq: row.seq, payload })
+    }
+}
+
+pub(crate) fn fetch<C: Dialect>(conn: &mut C, record: RecordRef, id: i64) -> Result<FlowRow> {
+    let binds = [Bind::Int(id), Bind::Text(record.flow)];
+    let rows = read(conn, record, |conn| conn.flows::<FindFlow>(&binds))?;
+    rows.into_iter().next().ok_or(Error::NotFound { record })
+}
+
+/// The name under which a state is stored, and those of before.
+pub(crate) fn stored_names<S: State>(state: S) -> impl Iterator<Item = &'static str> {
+    let definition = state.definition();
+    std::iter::once(definition.name).chain(definition.aliases.iter().copied())
+}

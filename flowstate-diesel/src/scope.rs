@@ -1,0 +1,243 @@
+//! The transactions that this crate has open, found by their connection.
+//!
+//! Users' methods take a plain `&mut SqliteConnection`, so what belongs to a transaction (its hooks,
+//! the conflict that doomed it) cannot travel as an argument. It is kept per thread and found by
+//! the connection's address, which cannot change while the closure of the transaction borrows it.
+
+use std::cell::RefCell;
+
+use flowstate::Outcome;
+
+use crate::dialect::Dialect;
+use crate::error::{ConflictReason, RecordRef};
+use crate::unconfirmed::Mark;
+
+thread_local! {
+    static OPEN: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Something to be run after the outermost commit.
+pub(crate) struct Hook {
+    pub(crate) mark: Mark,
+    pub(crate) run: Box<dyn FnOnce()>,
+    /// How many transactions and savepoints were open when the transition was done. More than its
+    /// scope has: a savepoint opened by the caller may yet roll it back.
+    depth: u32,
+}
+
+/// A conflict that was met inside a transaction: from then on it can only be rolled back.
+#[derive(Clone, Debug)]
+pub(crate) struct Doom {
+    pub(crate) record: Option<RecordRef>,
+    pub(crate) reason: ConflictReason,
+    pub(crate) message: String,
+}
+
+struct Scope {
+    connection: usize,
+    depth: u32,
+    /// Whether the outermost transaction is ours, so that its commit is seen.
+    rooted: bool,
+    outcome: Outcome,
+    hooks: Vec<Hook>,
+    doom: Option<Doom>,
+    mark: Option<Mark>,
+    /// The first mark that a savepoint of the caller may yet undo.
+    doubtful_mark: Option<Mark>,
+}
+
+impl Scope {
+    fn keep_mark(&mut self, mark: Mark, depth: u32) {
+        if depth > self.depth {
+            self.doubtful_mark.get_or_insert(mark);
+        } else {
+            self.mark = Some(mark);
+        }
+    }
+}
+
+/// Where a call finds itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Position {
+    /// No transaction is open.
+    Outside,
+    /// In a transaction. `rooted`: this crate opened it and will see its commit; else the caller did
+    /// with Diesel. `outcome`: of the innermost transaction or savepoint.
+    Inside { rooted: bool, outcome: Outcome },
+}
+
+impl Position {
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Outside => None,
+            Self::Inside { outcome, .. } => Some(outcome.clone()),
+        }
+    }
+
+    fn is_rooted(&self) -> bool {
+        match self {
+            Self::Outside => true,
+            Self::Inside { rooted, .. } => *rooted,
+        }
+    }
+}
+
+pub(crate) fn position<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Position> {
+    let depth = conn.depth()?;
+    if depth == 0 {
+        return Ok(Position::Outside);
+    }
+    let ours = innermost(conn, |scope| {
+        // in a savepoint that the caller opened since?
+        let theirs = depth > scope.depth;
+        let outcome =
+            if theirs { Outcome::elsewhere(Some(&scope.outcome)) } else { scope.outcome.clone() };
+        Position::Inside { rooted: scope.rooted, outcome }
+    });
+    let theirs = || Position::Inside { rooted: false, outcome: Outcome::elsewhere(None) };
+    Ok(ours.unwrap_or_else(theirs))
+}
+
+/// A scope that ends when this is dropped, on a panic too.
+pub(crate) struct Entered {
+    connection: usize,
+    left: bool,
+}
+
+/// What a scope has gathered.
+pub(crate) struct Gathered {
+    pub(crate) hooks: Vec<Hook>,
+    pub(crate) doom: Option<Doom>,
+    pub(crate) mark: Option<Mark>,
+}
+
+/// Opens a scope for the transaction or savepoint that was just begun at `position`.
+pub(crate) fn enter<C: Dialect>(
+    conn: &mut C,
+    position: &Position,
+    outcome: Outcome,
+) -> diesel::QueryResult<Entered> {
+    let depth = conn.depth()?;
+    let connection = address(conn);
+    let rooted = position.is_rooted();
+    let scope = Scope {
+        connection,
+        depth,
+        rooted,
+        outcome,
+        hooks: Vec::new(),
+        doom: None,
+        mark: None,
+        doubtful_mark: None,
+    };
+    OPEN.with_borrow_mut(|open| open.push(scope));
+    Ok(Entered { connection, left: false })
+}
+
+impl Entered {
+    /// Closes the scope and takes what it gathered.
+    pub(crate) fn leave(mut self) -> Gathered {
+        self.left = true;
+        let scope = take(self.connection);
+        scope.map_or(Gathered { hooks: Vec::new(), doom: None, mark: None }, |scope| Gathered {
+            hooks: scope.hooks,
+            doom: scope.doom,
+            mark: scope.mark.or(scope.doubtful_mark),
+        })
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if !self.left {
+            drop(take(self.connection));
+        }
+    }
+}
+
+/// Hands hooks to the transaction that is open on the connection.
+pub(crate) fn defer<C: Dialect>(
+    conn: &mut C,
+    hooks: impl IntoIterator<Item = (Mark, Box<dyn FnOnce()>)>,
+) {
+    let depth = conn.depth().unwrap_or_default();
+    innermost(conn, |scope| {
+        scope.hooks.extend(hooks.into_iter().map(|(mark, run)| Hook { mark, run, depth }));
+    });
+}
+
+/// Hands on what a savepoint gathered, after its release.
+pub(crate) fn merge<C: Dialect>(conn: &mut C, gathered: Gathered) {
+    let depth = conn.depth().unwrap_or_default();
+    innermost(conn, |scope| {
+        let hooks = gathered.hooks.into_iter().map(|hook| Hook { depth, ..hook });
+        scope.hooks.extend(hooks);
+        scope.doom = scope.doom.take().or(gathered.doom);
+        if let Some(mark) = gathered.mark {
+            scope.keep_mark(mark, depth);
+        }
+    });
+}
+
+/// The conflict that doomed the open transaction, if any.
+pub(crate) fn doom<C: Dialect>(conn: &C) -> Option<Doom> {
+    innermost(conn, |scope| scope.doom.clone()).flatten()
+}
+
+/// Dooms the open transaction.
+pub(crate) fn set_doom<C: Dialect>(conn: &C, doom: Doom) {
+    innermost(conn, |scope| scope.doom.get_or_insert(doom).reason);
+}
+
+/// Remembers a row that the open transaction wrote, by which its outcome can be told.
+pub(crate) fn set_mark<C: Dialect>(conn: &mut C, mark: Mark) {
+    let depth = conn.depth().unwrap_or_default();
+    innermost(conn, |scope| scope.keep_mark(mark, depth));
+}
+
+/// The mark by which the outcome would be told, if a savepoint of the caller may have undone it.
+pub(crate) fn doubtful_mark<C: Dialect>(conn: &C) -> Option<Mark> {
+    innermost(conn, |scope| {
+        let doubtful = scope.doubtful_mark.clone();
+        doubtful.filter(|_| scope.mark.is_none())
+    })
+    .flatten()
+}
+
+/// Drops the mark of a transition that is no longer there.
+pub(crate) fn drop_doubtful_mark<C: Dialect>(conn: &C) {
+    innermost(conn, |scope| scope.doubtful_mark = None);
+}
+
+/// The rows whose presence tells whether the transitions of deferred hooks are still there: those
+/// that a savepoint of the caller may have undone.
+pub(crate) fn doubtful_marks<C: Dialect>(conn: &C) -> Vec<Mark> {
+    innermost(conn, |scope| {
+        let doubtful = scope.hooks.iter().filter(|hook| hook.depth > scope.depth);
+        doubtful.map(|hook| hook.mark.clone()).collect()
+    })
+    .unwrap_or_default()
+}
+
+/// Drops the hooks of a transition that is no longer there.
+pub(crate) fn drop_hooks<C: Dialect>(conn: &C, mark: &Mark) {
+    innermost(conn, |scope| scope.hooks.retain(|hook| hook.mark != *mark));
+}
+
+fn innermost<C: Dialect, R>(conn: &C, f: impl FnOnce(&mut Scope) -> R) -> Option<R> {
+    let connection = address(conn);
+    OPEN.with_borrow_mut(|open| {
+        open.iter_mut().rev().find(|scope| scope.connection == connection).map(f)
+    })
+}
+
+fn take(connection: usize) -> Option<Scope> {
+    OPEN.with_borrow_mut(|open| {
+        let at = open.iter().rposition(|scope| scope.connection == connection)?;
+        Some(open.remove(at))
+    })
+}
+
+fn address<C>(conn: &C) -> usize {
+    std::ptr::from_ref(conn).addr()
+}

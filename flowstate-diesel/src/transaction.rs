@@ -1,0 +1,365 @@
+//! Transactions: opened the right way for the database, retried as a whole, rolled back on a
+//! panic, with hooks after the outermost commit.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use diesel::connection::TransactionManager;
+use flowstate::Outcome;
+
+use crate::dialect::{Dialect, FailedCommit};
+use crate::error::Error;
+use crate::failure::{conflict, explain};
+use crate::retry::Tries;
+use crate::scope::{self, Doom, Gathered, Hook, Position};
+use crate::store::AsStore;
+use crate::turnstile::Turn;
+use crate::unconfirmed::Unconfirmed;
+use crate::{wake, witness};
+
+/// Runs `body` in one transaction: several records and the caller's own writes, all or nothing.
+///
+/// - It is opened as the database needs it (on SQLite `BEGIN IMMEDIATE`).
+/// - If another transaction is in the way (a deadlock, a busy database), it is rolled back and
+///   `body` **runs again**, up to 10 times within about 2 seconds: what `body` does outside the
+///   database it may do several times.
+/// - `after_commit` hooks of the transitions in it run after the commit, in their order, and never
+///   after a rollback.
+/// - If `body` returns an error or panics, everything is rolled back, and the records that were
+///   moved in it show their former state again.
+/// - If a statement in it failed and `body` returns `Ok` all the same, nothing is committed:
+///   [`Error::FailureIgnored`]. What may fail belongs into a `conn.transaction(…)` of Diesel's
+///   inside, which becomes a savepoint.
+///
+/// Inside another transaction it is a savepoint; retries are then left to the outermost one.
+///
+/// ```
+/// # use flowstate_diesel::prelude::*;
+/// # fn main() -> flowstate_diesel::Result<()> {
+/// # let mut conn = SqliteConnection::establish(":memory:").expect("memory");
+/// use diesel::connection::SimpleConnection;
+///
+/// flowstate_diesel::transaction(&mut conn, |tx| {
+///     tx.batch_execute("CREATE TABLE mine (id INTEGER PRIMARY KEY)")?;
+///     tx.batch_execute("INSERT INTO mine VALUES (1)")?;
+///     Ok::<_, flowstate_diesel::Error>(())
+/// })
+/// # }
+/// ```
+///
+/// # Errors
+/// The error of `body`, or, as the `From<Error>` of its type: [`Error::Conflict`] when the tries
+/// are used up, [`Error::FailureIgnored`], [`Error::OutcomeUnknown`] when the connection failed
+/// while committing, [`Error::Database`].
+pub fn transaction<S, R, E>(
+    conn: &mut S,
+    mut body: impl FnMut(&mut S::Store) -> Result<R, E>,
+) -> Result<R, E>
+where
+    S: AsStore,
+    E: From<Error>,
+{
+    run_code(conn.as_store(), Code::Others, &mut body)
+}
+
+/// Runs statements of this crate in a transaction.
+pub(crate) fn run<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    run_code(conn, Code::Ours, body)
+}
+
+/// Runs code of others in a transaction, and after it a statement of this crate.
+pub(crate) fn run_closures<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    run_code(conn, Code::Closures, body)
+}
+
+fn run_code<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    code: Code,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    let position = scope::position(conn).map_err(|error| explain(conn, None, error))?;
+    if matches!(position, Position::Outside) {
+        outermost(conn, code, body)
+    } else {
+        inside(conn, &position, body)
+    }
+}
+
+type Body<'b, C, R, E> = &'b mut dyn FnMut(&mut C) -> Result<R, E>;
+
+/// Whose code runs in a transaction. Code of others may go on after a failure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Ours,
+    /// Closures of others, followed by a statement of ours.
+    Closures,
+    Others,
+}
+
+fn outermost<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    code: Code,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    let mut tries = Tries::start();
+    loop {
+        match attempt(conn, &Position::Outside, code, body) {
+            Ok((value, gathered)) => {
+                if gathered.mark.is_some() {
+                    wake::committed();
+                }
+                run_hooks(gathered.hooks);
+                return Ok(value);
+            }
+            Err(Failed::Doomed(doom)) => {
+                tracing::debug!(reason = %doom.reason, tries = tries.made, "transaction in conflict");
+                if !tries.again() {
+                    return Err(conflict(doom, false, tries.made, tries.waited()).into());
+                }
+            }
+            Err(Failed::For(error)) => return Err(error),
+        }
+    }
+}
+
+fn inside<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    position: &Position,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    let tries = Tries::start();
+    let doomed =
+        |doom: Doom, tries: &Tries| E::from(conflict(doom, true, tries.made, tries.waited()));
+    if let Some(doom) = scope::doom(conn) {
+        return Err(doomed(doom, &tries));
+    }
+    match attempt(conn, position, Code::Ours, body) {
+        Ok((value, gathered)) => {
+            scope::merge(conn, gathered);
+            Ok(value)
+        }
+        Err(Failed::Doomed(doom)) => {
+            scope::set_doom(conn, doom.clone());
+            if matches!(position, Position::Inside { rooted: false, .. }) {
+                conn.abandon();
+            }
+            Err(doomed(doom, &tries))
+        }
+        Err(Failed::For(error)) => Err(error),
+    }
+}
+
+enum Failed<E> {
+    /// Another transaction was in the way.
+    Doomed(Doom),
+    For(E),
+}
+
+/// One try: begin, body, commit.
+fn attempt<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    position: &Position,
+    code: Code,
+    body: Body<'_, C, R, E>,
+) -> Result<(R, Gathered), Failed<E>> {
+    witness::watch(conn);
+    let mut open = Open::begin(conn, position, code).map_err(|error| sort::<C, E>(error, None))?;
+    let entered = scope::enter(open.conn, position, open.outcome.clone())
+        .map_err(|error| sort::<C, E>(error, None))?;
+
+    let result = body(open.conn);
+    let result = match result {
+        Ok(value) if witness::failure(open.conn, open.depth).is_some() => Ok(value),
+        Ok(value) => check(&mut open).map(|()| value),
+        Err(error) => Err(Failed::For(error)),
+    };
+    let gathered = entered.leave();
+    let failure = witness::failure(open.conn, open.depth);
+    let doom = gathered.doom.clone().or_else(|| {
+        let failure = failure.clone()?;
+        Some(Doom { record: None, reason: failure.conflict?, message: failure.message })
+    });
+    match (result, doom, failure) {
+        (_, Some(doom), _) => Err(Failed::Doomed(doom)),
+        (Err(error), None, _) => Err(error),
+        (Ok(_), None, Some(failure)) => {
+            Err(Failed::For(Error::FailureIgnored { statement_error: failure.message }.into()))
+        }
+        (Ok(value), None, None) => match open.commit() {
+            Ok(()) => Ok((value, gathered)),
+            Err(error) => Err(commit_failed::<C, E>(error, gathered)),
+        },
+    }
+}
+
+/// What is left to do before the commit.
+fn check<C: Dialect, E: From<Error>>(open: &mut Open<'_, C>) -> Result<(), Failed<E>> {
+    let conn = &mut *open.conn;
+    if conn.depth().map_err(|error| sort::<C, E>(error, None))? != open.depth {
+        let problem = "a transaction or savepoint was opened inside and not ended, or ours was \
+                       ended; use `conn.transaction(…)`";
+        return Err(Failed::For(Error::Setup { problem: problem.to_owned() }.into()));
+    }
+    for mark in scope::doubtful_marks(conn) {
+        let there = mark.is_there(conn, false).map_err(|error| sort::<C, E>(error, None))?;
+        if !there {
+            scope::drop_hooks(conn, &mark);
+        }
+    }
+    if let Some(mark) = scope::doubtful_mark(conn) {
+        let there = mark.is_there(conn, false).map_err(|error| sort::<C, E>(error, None))?;
+        if !there {
+            scope::drop_doubtful_mark(conn);
+        }
+    }
+    if open.code != Code::Others && witness::is_watching(conn) {
+        return Ok(());
+    }
+    // a statement may have failed unnoticed; or the server has ended the connection since the last
+    // one, which after COMMIT nobody could tell from a commit without an answer
+    conn.before_commit().map_err(|error| sort::<C, E>(error, None))
+}
+
+/// Refuses to go on in the outermost transaction if a statement in it failed unnoticed: PostgreSQL
+/// would refuse the next one, whose failure would say nothing of the first.
+pub(crate) fn refuse_ignored<C: Dialect>(conn: &mut C) -> Result<(), Error> {
+    match witness::failure(conn, 1) {
+        Some(failure) => Err(Error::FailureIgnored { statement_error: failure.message }),
+        None => Ok(()),
+    }
+}
+
+fn commit_failed<C: Dialect, E: From<Error>>(
+    error: diesel::result::Error,
+    gathered: Gathered,
+) -> Failed<E> {
+    if C::conflict(&error).is_none() && C::failed_commit(&error) == FailedCommit::Unknown {
+        let unconfirmed = Unconfirmed::new(gathered.mark, error);
+        return Failed::For(Error::OutcomeUnknown(Box::new(unconfirmed)).into());
+    }
+    sort::<C, E>(error, gathered.mark.map(|mark| mark.record))
+}
+
+fn sort<C: Dialect, E: From<Error>>(
+    error: diesel::result::Error,
+    record: Option<crate::RecordRef>,
+) -> Failed<E> {
+    match C::conflict(&error) {
+        Some(reason) => Failed::Doomed(Doom { record, reason, message: error.to_string() }),
+        None if C::is_aborted(&error) => {
+            Failed::For(Error::FailureIgnored { statement_error: error.to_string() }.into())
+        }
+        None => Failed::For(Error::Database { record, source: error }.into()),
+    }
+}
+
+/// An open transaction or savepoint. Rolled back when dropped, unless committed: Diesel itself
+/// leaves it open on a panic.
+struct Open<'c, C: Dialect> {
+    conn: &'c mut C,
+    depth: u32,
+    code: Code,
+    outcome: Outcome,
+    ended: bool,
+    /// Let go after the end.
+    _turn: Option<Turn>,
+}
+
+impl<'c, C: Dialect> Open<'c, C> {
+    fn begin(conn: &'c mut C, position: &Position, code: Code) -> diesel::QueryResult<Self> {
+        let mut turn = None;
+        let outcome = match position {
+            Position::Outside => {
+                turn = witness::turn(conn)?;
+                match code {
+                    Code::Ours => conn.begin()?,
+                    Code::Closures | Code::Others => conn.begin_for_others()?,
+                }
+                witness::began(conn);
+                Outcome::default()
+            }
+            Position::Inside { outcome, rooted } => {
+                if !rooted || !witness::is_watching(conn) {
+                    conn.join()?;
+                }
+                C::TransactionManager::begin_transaction(conn)?;
+                outcome.nested()
+            }
+        };
+        let depth = conn.depth()?;
+        Ok(Self { conn, depth, code, outcome, ended: false, _turn: turn })
+    }
+
+    fn commit(mut self) -> diesel::QueryResult<()> {
+        let committed = if self.depth == 1 {
+            self.conn.commit()
+        } else {
+            C::TransactionManager::commit_transaction(self.conn)
+        };
+        // a failed top-level COMMIT has been rolled back; a failed RELEASE has not
+        self.ended = committed.is_ok() || self.depth == 1;
+        if committed.is_ok() {
+            self.outcome.set_committed();
+        } else {
+            self.outcome.set_rolled_back();
+        }
+        if self.ended {
+            self.close();
+        }
+        committed
+    }
+
+    /// After the end.
+    fn close(&mut self) {
+        if self.code != Code::Ours {
+            self.conn.close();
+        }
+    }
+}
+
+impl<C: Dialect> Drop for Open<'_, C> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.outcome.set_rolled_back();
+        // a panic inside `conn.transaction` has left its savepoint open too
+        while self.conn.depth().is_ok_and(|depth| depth >= self.depth) {
+            if let Err(error) = C::TransactionManager::rollback_transaction(self.conn) {
+                // the database has rolled back already, or the connection is lost and Diesel knows
+                tracing::debug!(%error, "rollback failed");
+                break;
+            }
+        }
+        self.close();
+    }
+}
+
+/// Runs hooks after the commit. Nothing they do can undo it, so a failure is only reported.
+pub(crate) fn run_hooks(hooks: Vec<Hook>) {
+    for hook in hooks {
+        run_hook(&hook.mark.record.to_string(), hook.run);
+    }
+}
+
+pub(crate) fn run_hook(record: &str, hook: Box<dyn FnOnce()>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(hook)) {
+        let panic = panic_text(&*panic);
+        tracing::error!(
+            record,
+            panic,
+            "an after_commit hook panicked; the transition is committed"
+        );
+    }
+}
+
+/// The text of a panic.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}

@@ -1,0 +1,50 @@
+//! The keeper: one thread that extends the claims of a worker while its handlers run.
+
+use std::time::{Duration, Instant};
+
+use diesel::r2d2::ManageConnection;
+
+use super::run::Core;
+use super::settle::lease;
+use crate::dialect::Dialect as _;
+use crate::failure::explain;
+use crate::store::Store;
+
+impl<M: ManageConnection<Connection: Store>> Core<M> {
+    /// Extends the leases whenever a third of the shortest has passed, and looks after what others
+    /// left when all threads are busy. Ends with the worker.
+    pub(crate) fn keep(&self) {
+        let shortest = self.runners.iter().map(|runner| runner.step().lease).min();
+        let pause = shortest.map_or(Duration::from_secs(1), |lease| lease / 3);
+        while self.pause_keeper(pause.min(Duration::from_secs(20))) {
+            if let Err(error) = self.extend() {
+                tracing::warn!(%error, "leases could not be extended");
+            }
+            if self.is_overdue_for_a_look() {
+                // no thread is free to take work, but expired leases and timed transitions wait
+                let looked = self.look(0, &mut Vec::new());
+                self.looked(Instant::now());
+                if let Err(error) = looked {
+                    tracing::warn!(%error, "the database could not be looked at");
+                }
+            }
+        }
+    }
+
+    fn extend(&self) -> crate::Result<()> {
+        let leases = self.unlocked();
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let text = leases.iter().map(|held| lease(held.fence, self.runners[held.step].step()));
+        let text = text.collect::<serde_json::Value>().to_string();
+        self.with(|conn| {
+            let extended = conn.extend_leases(&self.worker, &text);
+            let extended = extended.map_err(|error| explain(conn, None, error))?;
+            if extended < leases.len() {
+                tracing::debug!(held = leases.len(), extended, "some claims are settled or lost");
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! Looking for work: one statement says what there is, one transaction a batch takes it.
+
+use std::sync::atomic::Ordering;
+
+use diesel::r2d2::ManageConnection;
+use serde_json::json;
+
+use super::handler::Runner;
+use super::run::{Core, Job};
+use super::stats::count;
+use super::sweep::{self, Timed};
+use crate::dialect::Dialect as _;
+use crate::dialect::rows::CountRow;
+use crate::error::Result;
+use crate::failure::explain;
+use crate::store::Store;
+
+/// What to ask the database, as JSON, the same each time.
+#[derive(Debug)]
+pub(crate) struct Questions {
+    /// `[label, flow, state]` of every state from which a step starts.
+    sources: String,
+    /// Likewise of every state in which a step runs.
+    running: String,
+    /// Likewise of every state with a timed transition.
+    timed: String,
+    /// For each label what it stands for.
+    labels: Vec<Label>,
+}
+
+/// What the database says something about: by its place in the list of steps, or of timed
+/// transitions.
+#[derive(Clone, Copy, Debug)]
+enum Label {
+    Due(usize, &'static str),
+    Leased(usize, &'static str),
+    Timed(usize),
+}
+
+impl Questions {
+    pub(crate) fn new<C>(runners: &[std::sync::Arc<dyn Runner<C>>], timed: &[Timed]) -> Self {
+        let mut labels = Vec::new();
+        let mut ask = |flow: &str, state: &str, label| {
+            labels.push(label);
+            json!([(labels.len() - 1).to_string(), flow, state])
+        };
+        let (mut sources, mut running) = (Vec::new(), Vec::new());
+        for (at, runner) in runners.iter().enumerate() {
+            let step = runner.step();
+            for source in &step.sources {
+                sources.push(ask(step.flow, source, Label::Due(at, source)));
+            }
+            for name in &step.running_names {
+                running.push(ask(step.flow, name, Label::Leased(at, name)));
+            }
+        }
+        let overdue = timed.iter().enumerate();
+        let overdue: Vec<_> =
+            overdue.map(|(at, timed)| ask(timed.flow, timed.state, Label::Timed(at))).collect();
+        let [sources, running, timed] =
+            [sources, running, overdue].map(|asked| serde_json::Value::from(asked).to_string());
+        Self { sources, running, timed, labels }
+    }
+}
+
+/// What the database answered.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Step and state, the longest overdue first.
+    due: Vec<(usize, &'static str)>,
+    /// Step and state of expired leases.
+    leased: Vec<(usize, &'static str)>,
+    /// Timed transitions whose time has come.
+    timed: Vec<usize>,
+}
+
+impl<M: ManageConnection<Connection: Store>> Core<M> {
+    /// Looks once, and takes what there is for up to `free` threads. Returns whether there was
+    /// anything.
+    pub(crate) fn look(&self, free: usize, jobs: &mut Vec<Job>) -> Result<bool> {
+        let seen = self.with(|conn| {
+            let Questions { sources, running, timed, .. } = &self.questions;
+            let rows = conn.scout(sources, running, timed);
+            rows.map_err(|error| explain(conn, None, error)).map(|rows| self.understand(rows))
+        })?;
+        let found = self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
+        Ok(found | self.claim(&seen.due, free, jobs)?)
+    }
+
+    fn understand(&self, mut rows: Vec<CountRow>) -> Seen {
+        self.counters.oldest_due.iter().for_each(|oldest| oldest.store(-1, Ordering::Relaxed));
+        rows.sort_unstable_by_key(|row| -row.number);
+        let mut seen = Seen::default();
+        for row in rows {
+            let label = row.label.parse::<usize>().ok();
+            match label.and_then(|label| self.questions.labels.get(label)) {
+                Some(&Label::Due(step, state)) => {
+                    let oldest = &self.counters.oldest_due[step];
+                    oldest.fetch_max(row.number, Ordering::Relaxed);
+                    seen.due.push((step, state));
+                }
+                Some(&Label::Leased(step, state)) => seen.leased.push((step, state)),
+                Some(&Label::Timed(at)) => seen.timed.push(at),
+                None => {}
+            }
+        }
+        seen
+    }
+
+    /// Claims for the steps in turn, beginning with another one each time, so that none starves
+    /// behind one with a long queue.
+    fn claim(
+        &self,
+        due: &[(usize, &'static str)],
+        free: usize,
+        jobs: &mut Vec<Job>,
+    ) -> Result<bool> {
+        let mut steps: Vec<_> = due.iter().map(|(step, _)| *step).collect();
+        steps.sort_unstable();
+        steps.dedup();
+        if steps.is_empty() {
+            return Ok(false);
+        }
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % steps.len();
+        steps.rotate_left(first);
+        let (mut left, before) = (free, jobs.len());
+        for (at, step) in steps.iter().enumerate() {
+            let share = left.div_ceil(steps.len() - at);
+            let sources = due.iter().filter(|(of, _)| of == step).map(|(_, state)| *state);
+            let taken = self.claim_step(*step, sources, share, jobs)?;
+            left = left.saturating_sub(taken);
+        }
+        Ok(jobs.len() > before)
+    }
+
+    fn claim_step(
+        &self,
+        at: usize,
+        sources: impl Iterator<Item = &'static str>,
+        share: usize,
+        jobs: &mut Vec<Job>,
+    ) -> Result<usize> {
+        let step = self.runners[at].step();
+        let held = self.held(at);
+        let wanted = match step.batch {
+            Some(batch) if share > 0 => batch.max(share),
+            _ => share,
+        };
+        let mut left = wanted.min(step.concurrency.saturating_sub(held));
+        let before = jobs.len();
+        for source in sources {
+            if left == 0 {
+                break;
+            }
+            let claimed = self.with(|conn| sweep::claim(conn, step, source, left, &self.worker))?;
+            left -= claimed.len().min(left);
+            for claim in claimed {
+                count(&self.counters.claimed);
+                tracing::debug!(
+                    flow = step.flow,
+                    id = claim.row.id,
+                    step = step.start,
+                    attempt = claim.row.attempts.saturating_add(1),
+                    "claimed"
+                );
+                self.hold(at, &claim);
+                jobs.push(Job { step: at, claim });
+            }
+        }
+        Ok(jobs.len() - before)
+    }
+
+    fn reap(&self, leased: &[(usize, &'static str)]) -> Result<bool> {
+        let mut found = false;
+        for &(at, state) in leased {
+            let step = self.runners[at].step();
+            let reaped = self.with(|conn| sweep::reap(conn, step, state))?;
+            if reaped > 0 {
+                found = true;
+                let reaped_before = u64::try_from(reaped).unwrap_or_default();
+                self.counters.reaped.fetch_add(reaped_before, Ordering::Relaxed);
+                tracing::warn!(flow = step.flow, step = step.start, reaped, "leases expired");
+            }
+        }
+        Ok(found)
+    }
+
+    fn take_timed(&self, overdue: &[usize]) -> Result<bool> {
+        let mut found = false;
+        for timed in overdue.iter().map(|at| &self.timed[*at]) {
+            let taken = self.with(|conn| sweep::take_timed(conn, timed))?;
+            if taken > 0 {
+                found = true;
+                let more = u64::try_from(taken).unwrap_or_default();
+                self.counters.timed.fetch_add(more, Ordering::Relaxed);
+                let transition = timed.transition.name;
+                tracing::debug!(flow = timed.flow, transition, taken, "time was over");
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,268 @@
+//! Steps run from plain threads.
+//!
+//! The state is the queue: a committed transition is the next step's job. `run` holds the loop,
+//! `sweep` what it does to the tables, `handler` what it does with the user's code.
+
+pub(crate) mod backoff;
+pub(crate) mod claim;
+mod desk;
+mod handler;
+mod keep;
+mod look;
+mod run;
+mod settle;
+pub(crate) mod stats;
+pub(crate) mod step;
+pub(crate) mod step_error;
+mod stop;
+mod sweep;
+
+use std::collections::HashSet;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use diesel::r2d2::{ManageConnection, Pool};
+use flowstate::{Flow, Transition};
+
+use crate::error::{Error, Result};
+use crate::store::Store;
+use claim::Claim;
+use handler::{Plain, Runner, Transactional};
+use run::Core;
+use stats::Stats;
+use step::{FailTransition, FinishTransition, Step, timed};
+use step_error::StepError;
+use sweep::Timed;
+
+/// Runs steps from plain threads, on connections of an r2d2 pool.
+///
+/// Any number of workers in any number of processes may serve the same steps. A step whose process
+/// died is failed over when its lease runs out, by whichever worker serves it.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
+/// # use flowstate_diesel::{Step, Worker, prelude::*};
+/// # #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
+/// # #[state(Picked, Fetching, Fetched, FailedToFetch(error))]
+/// # #[initial(Picked)]
+/// # #[completed(Fetched)]
+/// # #[transition(start_fetch: Picked | FailedToFetch => Fetching)]
+/// # #[transition(finish_fetch: Fetching => Fetched)]
+/// # #[transition(fail_fetch: Fetching => FailedToFetch)]
+/// # struct Sync { url: String }
+/// # fn fetch(url: &str) -> Result<(), std::io::Error> { Ok(()) }
+/// # fn start(pool: Pool<ConnectionManager<SqliteConnection>>) -> flowstate_diesel::Result<()> {
+/// let worker = Worker::new(pool)
+///     .step(
+///         Step::start(Sync::START_FETCH).finish(Sync::FINISH_FETCH).fail(Sync::FAIL_FETCH),
+///         |claim, ()| Ok(fetch(&claim.url)?),
+///     )
+///     .threads(4)
+///     .start()?;
+/// // …
+/// worker.shutdown(Duration::from_secs(30))?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a worker does nothing until it is started"]
+pub struct Worker<M: ManageConnection<Connection: Store>> {
+    pool: Pool<M>,
+    runners: Vec<Arc<dyn Runner<M::Connection>>>,
+    timed: Vec<Timed>,
+    threads: usize,
+    poll: Duration,
+}
+
+impl<M: ManageConnection<Connection: Store>> Worker<M> {
+    /// A worker without steps. A pool of any size will do: a connection is held only while a
+    /// statement or a transactional handler runs.
+    pub fn new(pool: Pool<M>) -> Self {
+        Self {
+            pool,
+            runners: Vec::new(),
+            timed: Vec::new(),
+            threads: 1,
+            poll: Duration::from_secs(1),
+        }
+    }
+
+    /// Serves a step whose handler talks to the outside world.
+    ///
+    /// While `handler` runs, no lock, no transaction and no connection is held. It is given the
+    /// claim, which dereferences to the record and its props, and what the start transition loads;
+    /// it returns what the finish transition persists. An error or a panic takes the fail
+    /// transition.
+    ///
+    /// It runs *at least* once for each step: a process may die after the handler did its work and
+    /// before the finish is committed. Hand [`Claim::idempotency_key`] to what must not be done
+    /// twice.
+    pub fn step<Start, Finish, Last, Fail, H>(
+        mut self,
+        step: Step<Start, Finish, Last, Fail>,
+        handler: H,
+    ) -> Self
+    where
+        Start: Transition,
+        Finish: FinishTransition,
+        Last: Transition,
+        Fail: FailTransition,
+        H: Fn(&Claim<Start, Finish>, Start::Loads) -> Result<Finish::Persists, StepError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let runner =
+            Plain { step: step.spec, handler, types: PhantomData::<fn() -> (Start, Finish)> };
+        self.runners.push(Arc::new(runner));
+        self.timed::<Start::Flow>()
+    }
+
+    /// Serves a step whose handler writes to this database: its writes commit with the finish
+    /// transition, exactly once.
+    ///
+    /// `handler` runs in the finishing transaction, under the row's lock, on its connection. If
+    /// another transaction is in the way, the whole is rolled back and it runs again. The lease is
+    /// not extended while it runs: the lock keeps others out. On SQLite nobody else can write
+    /// meanwhile.
+    pub fn transactional_step<Start, Finish, Last, Fail, E, H>(
+        mut self,
+        step: Step<Start, Finish, Last, Fail>,
+        handler: H,
+    ) -> Self
+    where
+        Start: Transition,
+        Finish: FinishTransition,
+        Last: Transition,
+        Fail: FailTransition,
+        E: Into<StepError> + 'static,
+        H: Fn(
+                &Claim<Start, Finish>,
+                Start::Loads,
+                &mut M::Connection,
+            ) -> Result<Finish::Persists, E>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let runner = Transactional {
+            step: step.spec,
+            handler,
+            types: PhantomData::<fn() -> (Start, Finish)>,
+        };
+        self.runners.push(Arc::new(runner));
+        self.timed::<Start::Flow>()
+    }
+
+    /// Takes the timed transitions of a flow of which this worker serves no step. Those of flows
+    /// with a step are taken anyway.
+    pub fn timed<F: Flow>(mut self) -> Self {
+        if self.timed.iter().all(|timed| timed.flow != F::NAME) {
+            self.timed.extend(timed::<F>());
+        }
+        self
+    }
+
+    /// How many handlers run at once: one by default.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// The longest time between two looks at the database when there is nothing to do: one second
+    /// by default. Transitions made in this process are seen at once, and while there is work it is
+    /// taken without a pause.
+    pub fn poll(mut self, poll: Duration) -> Self {
+        self.poll = poll.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] if a step is served twice.
+    pub fn start(self) -> Result<Running<M>> {
+        let mut seen = HashSet::new();
+        for runner in &self.runners {
+            let step = runner.step();
+            if !seen.insert((step.flow, step.running)) {
+                let problem = format!(
+                    "two steps of `{}` share the running state `{}`: a claim could not be told \
+                     from the other's",
+                    step.flow, step.running
+                );
+                return Err(Error::Setup { problem });
+            }
+        }
+        let core = Core::new(self.pool, self.runners, self.timed, self.threads, self.poll);
+        Ok(Running { threads: run::spawn(&core, self.threads)?, core })
+    }
+
+    /// Runs steps until nothing is due and no handler runs, and stops: for tests and one-off
+    /// programs. What is due later, a retry after its backoff for instance, is left.
+    ///
+    /// # Errors
+    /// As [`Worker::start`]; [`Error::Database`], [`Error::NoConnection`] and conflicts if the
+    /// database cannot be looked at.
+    pub fn run_until_idle(self) -> Result<Stats> {
+        let running = self.start()?;
+        let waited = running.core.wait_until_idle();
+        let stats = running.shutdown(Duration::from_hours(1))?;
+        waited.map(|()| stats)
+    }
+}
+
+/// A worker at work. Stopped by [`Running::shutdown`], or when dropped, with 5 seconds' grace.
+#[must_use = "a worker stops when this is dropped"]
+pub struct Running<M: ManageConnection<Connection: Store>> {
+    core: Arc<Core<M>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<M: ManageConnection<Connection: Store>> Running<M> {
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.core.stats()
+    }
+
+    /// Stops claiming at once, gives back what was claimed and not begun, waits for the running
+    /// handlers for `grace` at the most, and gives back theirs too if they are not done by then: a
+    /// record given back can be claimed at once, by whoever comes next, and the try does not count.
+    ///
+    /// A handler cannot be stopped from outside: one that outlives the grace runs on in its thread,
+    /// and what it returns is refused. That of a transactional step has the row's lock, so nobody
+    /// can give its record back: what it does commits, if the process lives so long; if not, it is
+    /// rolled back, and the lease runs out.
+    ///
+    /// # Errors
+    /// The database's, if it could not be reached to give a record back: its lease will run out.
+    pub fn shutdown(mut self, grace: Duration) -> Result<Stats> {
+        let released = self.core.stop(grace);
+        self.join();
+        released.map(|()| self.core.stats())
+    }
+
+    fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            // a handler that outlives the grace keeps its thread
+            if self.core.has_ended(&thread) {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl<M: ManageConnection<Connection: Store>> Drop for Running<M> {
+    fn drop(&mut self) {
+        if self.threads.is_empty() {
+            return;
+        }
+        if let Err(error) = self.core.stop(Duration::from_secs(5)) {
+            tracing::warn!(%error, "claims could not be given back; their leases will run out");
+        }
+        self.join();
+    }
+}

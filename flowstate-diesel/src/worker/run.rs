@@ -1,0 +1,348 @@
+//! The loop of a worker, and the state its threads share.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use diesel::r2d2::{ManageConnection, Pool};
+
+use super::claim::worker_id;
+use super::handler::{Ran, Runner};
+use super::look::Questions;
+use super::settle::Fence;
+use super::stats::{Counters, Stats, count};
+use super::sweep::{Claimed, Timed};
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::wake::{self, Wake};
+
+/// The first pause after a look that found nothing; each further one is twice as long.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// How long to wait for the pool in one go.
+const POOL_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest pause while the database cannot be reached.
+pub(super) const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(2);
+
+/// What all threads of a worker share.
+pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
+    pool: Pool<M>,
+    pub(crate) runners: Vec<Arc<dyn Runner<M::Connection>>>,
+    pub(crate) timed: Vec<Timed>,
+    pub(crate) questions: Questions,
+    pub(crate) worker: Arc<str>,
+    pub(crate) counters: Counters,
+    /// Which step is first served at the next look.
+    pub(crate) turn: AtomicUsize,
+    pub(super) threads: usize,
+    poll: Duration,
+    shared: Mutex<Shared>,
+    pub(super) changed: Condvar,
+}
+
+/// A claim that waits for a thread.
+pub(crate) struct Job {
+    pub(crate) step: usize,
+    pub(crate) claim: Claimed,
+}
+
+pub(super) struct Shared {
+    pub(super) ready: VecDeque<Job>,
+    /// The claims that are waiting or running, by id.
+    pub(super) held: HashMap<i64, Held>,
+    pub(super) busy: usize,
+    pub(super) looking: bool,
+    /// Something was committed since the last look began.
+    pub(super) woken: bool,
+    pub(super) next_look: Instant,
+    pub(super) last_look: Instant,
+    pub(super) pause: Duration,
+    /// The last look found nothing, and nothing ran meanwhile; or why it failed.
+    pub(super) idle: Option<Result<()>>,
+    pub(super) phase: Phase,
+    pub(super) ended: usize,
+}
+
+/// How far a worker is with stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Working,
+    /// Nothing is claimed any more; handlers have their grace.
+    Stopping,
+    /// The grace is over: claims that are not settled are given back.
+    Abandoned,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    pub(super) step: usize,
+    pub(super) fence: Fence,
+    /// A transactional handler runs: the row's lock holds the claim, and nobody can settle it but it.
+    pub(super) locked: bool,
+}
+
+/// Starts the threads and the keeper.
+pub(crate) fn spawn<M: ManageConnection<Connection: Store>>(
+    core: &Arc<Core<M>>,
+    threads: usize,
+) -> Result<Vec<JoinHandle<()>>> {
+    wake::register(core);
+    let named = |name: String, work: fn(&Core<M>)| {
+        let core = Arc::clone(core);
+        let thread = std::thread::Builder::new().name(name).spawn(move || work(&core));
+        thread.map_err(|error| Error::Setup { problem: format!("no thread: {error}") })
+    };
+    let mut handles = vec![named("flowstate-keeper".to_owned(), Core::keep)?];
+    for at in 0..threads {
+        handles.push(named(format!("flowstate-{at}"), Core::work)?);
+    }
+    Ok(handles)
+}
+
+impl<M: ManageConnection<Connection: Store>> Core<M> {
+    pub(crate) fn new(
+        pool: Pool<M>,
+        runners: Vec<Arc<dyn Runner<M::Connection>>>,
+        timed: Vec<Timed>,
+        threads: usize,
+        longest_pause: Duration,
+    ) -> Arc<Self> {
+        let now = Instant::now();
+        let shared = Shared {
+            ready: VecDeque::new(),
+            held: HashMap::new(),
+            busy: 0,
+            looking: false,
+            woken: true,
+            next_look: now,
+            last_look: now,
+            pause: FIRST_PAUSE,
+            idle: None,
+            phase: Phase::Working,
+            ended: 0,
+        };
+        Arc::new(Self {
+            questions: Questions::new(&runners, &timed),
+            counters: Counters::new(runners.len()),
+            pool,
+            runners,
+            timed,
+            worker: worker_id(),
+            turn: AtomicUsize::new(0),
+            threads,
+            poll: longest_pause,
+            shared: Mutex::new(shared),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// One thread: runs what is claimed, and looks for more when nothing is.
+    fn work(&self) {
+        while let Some(next) = self.next() {
+            match next {
+                Next::Run(job) => self.run(*job),
+                Next::Look(free) => self.look_and_tell(free),
+            }
+        }
+        if self.shared().phase == Phase::Abandoned
+            && let Err(error) = self.give_back_held()
+        {
+            tracing::warn!(%error, "claims could not be given back; their leases will run out");
+        }
+        let mut shared = self.shared();
+        shared.ended += 1;
+        drop(shared);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the next thing to do. `None` when the worker stops.
+    fn next(&self) -> Option<Next> {
+        let mut shared = self.shared();
+        loop {
+            if shared.phase >= Phase::Stopping {
+                return None;
+            }
+            if let Some(job) = shared.ready.pop_front() {
+                shared.busy += 1;
+                return Some(Next::Run(Box::new(job)));
+            }
+            let now = Instant::now();
+            if !shared.looking && (shared.woken || now >= shared.next_look) {
+                (shared.looking, shared.woken) = (true, false);
+                return Some(Next::Look(self.threads.saturating_sub(shared.busy)));
+            }
+            let pause = shared.next_look.saturating_duration_since(now);
+            let pause = if shared.looking { self.poll } else { pause };
+            shared = self.wait(shared, pause);
+        }
+    }
+
+    fn look_and_tell(&self, free: usize) {
+        let mut jobs = Vec::new();
+        let looked = self.look(free, &mut jobs);
+        let mut shared = self.shared();
+        shared.looking = false;
+        let now = Instant::now();
+        shared.last_look = now;
+        if matches!(looked, Ok(true)) {
+            shared.pause = FIRST_PAUSE;
+            shared.woken = true;
+            shared.idle = None;
+        } else {
+            shared.next_look = now + shared.pause;
+            let longest = if looked.is_ok() { self.poll } else { LONGEST_OUTAGE_PAUSE };
+            shared.pause = (shared.pause * 2).min(longest);
+            if shared.busy == 0 && !shared.woken && jobs.is_empty() {
+                if let Err(error) = &looked {
+                    tracing::warn!(%error, "the database could not be looked at");
+                }
+                shared.idle = Some(looked.map(drop));
+            }
+        }
+        shared.ready.extend(jobs);
+        drop(shared);
+        self.changed.notify_all();
+    }
+
+    fn run(&self, job: Job) {
+        let (id, runner) = (job.claim.row.id, &self.runners[job.step]);
+        let step = runner.step();
+        let fence = Fence::from(&job.claim.row);
+        let span = tracing::debug_span!(
+            "flowstate.step",
+            flow = step.flow,
+            id,
+            step = step.start,
+            attempt = fence.attempts.saturating_add(1),
+            outcome = tracing::field::Empty,
+        );
+        let entered = span.enter();
+        let ran = runner.run(job.claim, self);
+        let (outcome, counter) = match &ran {
+            Ok(Ran::Finished) => ("finished", Some(&self.counters.finished)),
+            Ok(Ran::Failed) => ("failed", Some(&self.counters.failed)),
+            Err(Error::LeaseLost { .. }) => ("lost", Some(&self.counters.lost)),
+            Err(_) => ("abandoned", None),
+        };
+        span.record("outcome", outcome);
+        if let Err(error) = &ran {
+            tracing::warn!(%error, "a claim was not settled");
+        }
+        if let Some(counter) = counter {
+            count(counter);
+        }
+        drop(entered);
+        let mut shared = self.shared();
+        shared.busy -= 1;
+        // one that could not be settled before the worker gave up can still be given back
+        let kept = counter.is_none() && shared.phase == Phase::Abandoned;
+        if !kept && shared.held.get(&id).is_some_and(|held| held.fence.seq == fence.seq) {
+            shared.held.remove(&id);
+        }
+        shared.woken = true;
+        drop(shared);
+        self.changed.notify_all();
+    }
+
+    /// Waits until a look has found nothing and no handler runs.
+    pub(crate) fn wait_until_idle(&self) -> Result<()> {
+        let mut shared = self.shared();
+        loop {
+            if let Some(idle) = shared.idle.take() {
+                return idle;
+            }
+            shared = self.wait(shared, self.poll);
+        }
+    }
+
+    pub(crate) fn has_ended(&self, thread: &JoinHandle<()>) -> bool {
+        let all = self.shared().ended == self.threads;
+        all || thread.is_finished()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let steps: Vec<_> = self.runners.iter().map(|runner| runner.step().start).collect();
+        let running = self.shared().held.len();
+        self.counters.read(running, &steps)
+    }
+
+    /// How many claims of a step this worker holds.
+    pub(crate) fn held(&self, step: usize) -> usize {
+        self.shared().held.values().filter(|held| held.step == step).count()
+    }
+
+    pub(crate) fn hold(&self, step: usize, claim: &Claimed) {
+        let held = Held { step, fence: Fence::from(&claim.row), locked: false };
+        self.shared().held.insert(claim.row.id, held);
+    }
+
+    /// The claims that no row's lock holds.
+    pub(crate) fn unlocked(&self) -> Vec<Held> {
+        self.shared().held.values().filter(|held| !held.locked).copied().collect()
+    }
+
+    /// Waits before the keeper's next round. `false` when the worker has stopped.
+    pub(crate) fn pause_keeper(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        let mut shared = self.shared();
+        loop {
+            if shared.phase == Phase::Abandoned
+                || (shared.phase == Phase::Stopping && shared.ended == self.threads)
+            {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            shared = self.wait(shared, left);
+        }
+    }
+
+    /// Whether no thread has had time to look for a while.
+    pub(crate) fn is_overdue_for_a_look(&self) -> bool {
+        let shared = self.shared();
+        let late = shared.last_look.elapsed() > self.poll * 2;
+        late && !shared.looking && shared.phase == Phase::Working
+    }
+
+    pub(crate) fn looked(&self, now: Instant) {
+        self.shared().last_look = now;
+    }
+
+    /// Runs `work` on a pooled connection.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut M::Connection) -> Result<R>) -> Result<R> {
+        let conn = self.pool.get_timeout(POOL_PATIENCE);
+        let mut conn = conn.map_err(|error| Error::NoConnection { source: Box::new(error) })?;
+        work(&mut conn)
+    }
+
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
+        // no user code runs under this lock: a panic cannot leave it half changed
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wait<'g>(
+        &self,
+        shared: MutexGuard<'g, Shared>,
+        pause: Duration,
+    ) -> MutexGuard<'g, Shared> {
+        let waited = self.changed.wait_timeout(shared, pause);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+enum Next {
+    Run(Box<Job>),
+    /// Look for work for so many free threads.
+    Look(usize),
+}
+
+impl<M: ManageConnection<Connection: Store>> Wake for Core<M> {
+    fn wake(&self) {
+        self.shared().woken = true;
+        // the keeper waits here too: waking one could wake only it
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,63 @@
+-- MySQL commits every statement of a migration by itself: each can run again after one that was
+-- interrupted.
+--
+-- One row per flow: where it stands. `seq` counts its transitions: version, key of the newest
+-- history row and fence in one. Times are UTC.
+-- LONGTEXT and not JSON: MySQL's JSON rewrites numbers and reorders keys, MariaDB's refuses more
+-- than 31 nested levels. `key` is VARBINARY, because text of a collation that MySQL and MariaDB
+-- both know compares without trailing blanks; names never end in one.
+CREATE TABLE IF NOT EXISTS flowstate_flows (
+    id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    flow VARCHAR(64) NOT NULL,
+    state VARCHAR(64) NOT NULL,
+    seq BIGINT NOT NULL,
+    props LONGTEXT NOT NULL,
+    `key` VARBINARY(255),
+    attempts INTEGER NOT NULL,
+    due_at DATETIME(6),
+    leased_until DATETIME(6),
+    leased_by VARCHAR(255),
+    deadline_at DATETIME(6),
+    completed_at DATETIME(6),
+    last_errored_at DATETIME(6),
+    created_at DATETIME(6) NOT NULL,
+    updated_at DATETIME(6) NOT NULL,
+    UNIQUE KEY flowstate_flows_key (flow, `key`),
+    KEY flowstate_flows_due (flow, state, due_at),
+    KEY flowstate_flows_lease (flow, leased_until),
+    KEY flowstate_flows_deadline (flow, deadline_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The history: seq 0 is the creation, and there are no gaps.
+CREATE TABLE IF NOT EXISTS flowstate_transitions (
+    flow_id BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    transition VARCHAR(64) NOT NULL,
+    from_state VARCHAR(64),
+    to_state VARCHAR(64) NOT NULL,
+    attempt INTEGER NOT NULL,
+    error TEXT,
+    actor VARCHAR(255),
+    metadata LONGTEXT,
+    token VARCHAR(32) NOT NULL,
+    created_at DATETIME(6) NOT NULL,
+    PRIMARY KEY (flow_id, seq),
+    CONSTRAINT flowstate_transitions_flow FOREIGN KEY (flow_id) REFERENCES flowstate_flows (id) ON DELETE CASCADE
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The payloads, each written by the transition `seq`; the newest of a name counts.
+CREATE TABLE IF NOT EXISTS flowstate_artefacts (
+    flow_id BIGINT NOT NULL,
+    name VARCHAR(64) NOT NULL,
+    seq BIGINT NOT NULL,
+    payload LONGTEXT NOT NULL,
+    PRIMARY KEY (flow_id, name, seq),
+    CONSTRAINT flowstate_artefacts_flow FOREIGN KEY (flow_id) REFERENCES flowstate_flows (id) ON DELETE CASCADE
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Which migrations of flowstate have run, by `flowstate_diesel::migrate` or by your own tool.
+CREATE TABLE IF NOT EXISTS flowstate_migrations (
+    version VARCHAR(64) NOT NULL PRIMARY KEY,
+    applied_at DATETIME(6) NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT IGNORE INTO flowstate_migrations (version, applied_at) VALUES ('2026-11-23-000000', UTC_TIMESTAMP(6));
