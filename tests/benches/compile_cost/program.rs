@@ -1,0 +1,122 @@
+//! One flow, written twice: a line of states, each with an error state and a way back.
+
+use std::fmt::Write as _;
+
+/// With the derive.
+pub(crate) fn derived(states: usize) -> String {
+    let last = states / 2 - 1;
+    let names: Vec<_> = (0..last).map(|i| format!("S{i}, F{i}(error)")).collect();
+    let edges: Vec<_> = (0..last)
+        .map(|i| (i, i + 1))
+        .map(|(i, next)| {
+            format!("go_{i}: S{i} | F{i} => S{next}, persist(Note),\n    fail_{i}: S{i} => F{i}")
+        })
+        .collect();
+    let mut out = String::from(
+        "//! A flow.\nuse serde::{Deserialize, Serialize};\n\
+         /// A flow.\n#[derive(flowstate::Flow, Serialize, Deserialize)]\n",
+    );
+    line(&mut out, format_args!("#[state(\n    {},\n    S{last}\n)]", names.join(",\n    ")));
+    line(&mut out, format_args!("#[initial(S0)]\n#[completed(S{last})]"));
+    line(&mut out, format_args!("#[persist(Note(String))]"));
+    line(&mut out, format_args!("#[transition(\n    {}\n)]", edges.join(",\n    ")));
+    out.push_str("pub struct Large {\n    /// Which.\n    pub id: u64,\n}\n");
+    out
+}
+
+/// The same items as a patient person would write them.
+pub(crate) fn by_hand(states: usize) -> String {
+    let steps = states / 2;
+    let names: Vec<String> =
+        (0..steps).flat_map(|i| [format!("S{i}"), format!("F{i}")]).take(steps * 2 - 1).collect();
+    let mut out = String::from(HEAD);
+    state(&mut out, &names);
+    for (i, next) in (0..steps - 1).map(|i| (i, i + 1)) {
+        let go = [format!("S{i}"), format!("F{i}")];
+        transition(&mut out, &format!("Go{i}"), &go, &format!("S{next}"), "Note");
+        transition(&mut out, &format!("Fail{i}"), &go[..1], &format!("F{i}"), "()");
+    }
+    definition(&mut out, &names, steps);
+    out
+}
+
+const HEAD: &str = include_str!("by_hand.txt");
+
+fn state(out: &mut String, names: &[String]) {
+    line(out, format_args!("/// The states."));
+    line(out, format_args!("#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]"));
+    line(out, format_args!("pub enum LargeState {{"));
+    for name in names {
+        line(out, format_args!("    /// A state.\n    {name},"));
+    }
+    line(
+        out,
+        format_args!(
+            "}}\nimpl LargeState {{\n    /// All.\n    pub const ALL: &'static [Self] = &["
+        ),
+    );
+    for name in names {
+        line(out, format_args!("        Self::{name},"));
+    }
+    line(out, format_args!("    ];\n}}\nconst STATES: &[StateDefinition] = &["));
+    for name in names {
+        let error = if name.starts_with('F') { ".error()" } else { "" };
+        let stored = name.to_lowercase();
+        line(out, format_args!("    StateDefinition::new(\"{stored}\", \"{name}\"){error},"));
+    }
+    line(out, format_args!("];\n/// Markers.\npub mod states {{"));
+    for name in names {
+        line(out, format_args!("    /// A marker.\n    pub enum {name} {{}}"));
+    }
+    line(out, format_args!("}}"));
+}
+
+fn transition(out: &mut String, name: &str, from: &[String], to: &str, persists: &str) {
+    let states: Vec<_> = from.iter().map(|state| format!("LargeState::{state}")).collect();
+    let (stored, constant) = (name.to_lowercase(), name.to_uppercase());
+    line(
+        out,
+        format_args!(
+            "/// A transition.
+#[derive(Clone, Copy, Debug)]
+pub struct {name};
+impl Large {{
+    /// A transition.
+    pub const {constant}: {name} = {name};
+}}
+impl Transition for {name} {{
+    type Flow = Large;
+    type To = states::{to};
+    type Persists = {persists};
+    type Loads = ();
+    const NAME: &'static str = \"{stored}\";
+    const FROM: &'static [LargeState] = &[{}];
+    const TO: LargeState = LargeState::{to};
+}}",
+            states.join(", ")
+        ),
+    );
+    for state in from {
+        line(out, format_args!("impl StartsFrom<states::{state}> for {name} {{}}"));
+    }
+}
+
+fn definition(out: &mut String, names: &[String], steps: usize) {
+    line(out, format_args!("const TRANSITIONS: &[TransitionDefinition] = &["));
+    for (i, next) in (0..steps - 1).map(|i| (i, i + 1)) {
+        line(
+            out,
+            format_args!(
+                "    TransitionDefinition::new(\"go_{i}\", &[\"s{i}\", \"f{i}\"], \"s{next}\")\
+                 .persisting(&[\"note\"]),\n    \
+                 TransitionDefinition::new(\"fail_{i}\", &[\"s{i}\"], \"f{i}\"),"
+            ),
+        );
+    }
+    line(out, format_args!("];\n// {} states", names.len()));
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // writing to a String cannot fail
+    let _ = writeln!(out, "{text}");
+}

@@ -1,0 +1,108 @@
+//! The flow, and the worker process that runs it.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use flowstate::Flow;
+use flowstate_diesel::{Backoff, BoxError, Step, StepError, Worker};
+use serde::{Deserialize, Serialize};
+
+use crate::Database;
+use crate::watch::Watch;
+
+/// How long a claim holds.
+pub(super) const LEASE: Duration = Duration::from_secs(1);
+
+/// What goes wrong with an errand, in its first two tries; `Hopeless` always does.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Temper {
+    Fine,
+    Fails,
+    Panics,
+    Aborts,
+    Slow,
+    Hopeless,
+}
+
+impl Temper {
+    /// Mostly fine.
+    pub(super) fn of(number: usize) -> Self {
+        match number % 20 {
+            0 | 1 => Self::Fails,
+            2 | 3 => Self::Panics,
+            4 => Self::Aborts,
+            5 | 6 => Self::Slow,
+            7 => Self::Hopeless,
+            _ => Self::Fine,
+        }
+    }
+
+    fn show(self, attempt: i32) -> Result<(), StepError> {
+        match self {
+            Self::Fails if attempt <= 2 => Err("it failed".into()),
+            Self::Panics if attempt <= 2 => panic!("it panicked"),
+            Self::Aborts if attempt <= 1 => std::process::abort(),
+            Self::Hopeless => Err("hopeless".into()),
+            Self::Slow => {
+                std::thread::sleep(Duration::from_millis(300));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Something is called for, and booked.
+#[derive(Flow, Serialize, Deserialize, Debug)]
+#[state(New, Calling, Called, Booking, Booked, CallFailed(error), BookFailed(error))]
+#[initial(New)]
+#[completed(Booked)]
+#[persist(Answer(i64))]
+#[transition(call: New | CallFailed => Calling)]
+#[transition(finish_call: Calling => Called, persist(Answer))]
+#[transition(fail_call: Calling => CallFailed)]
+#[transition(book: Called | BookFailed => Booking, load(Answer))]
+#[transition(finish_book: Booking => Booked)]
+#[transition(fail_book: Booking => BookFailed)]
+pub(super) struct Errand {
+    pub(super) temper: Temper,
+}
+
+/// Runs steps until its input ends, or it is killed.
+pub(super) fn work<D: Database>(url: &str) {
+    let retry = Backoff::fixed(Duration::from_millis(50)).attempts(12);
+    let running = Worker::new(D::watched_pool(url, 2, Watch::new(|_| {})))
+        .step(
+            Step::start(Errand::CALL)
+                .finish(Errand::FINISH_CALL)
+                .fail(Errand::FAIL_CALL)
+                .lease(LEASE)
+                .retry(retry.clone()),
+            |claim, ()| {
+                claim.temper.show(claim.attempt())?;
+                Ok(Answer(claim.id()))
+            },
+        )
+        .transactional_step(
+            Step::start(Errand::BOOK)
+                .finish(Errand::FINISH_BOOK)
+                .fail(Errand::FAIL_BOOK)
+                .lease(LEASE)
+                .retry(retry),
+            |claim, Answer(id), conn| {
+                if id != claim.id() {
+                    return Err(StepError::permanent("the answer of another errand"));
+                }
+                conn.batch_execute(&format!("INSERT INTO bookings VALUES ({id})"))
+                    .map_err(|error| StepError::from(BoxError::from(error)))?;
+                claim.temper.show(claim.attempt())
+            },
+        )
+        .threads(3)
+        .poll(Duration::from_millis(200))
+        .start()
+        .expect("started");
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let _ = running.shutdown(Duration::from_secs(5));
+}

@@ -1,0 +1,115 @@
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::{Connection, MysqlConnection, RunQueryDsl, dsl};
+
+use super::Database;
+use super::isolated::Isolable;
+use super::server::{Served, address, fresh_name, server, with_database, with_port};
+use crate::private::Kind;
+use crate::watch::Watch;
+
+/// MySQL or MariaDB, a database of its own on the server of `FLOWSTATE_MYSQL_URL`.
+#[derive(Debug)]
+pub struct Mysql {
+    database: String,
+}
+
+impl Mysql {
+    /// The server.
+    #[must_use]
+    pub fn server() -> String {
+        server("FLOWSTATE_MYSQL_URL")
+    }
+
+    fn administer(sql: &str) {
+        let mut conn = MysqlConnection::establish(&Self::server()).expect("the server");
+        conn.batch_execute(sql).expect(sql);
+    }
+}
+
+impl Database for Mysql {
+    type Conn = MysqlConnection;
+
+    const FOLDER: &'static str = "mysql";
+    const SERVER: Option<Kind> = Some(Kind::MariaDb);
+
+    fn empty() -> Self {
+        let database = fresh_name();
+        Self::administer(&format!("CREATE DATABASE {database}"));
+        Self { database }
+    }
+
+    fn url(&self) -> String {
+        with_database(&Self::server(), &self.database)
+    }
+
+    fn connect_to(url: &str) -> MysqlConnection {
+        MysqlConnection::establish(url).expect("a connection")
+    }
+
+    fn impatient(&self) -> MysqlConnection {
+        let mut conn = self.connect();
+        // the shortest that there is
+        conn.batch_execute("SET innodb_lock_wait_timeout = 1").expect("a time-out");
+        conn
+    }
+
+    fn pool(&self, size: u32) -> Pool<ConnectionManager<MysqlConnection>> {
+        Pool::builder().max_size(size).build(ConnectionManager::new(self.url())).expect("a pool")
+    }
+
+    fn watched_pool(
+        url: &str,
+        size: u32,
+        watch: Watch,
+    ) -> Pool<ConnectionManager<MysqlConnection>> {
+        Pool::builder()
+            .max_size(size)
+            .connection_customizer(Box::new(watch))
+            .build(ConnectionManager::new(url))
+            .expect("a pool")
+    }
+
+    fn open_transactions(conn: &mut MysqlConnection) -> i64 {
+        Self::number(
+            conn,
+            "SELECT COUNT(*) FROM information_schema.innodb_trx \
+             JOIN information_schema.processlist ON trx_mysql_thread_id = id \
+             WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+        )
+    }
+
+    fn number(conn: &mut MysqlConnection, sql: &str) -> i64 {
+        dsl::sql::<BigInt>(sql).get_result(conn).expect(sql)
+    }
+
+    fn text(conn: &mut MysqlConnection, sql: &str) -> Option<String> {
+        dsl::sql::<Nullable<Text>>(sql).get_result(conn).expect(sql)
+    }
+}
+
+impl Isolable for Mysql {
+    fn isolate(conn: &mut MysqlConnection, level: &str) {
+        let sql = format!("SET SESSION TRANSACTION ISOLATION LEVEL {level}");
+        conn.batch_execute(&sql).expect("the level");
+    }
+}
+
+impl Served for Mysql {
+    const LAST_WORDS: &'static str = "COMMIT";
+
+    fn address() -> String {
+        address(&Self::server()).to_owned()
+    }
+
+    fn url_through(&self, port: u16) -> String {
+        with_port(&self.url(), port)
+    }
+}
+
+impl Drop for Mysql {
+    fn drop(&mut self) {
+        Self::administer(&format!("DROP DATABASE {}", self.database));
+    }
+}

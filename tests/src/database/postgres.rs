@@ -1,0 +1,120 @@
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::{Connection, PgConnection, RunQueryDsl, dsl};
+
+use super::Database;
+use super::isolated::Isolable;
+use super::server::{Served, address, fresh_name, server, with_port};
+use crate::private::Kind;
+use crate::watch::Watch;
+
+/// PostgreSQL, a schema of its own on the server of `FLOWSTATE_POSTGRES_URL`.
+#[derive(Debug)]
+pub struct Postgres {
+    schema: String,
+}
+
+impl Postgres {
+    /// The server, with the database in which the schemas are made.
+    #[must_use]
+    pub fn server() -> String {
+        server("FLOWSTATE_POSTGRES_URL")
+    }
+
+    /// The name of the schema.
+    #[must_use]
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    fn administer(sql: &str) {
+        let mut conn = PgConnection::establish(&Self::server()).expect("the server");
+        conn.batch_execute(sql).expect(sql);
+    }
+}
+
+impl Database for Postgres {
+    type Conn = PgConnection;
+
+    const FOLDER: &'static str = "postgresql";
+    const SERVER: Option<Kind> = Some(Kind::Postgres);
+
+    fn empty() -> Self {
+        let schema = fresh_name();
+        Self::administer(&format!("CREATE SCHEMA {schema}"));
+        Self { schema }
+    }
+
+    fn url(&self) -> String {
+        let server = Self::server();
+        let separator = if server.contains('?') { '&' } else { '?' };
+        let schema = &self.schema;
+        format!("{server}{separator}options=-csearch_path%3D{schema}&application_name={schema}")
+    }
+
+    fn connect_to(url: &str) -> PgConnection {
+        PgConnection::establish(url).expect("a connection")
+    }
+
+    fn impatient(&self) -> PgConnection {
+        let mut conn = self.connect();
+        conn.batch_execute("SET lock_timeout = '100ms'").expect("a time-out");
+        conn
+    }
+
+    fn pool(&self, size: u32) -> Pool<ConnectionManager<PgConnection>> {
+        Pool::builder().max_size(size).build(ConnectionManager::new(self.url())).expect("a pool")
+    }
+
+    fn watched_pool(url: &str, size: u32, watch: Watch) -> Pool<ConnectionManager<PgConnection>> {
+        Pool::builder()
+            .max_size(size)
+            .connection_customizer(Box::new(watch))
+            .build(ConnectionManager::new(url))
+            .expect("a pool")
+    }
+
+    fn open_transactions(conn: &mut PgConnection) -> i64 {
+        Self::number(
+            conn,
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE xact_start IS NOT NULL \
+             AND application_name = current_setting('application_name') \
+             AND pid <> pg_backend_pid()",
+        )
+    }
+
+    fn number(conn: &mut PgConnection, sql: &str) -> i64 {
+        dsl::sql::<BigInt>(sql).get_result(conn).expect(sql)
+    }
+
+    fn text(conn: &mut PgConnection, sql: &str) -> Option<String> {
+        dsl::sql::<Nullable<Text>>(sql).get_result(conn).expect(sql)
+    }
+}
+
+impl Isolable for Postgres {
+    fn isolate(conn: &mut PgConnection, level: &str) {
+        let sql = format!("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}");
+        conn.batch_execute(&sql).expect("the level");
+    }
+}
+
+impl Served for Postgres {
+    // the statement is known by its name; the actor is among its binds
+    const LAST_WORDS: &'static str = "cut here";
+
+    fn address() -> String {
+        address(&Self::server()).to_owned()
+    }
+
+    fn url_through(&self, port: u16) -> String {
+        format!("{}&sslmode=disable", with_port(&self.url(), port))
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        Self::administer(&format!("DROP SCHEMA {} CASCADE", self.schema));
+    }
+}

@@ -1,0 +1,259 @@
+//! Flows for the tests.
+
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+/// The story of the documentation: fetch a response, keep it, save it.
+#[derive(Flow, Serialize, Deserialize, Debug, PartialEq)]
+#[state(Pending, Picked, Fetching, Fetched, Saving, Saved, Completed)]
+#[state(FailedToFetch(error), FailedToSave(error))]
+#[initial(Pending)]
+#[completed(Completed)]
+#[persist(#[derive(Debug, Clone, PartialEq)] Response(serde_json::Value))]
+#[transition(pick: Pending => Picked)]
+#[transition(start_fetch: Picked | FailedToFetch => Fetching)]
+#[transition(finish_fetch: Fetching => Fetched, persist(Response))]
+#[transition(fail_fetch: Fetching => FailedToFetch)]
+#[transition(start_save: Fetched | FailedToSave => Saving, load(Response))]
+#[transition(finish_save: Saving => Saved)]
+#[transition(fail_save: Saving => FailedToSave)]
+#[transition(complete: Saved => Completed)]
+pub struct Sync {
+    /// Whose record.
+    pub record_id: String,
+    /// At the third party.
+    pub party_id: String,
+}
+
+impl Sync {
+    /// Some flow.
+    #[must_use]
+    pub fn new(record_id: &str) -> Self {
+        Self { record_id: record_id.to_owned(), party_id: "party".to_owned() }
+    }
+}
+
+/// A flow with everything: an error state, an alias, an artefact that was renamed, a completed
+/// state that keeps the record and one that destroys it.
+#[derive(Flow, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[state(Open, Working, Half, Parked(alias = "paused"), Broken(error), Done, Gone)]
+#[initial(Open)]
+#[completed(Done, Gone(destroy))]
+#[persist(#[derive(Debug, Clone, PartialEq)] Note(serde_json::Value), alias = "memo")]
+#[persist(#[derive(Debug, Clone, PartialEq)] Bill { lines: Vec<u32> })]
+#[transition(work: Open | Parked | Broken => Working)]
+#[transition(park: Open => Parked)]
+#[transition(fail: Working => Broken)]
+#[transition(note: Working | Half => Half, persist(Note))]
+#[transition(read: Half => Half, load(Note))]
+#[transition(bill: Half => Half, persist(Note, Bill))]
+#[transition(finish: Half => Done)]
+#[transition(abandon: * => Gone)]
+pub struct Job {
+    /// What the tests know it by.
+    pub name: String,
+    /// Anything.
+    pub payload: serde_json::Value,
+}
+
+impl Job {
+    /// Some job.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), payload: serde_json::Value::Null }
+    }
+}
+
+/// A flow that comes round again, with an artefact that may be unreadable.
+#[derive(Flow, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[state(Waiting, Working(alias = "at_work"), Worked, Paying, Broken(error), Unpaid(error), Done)]
+#[initial(Waiting)]
+#[completed(Done)]
+#[persist(#[derive(Debug, Clone, PartialEq)] Receipt { cents: Vec<u32>, touchy: Touchy })]
+#[transition(start: Waiting | Broken => Working)]
+#[transition(finish: Working => Worked, persist(Receipt))]
+#[transition(fail: Working => Broken)]
+#[transition(again: Worked => Waiting)]
+#[transition(pay: Worked | Unpaid => Paying, load(Receipt))]
+#[transition(paid: Paying => Done)]
+#[transition(refuse: Paying => Unpaid)]
+pub struct Round {
+    /// May panic when it is read.
+    pub touchy: Touchy,
+}
+
+impl Receipt {
+    /// Some receipt.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { cents: vec![1, 2], touchy: Touchy(0) }
+    }
+}
+
+impl Default for Receipt {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Round {
+    /// Some round.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { touchy: Touchy(0) }
+    }
+}
+
+impl Default for Round {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A user's type whose code panics: writing 1, and reading 2.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Touchy(pub u32);
+
+impl Serialize for Touchy {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert_ne!(self.0, 1, "touched while writing");
+        serializer.serialize_u32(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Touchy {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u32::deserialize(deserializer)?;
+        assert_ne!(number, 2, "touched while reading");
+        Ok(Self(number))
+    }
+}
+
+/// A flow whose props may hold what JSON cannot.
+#[derive(Flow, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[state(New, Done)]
+#[initial(New)]
+#[completed(Done)]
+#[transition(end: New => Done)]
+pub struct Measure {
+    /// Numbers.
+    pub values: Vec<f64>,
+}
+
+/// A flow that begins with a failure.
+#[derive(Flow, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[state(Wrong(error), Right)]
+#[initial(Wrong)]
+#[completed(Right)]
+#[transition(mend: Wrong => Right)]
+pub struct Flawed {}
+
+/// Two versions of one program: the newer has a field more in its artefact, and a state more.
+pub mod versions {
+    use super::{Deserialize, Flow, Serialize};
+
+    /// The older program.
+    pub mod v1 {
+        use super::{Deserialize, Flow, Serialize};
+
+        /// An order.
+        #[derive(Flow, Serialize, Deserialize, Debug)]
+        #[flow(name = "order")]
+        #[state(New, Priced, Shipped)]
+        #[initial(New)]
+        #[completed(Shipped)]
+        #[persist(#[derive(Debug)] Price { cents: u32 })]
+        #[transition(price: New => Priced, persist(Price))]
+        #[transition(ship: Priced => Shipped, load(Price))]
+        pub struct Order {
+            /// The customer.
+            pub customer: String,
+        }
+    }
+
+    /// The newer program.
+    pub mod v2 {
+        use super::{Deserialize, Flow, Serialize};
+
+        /// A line of a price.
+        #[derive(Serialize, Deserialize, Debug)]
+        pub struct Line {
+            /// The amount.
+            pub cents: u32,
+        }
+
+        /// An order.
+        #[derive(Flow, Serialize, Deserialize, Debug)]
+        #[flow(name = "order")]
+        #[state(New, Priced, Packed, Shipped)]
+        #[initial(New)]
+        #[completed(Shipped)]
+        #[persist(#[derive(Debug)] Price { cents: u32, currency: String, #[serde(default)] lines: Vec<Line> })]
+        #[transition(price: New => Priced, persist(Price))]
+        #[transition(pack: Priced => Packed)]
+        #[transition(ship: Priced | Packed => Shipped, load(Price))]
+        pub struct Order {
+            /// The customer.
+            pub customer: String,
+        }
+    }
+}
+
+/// Two versions of one program with workers: the newer has a state more, in which a step starts.
+pub mod releases {
+    use super::{Deserialize, Flow, Serialize};
+
+    /// The older program.
+    pub mod v1 {
+        use super::{Deserialize, Flow, Serialize};
+
+        /// A parcel.
+        #[derive(Flow, Serialize, Deserialize, Debug)]
+        #[flow(name = "parcel")]
+        #[state(New, Sending, Sent, Lost(error))]
+        #[initial(New)]
+        #[completed(Sent)]
+        #[transition(send: New | Lost => Sending)]
+        #[transition(arrive: Sending => Sent)]
+        #[transition(lose: Sending => Lost)]
+        pub struct Parcel {
+            /// Where to.
+            pub to: String,
+        }
+    }
+
+    /// The newer program.
+    pub mod v2 {
+        use super::{Deserialize, Flow, Serialize};
+
+        /// A parcel.
+        #[derive(Flow, Serialize, Deserialize, Debug)]
+        #[flow(name = "parcel")]
+        #[state(New, Weighed, Sending, Sent, Lost(error))]
+        #[initial(New)]
+        #[completed(Sent)]
+        #[transition(weigh: New => Weighed)]
+        #[transition(send: New | Weighed | Lost => Sending)]
+        #[transition(arrive: Sending => Sent)]
+        #[transition(lose: Sending => Lost)]
+        pub struct Parcel {
+            /// Where to.
+            pub to: String,
+        }
+    }
+}
+
+/// A person decides, or time does; a reminder goes out meanwhile.
+#[derive(Flow, Serialize, Deserialize, Debug)]
+#[state(Asked, Reminding, Reminded, Approved, Expired, FailedToRemind(error))]
+#[initial(Asked)]
+#[completed(Approved, Expired)]
+#[transition(start_remind: Asked | FailedToRemind => Reminding)]
+#[transition(finish_remind: Reminding => Reminded)]
+#[transition(fail_remind: Reminding => FailedToRemind)]
+#[transition(approve: Asked | Reminded | FailedToRemind => Approved)]
+#[transition(expire: Asked | Reminded | FailedToRemind => Expired, after("3 days"))]
+pub struct Approval {
+    /// What is to be approved.
+    pub subject: String,
+}

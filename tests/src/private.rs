@@ -1,0 +1,205 @@
+//! Servers of a test's own, in a temporary folder, which may be killed.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// So long and a server does not start.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `PostgreSQL`.
+    Postgres,
+    /// `MariaDB`.
+    MariaDb,
+}
+
+/// A server under way. Killed when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    kind: Kind,
+    folder: TempDir,
+    port: u16,
+    owner: Option<(u32, u32)>,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// Makes an empty one and starts it.
+    ///
+    /// # Panics
+    /// If the server's programs are not installed or do not work.
+    #[must_use]
+    pub fn start(kind: Kind) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        // neither server runs as root
+        let owner = is_root(folder.path()).then(unprivileged);
+        if let Some((user, group)) = owner {
+            chown(folder.path(), Some(user), Some(group)).expect("its folder");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        drop(listener);
+        let mut server = Self { kind, folder, port, owner, process: None };
+        server.make();
+        server.restart();
+        server
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let port = self.port;
+        match self.kind {
+            Kind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/postgres"),
+            Kind::MariaDb => format!("mysql://root@127.0.0.1:{port}/flows"),
+        }
+    }
+
+    /// Kills it, as a crash would, and with it every connection.
+    pub fn crash(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        if self.kind == Kind::Postgres {
+            // the "immediate" shutdown: children and shared memory go too
+            let pid = process.id().to_string();
+            let told = Command::new("kill").args(["-QUIT", &pid]).status();
+            assert!(told.is_ok_and(|status| status.success()), "no signal could be sent");
+        } else {
+            process.kill().expect("killed");
+        }
+        process.wait().expect("its end");
+    }
+
+    /// Starts it again, and waits until it answers.
+    pub fn restart(&mut self) {
+        let log = File::options().create(true).append(true).open(self.path("log")).expect("a log");
+        let data = self.path("data");
+        let port = self.port.to_string();
+        let mut command = match self.kind {
+            Kind::Postgres => {
+                let mut command = Command::new(program("postgres"));
+                command.arg("-D").arg(&data).args(["-p", &port, "-c", "fsync=off", "-k"]);
+                command.arg(self.folder.path()).args(["-c", "listen_addresses=127.0.0.1"]);
+                command
+            }
+            Kind::MariaDb => {
+                let mut command = Command::new(program("mariadbd"));
+                command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
+                command.arg(format!("--socket={}", self.path("socket").display()));
+                command.args([&format!("--port={port}"), "--bind-address=127.0.0.1"]);
+                command
+            }
+        };
+        self.owned(&mut command);
+        let errors = log.try_clone().expect("a log");
+        let process = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
+        self.process = Some(process.expect("a server"));
+        let begun = Instant::now();
+        while !self.answers() {
+            let log = || fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert!(begun.elapsed() < PATIENCE, "the server does not start:\n{}", log());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn make(&self) {
+        let data = self.path("data");
+        let mut command = match self.kind {
+            Kind::Postgres => {
+                let mut command = Command::new(program("initdb"));
+                command.arg("-D").arg(data).args(["-A", "trust", "-U", "postgres", "--no-sync"]);
+                command
+            }
+            Kind::MariaDb => {
+                let mut command = Command::new(program("mariadb-install-db"));
+                command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
+                command.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
+                command
+            }
+        };
+        self.owned(&mut command);
+        let output = command.stdin(Stdio::null()).output().expect("installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    fn answers(&self) -> bool {
+        use diesel::Connection as _;
+        match self.kind {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => diesel::PgConnection::establish(&self.url()).is_ok(),
+            #[cfg(feature = "mysql")]
+            Kind::MariaDb => {
+                use diesel::connection::SimpleConnection as _;
+                let url = self.url();
+                let url = url.trim_end_matches("flows");
+                diesel::MysqlConnection::establish(url)
+                    .and_then(|mut conn| {
+                        conn.batch_execute("CREATE DATABASE IF NOT EXISTS flows")
+                            .map_err(diesel::ConnectionError::CouldntSetupConfiguration)
+                    })
+                    .is_ok()
+            }
+            #[allow(unreachable_patterns, reason = "without one of the features")]
+            _ => unreachable!("the feature is off"),
+        }
+    }
+
+    #[cfg(not(any(feature = "postgres", feature = "mysql")))]
+    #[expect(clippy::unused_self, reason = "without the features there is nobody to ask")]
+    fn answers(&self) -> bool {
+        true
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn owned(&self, command: &mut Command) {
+        command.current_dir(self.folder.path());
+        if let Some((user, group)) = self.owner {
+            command.uid(user).gid(group);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.crash();
+    }
+}
+
+fn is_root(own: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(own).is_ok_and(|folder| folder.uid() == 0)
+}
+
+/// Somebody who may run a server.
+fn unprivileged() -> (u32, u32) {
+    let users = fs::read_to_string("/etc/passwd").expect("the users");
+    let nobody = users.lines().find(|user| user.starts_with("nobody:")).expect("nobody");
+    let mut numbers = nobody.split(':').skip(2).map(|part| part.parse().expect("a number"));
+    (numbers.next().expect("a user"), numbers.next().expect("a group"))
+}
+
+/// Where a program is: Debian keeps PostgreSQL's out of the path.
+fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders.extend(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    folders.extend(versions.map(|version| version.path().join("bin")));
+    let found = folders.into_iter().map(|folder| folder.join(name)).find(|file| file.is_file());
+    // links lead astray programs that look for their neighbours
+    let found = found.unwrap_or_else(|| panic!("`{name}` is not installed"));
+    found.canonicalize().unwrap_or(found)
+}

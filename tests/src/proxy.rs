@@ -1,0 +1,159 @@
+//! A connection to a server that is cut at a chosen moment.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// When to cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Before the server gets it.
+    Before,
+    /// After the server has answered it, before the client gets the answer.
+    After,
+}
+
+/// Passes bytes between clients and a server, until a client says what is waited for.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What to cut at; taken by the first client that says it.
+    waits_for: Option<(Cut, Vec<u8>)>,
+    cuts: u32,
+}
+
+impl Proxy {
+    /// Starts one to the server at `address`.
+    #[must_use]
+    pub fn start(address: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let state = Arc::<Mutex<State>>::default();
+        let (address, shared) = (address.to_owned(), Arc::clone(&state));
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = TcpStream::connect(&address).expect("the server");
+                let state = Arc::clone(&shared);
+                thread::spawn(move || pass(client, server, &state));
+            }
+        });
+        Self { port, state }
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Cuts the connection of the next client that says `words`.
+    pub fn cut(&self, when: Cut, words: &str) {
+        lock(&self.state).waits_for = Some((when, words.into()));
+    }
+
+    /// How many connections were cut.
+    #[must_use]
+    pub fn cuts(&self) -> u32 {
+        lock(&self.state).cuts
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One connection. A single thread takes turns, so that no answer slips past a cut.
+fn pass(mut client: TcpStream, mut server: TcpStream, state: &Mutex<State>) {
+    let pause = Some(Duration::from_millis(1));
+    client.set_read_timeout(pause).expect("a time-out");
+    server.set_read_timeout(pause).expect("a time-out");
+    let mut buffer = vec![0; 1 << 20];
+    let mut prepared = Prepared::default();
+    while let Some(length) = read(&mut client, &mut buffer) {
+        let said = &buffer[..length];
+        if let Some(cut) = due(&prepared.spelt_out(said), state) {
+            if cut == Cut::After {
+                server.write_all(said).expect("passed on");
+                while read(&mut server, &mut buffer).is_some_and(|length| length == 0) {}
+            }
+            break;
+        }
+        if server.write_all(said).is_err() {
+            break;
+        }
+        let Some(length) = read(&mut server, &mut buffer) else { break };
+        prepared.answered(&buffer[..length]);
+        if client.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    // either may be closed already
+    drop((client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both)));
+}
+
+/// The statements that a client of MySQL has prepared: it sends their text once, and then their
+/// numbers <https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html>.
+#[derive(Default)]
+struct Prepared {
+    /// Numbers and texts.
+    known: Vec<(Vec<u8>, Vec<u8>)>,
+    asked: Option<Vec<u8>>,
+}
+
+impl Prepared {
+    /// What the client says, with the text of the statement that it executes.
+    fn spelt_out(&mut self, said: &[u8]) -> Vec<u8> {
+        const PREPARE: u8 = 0x16;
+        const EXECUTE: u8 = 0x17;
+        let mut spelt = said.to_vec();
+        match said.get(4) {
+            Some(&PREPARE) => {
+                self.asked = Some(said[5..].to_vec());
+                // only its execution counts
+                spelt.clear();
+            }
+            Some(&EXECUTE) => {
+                let known = self.known.iter().find(|(number, _)| said[5..].starts_with(number));
+                spelt.extend(known.iter().flat_map(|(_, text)| text));
+            }
+            _ => {}
+        }
+        spelt
+    }
+
+    fn answered(&mut self, answer: &[u8]) {
+        if let Some(number) = answer.get(5..9)
+            && let Some(text) = self.asked.take()
+        {
+            self.known.push((number.to_vec(), text));
+        }
+    }
+}
+
+/// Whether to cut at what the client says.
+fn due(said: &[u8], state: &Mutex<State>) -> Option<Cut> {
+    let mut state = lock(state);
+    let says = |words: &[u8]| said.windows(words.len()).any(|window| window == words);
+    let (cut, _) = state.waits_for.take_if(|(_, words)| says(words))?;
+    state.cuts += 1;
+    Some(cut)
+}
+
+/// What is there to read, maybe nothing yet. `None` at the end.
+fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Option<usize> {
+    match stream.read(buffer) {
+        Ok(0) => None,
+        Ok(length) => Some(length),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Some(0)
+        }
+        Err(_) => None,
+    }
+}

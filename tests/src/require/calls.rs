@@ -1,0 +1,215 @@
+//! Every call does what its documentation says.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use flowstate::Flow as _;
+use flowstate_diesel::prelude::*;
+use flowstate_diesel::{BoxError, Error, Page, transaction};
+use serde_json::json;
+
+use crate::flows::{Bill, Job, JobRecord, JobState, Note, Sync};
+use crate::{Database, check, refused};
+
+fn half<D: Database>(name: &str, conn: &mut D::Conn) -> JobRecord {
+    let mut job = Job::new(name).create(conn).expect("created");
+    job.transition(Job::WORK, conn).run().expect("working");
+    job.transition(Job::NOTE, conn).persist(Note(json!(name))).run().expect("noted");
+    job
+}
+
+/// Pages by id, of the states asked for.
+pub fn list_gives_pages<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    assert_eq!(Job::create_many([], conn).expect("none").len(), 0);
+    let names = ["a", "b", "c", "d", "e"];
+    let mut jobs = Job::create_many(names.map(Job::new), conn).expect("created");
+    assert!(jobs.iter().map(|job| &*job.name).eq(names), "in the same order");
+    Sync::new("not one of them").create(conn).expect("created");
+    jobs[1].transition(Job::WORK, conn).run().expect("working");
+    jobs[3].transition(Job::PARK, conn).run().expect("parked");
+    let mut list = |states: &[JobState], page| {
+        let page = Job::list(states.iter().copied(), page, conn).expect("listed");
+        page.iter().map(|job| (job.name.clone(), job.id())).collect::<Vec<_>>()
+    };
+    let ids: Vec<_> = jobs.iter().map(|job| job.id()).collect();
+    let at = |index: usize| (names[index].to_owned(), ids[index]);
+    let both = [JobState::Open, JobState::Parked];
+    assert_eq!(list(&both, Page::first(2)), [at(0), at(2)]);
+    assert_eq!(list(&both, Page::after(ids[2], 2)), [at(3), at(4)]);
+    assert_eq!(list(&both, Page::after(ids[4], 2)), []);
+    assert_eq!(list(&[JobState::Working], Page::first(9)), [at(1)]);
+    assert_eq!(list(&[], Page::first(9)), []);
+    assert_eq!(list(&both, Page::first(0)), []);
+}
+
+/// Rows under earlier names are read as before.
+pub fn aliases_are_read<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut parked = Job::new("a").create(conn).expect("created");
+    parked.transition(Job::PARK, conn).run().expect("parked");
+    let mut noted = half::<D>("b", conn);
+    conn.batch_execute(
+        "UPDATE flowstate_flows SET state = 'paused' WHERE state = 'parked'; \
+         UPDATE flowstate_transitions SET to_state = 'paused' WHERE to_state = 'parked'; \
+         UPDATE flowstate_artefacts SET name = 'memo'",
+    )
+    .expect("as an older program left them");
+    let mut found = Job::find(parked.id(), conn).expect("found");
+    assert_eq!(found.state(), JobState::Parked);
+    let listed = Job::list([JobState::Parked], Page::first(9), conn).expect("listed");
+    assert!(listed.iter().map(|job| job.id()).eq([parked.id()]));
+    let counts = Job::count_by_state(conn).expect("counted");
+    let paused = counts.iter().find(|count| count.state == "paused").expect("counted");
+    assert!(paused.is_known && paused.records == 1);
+    let guard = |job: &flowstate::Record<Job>, _: &mut _| job.state() == JobState::Parked;
+    found.transition(Job::WORK, conn).guard("it is parked", guard).run().expect("working");
+
+    assert_eq!(noted.artefact(conn).expect("read"), Some(Note(json!("b"))));
+    assert_eq!(noted.transition(Job::READ, conn).run().expect("read"), Note(json!("b")));
+    noted.transition(Job::NOTE, conn).persist(Note(json!("new"))).run().expect("noted");
+    assert_eq!(noted.artefact(conn).expect("read"), Some(Note(json!("new"))), "the newest");
+    let entries = noted.artefacts(conn).expect("the artefacts");
+    let entries: Vec<_> = entries.iter().map(|entry| (&*entry.name, entry.seq)).collect();
+    assert_eq!(entries, [("memo", 2), ("note", 4)]);
+    check::clean(conn);
+}
+
+/// Artefacts: several of one transition, replaced ones, and none.
+pub fn artefacts_are_kept_with_their_transition<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut job = half::<D>("a", conn);
+    assert_eq!(job.artefact::<Bill>(conn).expect("none"), None);
+    let bill = Bill { lines: vec![1, 2] };
+    job.transition(Job::BILL, conn).persist((Note(json!(2)), bill.clone())).run().expect("billed");
+    assert_eq!(job.artefact(conn).expect("read"), Some(bill));
+    assert_eq!(job.artefact(conn).expect("read"), Some(Note(json!(2))));
+    let entries = job.artefacts(conn).expect("the artefacts");
+    let entries: Vec<_> =
+        entries.iter().map(|entry| (entry.seq, &*entry.name, &entry.payload)).collect();
+    let (first, second, lines) = (json!("a"), json!(2), json!({"lines": [1, 2]}));
+    assert_eq!(entries, [(2, "note", &first), (3, "bill", &lines), (3, "note", &second)]);
+
+    conn.batch_execute("DELETE FROM flowstate_artefacts").expect("lost");
+    refused!(job.transition(Job::READ, conn).run(), Error::MissingArtefact { .. });
+    assert_eq!((job.state(), job.seq()), (JobState::Half, 3));
+}
+
+/// What is told of a transition is kept in the history.
+pub fn notes_are_kept_in_the_history<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut job = half::<D>("a", conn);
+    let error: BoxError = Box::new(Error::from(diesel::result::Error::NotFound));
+    job.transition(Job::NOTE, conn)
+        .persist(Note(json!("b")))
+        .actor("somebody")
+        .metadata(&json!({"why": ["because"]}))
+        .error(error)
+        .then(Job::FINISH)
+        .run()
+        .expect("finished");
+    let history = job.history(conn).expect("the history");
+    assert_eq!(history.len(), 5);
+    let (noted, finished) = (&history[3], &history[4]);
+    assert_eq!((&*noted.transition, &*finished.transition), ("note", "finish"));
+    assert_eq!(noted.actor.as_deref(), Some("somebody"));
+    assert_eq!(finished.actor.as_deref(), Some("somebody"));
+    assert_eq!(noted.metadata, Some(json!({"why": ["because"]})));
+    assert_eq!(noted.error.as_deref(), Some("the database failed: Record not found"));
+    assert_eq!((&finished.metadata, &finished.error), (&None, &None));
+    assert_eq!((finished.from.as_deref(), &*finished.to), (Some("half"), "done"));
+    assert_eq!(history[2].actor, None);
+    check::clean(conn);
+}
+
+/// A delay is counted by the database's clock, and has a reasonable end.
+pub fn a_delay_moves_the_due_time<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut job = Job::new("a").create(conn).expect("created");
+    assert_eq!(job.due_at().expect("due"), job.created_at());
+    let mut waits = |delay: Duration| {
+        let next = (job.state() == JobState::Working).then_some(());
+        match next {
+            Some(()) => job.transition(Job::FAIL, conn).delay(delay).run(),
+            None => job.transition(Job::WORK, conn).delay(delay).run(),
+        }
+        .expect("moved");
+        let found = Job::find(job.id(), conn).expect("found");
+        // exact, or an estimate where the database would have to be asked for it
+        let differ = found.due_at().expect("due") - job.due_at().expect("due");
+        assert!(differ.num_milliseconds().abs() < 1_000, "{differ}");
+        (job.due_at().expect("due") - job.updated_at()).num_seconds()
+    };
+    assert!((0..=1).contains(&waits(Duration::ZERO)));
+    assert!((3_599..=3_601).contains(&waits(Duration::from_hours(1))));
+    assert!((0..=1).contains(&waits(Duration::from_micros(1))));
+    let years = waits(Duration::MAX) / (365 * 24 * 3_600);
+    assert!((100..10_000).contains(&years), "{years} years");
+    check::clean(conn);
+}
+
+/// Updates start from the locked row, after the guards and before `within`.
+pub fn updates_change_the_props<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut job = Job::new("a").create(conn).expect("created");
+    let mut stale = Job::find(job.id(), conn).expect("found");
+    job.transition(Job::PARK, conn).update(|job| job.name.push('b')).run().expect("parked");
+    assert_eq!((&*job.name, &*stale.name), ("ab", "a"));
+    stale
+        .transition(Job::WORK, conn)
+        .within(|job, _| if job.name == "abcd" { Ok(()) } else { Err("not updated yet") })
+        .update(|job| job.name.push('c'))
+        .guard("before the updates", |job, _| job.name == "ab")
+        .update(|job| job.name.push('d'))
+        .run()
+        .expect("working");
+    assert_eq!(&*stale.name, "abcd");
+    assert_eq!(&*Job::find(job.id(), conn).expect("found").name, "abcd");
+    let failed = stale
+        .transition(Job::FAIL, conn)
+        .update(|job| job.name.clear())
+        .within(|_, _| Err::<(), _>("no"))
+        .run();
+    let source = refused!(failed, Error::Within { transition: "fail", source, .. } => source);
+    assert_eq!(source.to_string(), "no");
+    assert_eq!(&*stale.name, "abcd");
+    job.reload(conn).expect("reloaded");
+    assert_eq!((&*job.name, job.state(), job.seq()), ("abcd", JobState::Working, 2));
+    check::clean(conn);
+}
+
+/// A record that is gone, or of another flow, is not found by any call.
+pub fn what_is_gone_is_not_found<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut job = half::<D>("a", conn);
+    refused!(Sync::find(job.id(), conn), Error::NotFound { .. });
+    let mut copy = job.clone();
+    job.destroy(conn).expect("destroyed");
+    assert_eq!(check::sizes::<D>(conn), [0, 0, 0]);
+    let record = refused!(copy.reload(conn), Error::NotFound { record } => record);
+    assert_eq!((record.flow, record.id), (Job::NAME, Some(job.id())));
+    refused!(copy.destroy(conn), Error::NotFound { .. });
+    refused!(copy.transition(Job::FINISH, conn).run(), Error::NotFound { .. });
+    refused!(
+        copy.transition(Job::FINISH, conn)
+            .guard("never asked", |_, _| -> bool { unreachable!() })
+            .run(),
+        Error::NotFound { .. }
+    );
+    assert_eq!((copy.state(), copy.seq()), (JobState::Half, 2), "as it was");
+    assert_eq!(copy.history(conn).expect("the history"), []);
+    let undone = transaction(conn, |conn| {
+        let mut job = Job::new("b").create(conn)?;
+        job.destroy(conn)?;
+        refused!(Job::find(job.id(), conn), Error::NotFound { .. });
+        Ok::<_, Error>(job.id())
+    });
+    refused!(Job::find(undone.expect("committed"), conn), Error::NotFound { .. });
+}

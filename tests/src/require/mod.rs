@@ -1,0 +1,62 @@
+//! The requirements, one function each, generic over the database. `tests/conformance.rs` lists
+//! them; the failure matrix gives those with a number their names.
+
+pub mod calls;
+pub mod crash;
+pub mod crowd;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub mod cut;
+pub mod hooks;
+pub mod keys;
+pub mod migrations;
+pub mod panics;
+pub mod pools;
+pub mod retries;
+pub mod seed;
+pub mod spans;
+pub mod stale;
+pub mod stored;
+pub mod stress;
+pub mod undone;
+pub mod worker;
+pub mod worker_claims;
+pub mod worker_clock;
+pub mod worker_crash;
+pub mod worker_faults;
+pub mod worker_fence;
+pub mod worker_idle;
+pub mod worker_run;
+pub mod worker_server;
+pub mod worker_stop;
+pub mod worker_tries;
+
+use std::num::ParseIntError;
+use std::str::FromStr;
+
+use crate::{Database, child};
+
+fn number<N: FromStr<Err = ParseIntError>>(text: &str) -> N {
+    text.parse().expect("a number")
+}
+
+/// The hidden test that is the body of child processes. Otherwise it does nothing.
+pub fn child_process<D: Database>() {
+    let Some(child::Job { words, url }) = child::job::<D>() else { return };
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+
+    match *words {
+        ["crash", scene, event] => crash::crash_in_child::<D>(scene, number(event), &url),
+        ["crash_worker", scene, event] => {
+            worker_crash::crash_in_child::<D>(scene, number(event), &url);
+        }
+        ["deadly"] => worker_tries::deadly_in_child::<D>(&url),
+        ["die"] => worker_claims::die_in_child::<D>(&url),
+        ["idle", scene] => worker_idle::idle_in_child::<D>(scene, &url),
+        ["migrate", event] => migrations::migrate_in_child::<D>(number(event), &url),
+        ["other_clock"] => worker_clock::other_clock_in_child::<D>(&url),
+        ["overlap"] => worker_claims::overlap_in_child::<D>(&url),
+        ["race", id] => stale::race_in_child::<D>(number(id), &url),
+        ["stress"] => stress::stress_in_child::<D>(&url),
+        _ => panic!("not a job: {words:?}"),
+    }
+}

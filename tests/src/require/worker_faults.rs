@@ -1,0 +1,160 @@
+//! Faults of the user's code and data, which cost a try and nothing else.
+
+use diesel::connection::SimpleConnection;
+use flowstate_diesel::{BoxError, Worker, claim_next, prelude::*, testing};
+use serde_json::json;
+
+use crate::check::{self, clean};
+use crate::flows::{Receipt, Response, Round, RoundState, Sync, SyncState, Touchy};
+use crate::steps::picked;
+use crate::{Database, fetch_step, pay_step, save_step};
+
+/// A handler that panics costs no thread, whatever it panics with and wherever: its own code, the
+/// writing of what it returns, the reading of what it is given.
+pub fn a_panic_keeps_the_thread<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let panics = ["text", "number", "writing", "reading", "loading", "fine"];
+    let ids: Vec<_> =
+        panics.iter().map(|_| Round::new().create(conn).expect("created").id()).collect();
+    let sql =
+        format!("UPDATE flowstate_flows SET props = '{{\"touchy\":2}}' WHERE id = {}", ids[3]);
+    conn.batch_execute(&sql).expect("unreadable");
+    let first = ids[0];
+    let stats = Worker::new(database.pool(2))
+        .step(
+            flowstate_diesel::Step::start(Round::START).finish(Round::FINISH).fail(Round::FAIL),
+            move |claim, ()| match claim.id() - first {
+                0 => panic!("a text"),
+                1 => std::panic::panic_any(7),
+                2 => Ok(Receipt { touchy: Touchy(1), ..Receipt::new() }),
+                4 => Ok(Receipt { cents: vec![99], ..Receipt::new() }),
+                _ => Ok(Receipt::new()),
+            },
+        )
+        .threads(1)
+        .run_until_idle()
+        .expect("ran");
+    assert_eq!((stats.failed, stats.finished, stats.running), (4, 2, 0));
+    let error = |conn: &mut D::Conn, at: usize| {
+        let id = ids[at];
+        let sql = format!(
+            "SELECT error FROM flowstate_transitions WHERE flow_id = {id} AND error IS NOT NULL"
+        );
+        D::text(conn, &sql).expect("an error")
+    };
+    assert_eq!(error(conn, 0), "the handler panicked: a text");
+    assert_eq!(error(conn, 1), "the handler panicked: no text");
+    assert!(error(conn, 2).contains("touched while writing"));
+    assert!(error(conn, 3).contains("touched while reading"));
+    // what is loaded, in both kinds of steps
+    let sql = "UPDATE flowstate_artefacts SET payload = '{\"cents\":[1],\"touchy\":2}'";
+    conn.batch_execute(&format!("{sql} WHERE flow_id = {}", ids[4])).expect("unreadable");
+    conn.batch_execute(&format!("{sql} WHERE flow_id = {}", ids[5])).expect("unreadable");
+    let stats = Worker::new(database.pool(2))
+        .step(pay_step!().concurrency(1), |_, _| Ok(()))
+        .run_until_idle()
+        .expect("ran");
+    assert_eq!((stats.failed, stats.running), (2, 0));
+    testing::make_everything_due(conn).expect("due");
+    let stats = Worker::new(database.pool(2))
+        .transactional_step(pay_step!(), |_, _, _| Ok::<_, BoxError>(()))
+        .run_until_idle()
+        .expect("ran");
+    assert_eq!((stats.failed, stats.running), (2, 0));
+    clean(conn);
+}
+
+/// What this code cannot read ends in the error state, with the place in the history.
+pub fn what_cannot_be_read_ends_in_the_error_state<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut props = Sync::new("a").create(conn).expect("created");
+    props.transition(Sync::PICK, conn).run().expect("picked");
+    let sql = "UPDATE flowstate_flows SET props = '{\"record_id\":1}'";
+    conn.batch_execute(sql).expect("unreadable");
+    for transactional in [false, true] {
+        let mut round = Round::new().create(conn).expect("created");
+        round
+            .transition(Round::START, conn)
+            .then(Round::FINISH)
+            .persist(Receipt::new())
+            .run()
+            .expect("worked");
+        let sql = "UPDATE flowstate_artefacts SET payload = '{\"cents\":[1,\"x\"],\"touchy\":0}'";
+        conn.batch_execute(sql).expect("unreadable");
+        let worker = Worker::new(database.pool(2)).step(fetch_step!(), |_, ()| unreachable!());
+        let worker = if transactional {
+            worker.transactional_step(pay_step!(), |_, _, _| -> Result<(), BoxError> {
+                unreachable!()
+            })
+        } else {
+            worker.step(pay_step!(), |_, _| unreachable!())
+        };
+        worker.run_until_idle().expect("ran");
+        round.reload(conn).expect("read");
+        assert_eq!((round.state(), round.due_at()), (RoundState::Unpaid, None));
+        let history = round.history(conn).expect("the history");
+        let error = history.last().and_then(|row| row.error.clone()).expect("an error");
+        assert!(error.contains("cents[1]"), "the path: {error}");
+    }
+    let error = "SELECT error FROM flowstate_transitions WHERE error LIKE '%record_id%'";
+    assert!(D::text(conn, error).is_some(), "the path in the props");
+    let due = "SELECT COUNT(*) FROM flowstate_flows WHERE due_at IS NOT NULL";
+    assert_eq!(D::number(conn, due), 0);
+    clean(conn);
+}
+
+/// A transactional handler that ignores the failure of a statement, leaves a transaction open, or
+/// writes what the commit refuses has failed: its try is counted and nothing of it is kept.
+pub fn a_handler_that_ignores_a_failure_has_failed<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    check::make_effects(conn);
+    let mut flow = Sync::new("a").create(conn).expect("created");
+    flow.transition(Sync::PICK, conn).then(Sync::START_FETCH).run().expect("fetching");
+    flow.transition(Sync::FINISH_FETCH, conn).persist(Response(json!(1))).run().expect("fetched");
+    let stats = Worker::new(database.pool(1))
+        .transactional_step(save_step!(), |_, _, conn| {
+            conn.batch_execute("INSERT INTO effects VALUES ('kept')")?;
+            let _ = conn.batch_execute("INSERT INTO no_such_table VALUES (1)");
+            Ok::<_, diesel::result::Error>(())
+        })
+        .run_until_idle()
+        .expect("ran");
+    assert_eq!((stats.failed, stats.running), (1, 0));
+    flow.reload(conn).expect("read");
+    assert_eq!((flow.state(), flow.attempt()), (SyncState::FailedToSave, 2));
+    assert_eq!(check::rows::<D>(conn, "effects"), 0);
+    clean(conn);
+}
+
+/// What a transactional handler wrote is refused by the commit itself: the try has failed, and is
+/// not made again for ever.
+pub fn a_commit_that_is_refused_is_a_failed_try<D: Database>() {
+    if D::FOLDER == "mysql" {
+        return; // there constraints are checked by each statement
+    }
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    conn.batch_execute(
+        "CREATE TABLE owners (id BIGINT PRIMARY KEY);
+         CREATE TABLE things (owner BIGINT REFERENCES owners (id) DEFERRABLE INITIALLY DEFERRED)",
+    )
+    .expect("tables");
+    picked::<D>(conn, "a");
+    let claim = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+    let id = claim.id();
+    claim.finish(Response(json!(1)), conn).expect("finished");
+    let stats = Worker::new(database.pool(1))
+        .transactional_step(save_step!(), |_, _, conn| {
+            conn.batch_execute("INSERT INTO things VALUES (7)")
+        })
+        .run_until_idle()
+        .expect("ran");
+    assert_eq!((stats.failed, stats.running), (1, 0));
+    let flow = Sync::find(id, conn).expect("found");
+    assert_eq!((flow.state(), flow.attempt()), (SyncState::FailedToSave, 2));
+    assert_eq!(check::rows::<D>(conn, "things"), 0);
+    clean(conn);
+}

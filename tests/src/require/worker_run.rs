@@ -1,0 +1,120 @@
+//! Running workers: what is taken up, by how many, and what is said of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use flowstate_diesel::{Error, Step, Worker, claim_next, prelude::*, testing};
+use serde_json::json;
+
+use crate::check::clean;
+use crate::flows::{Response, Sync, SyncState};
+use crate::gate::Gate;
+use crate::steps::picked;
+use crate::{Database, fetch_step, refused, save_step};
+
+/// A31: several threads share one connection, in every kind of step, failing ones too.
+pub fn a31_several_threads_share_one_connection<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    conn.batch_execute("CREATE TABLE saved (flow_id BIGINT NOT NULL)").expect("a table");
+    for n in 0..12 {
+        picked::<D>(conn, &format!("{n}"));
+    }
+    let worker = || {
+        Worker::new(database.pool(1))
+            .step(fetch_step!(), |claim, ()| match (&*claim.record_id, claim.attempt()) {
+                ("3", 1) => Err("once".into()),
+                ("4", 1) => panic!("once"),
+                _ => Ok(Response(json!(1))),
+            })
+            .transactional_step(save_step!(), |claim, _, conn| {
+                assert!(claim.record_id != "5" || claim.attempt() > 1, "once");
+                conn.batch_execute(&format!("INSERT INTO saved VALUES ({})", claim.id()))
+            })
+            .threads(4)
+            .run_until_idle()
+            .expect("ran")
+    };
+    let first = worker();
+    assert_eq!((first.failed, first.running), (3, 0));
+    testing::make_everything_due(conn).expect("due");
+    worker();
+    let done = "SELECT COUNT(*) FROM flowstate_flows WHERE state = 'completed'";
+    assert_eq!(D::number(conn, done), 12);
+    assert_eq!(D::number(conn, "SELECT COUNT(*) FROM saved"), 12);
+    clean(conn);
+}
+
+/// `run_until_idle` runs what is due, and what becomes due by it, and leaves what is due later.
+pub fn what_is_due_later_is_left<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let hour = Duration::from_hours(1);
+    let run = || {
+        let worker = Worker::new(database.pool(1));
+        let worker = worker.step(
+            Step::start(Sync::PICK).finish(Sync::START_FETCH).fail(Sync::START_FETCH),
+            |_, ()| Ok(()),
+        );
+        worker.run_until_idle().expect("ran")
+    };
+    let now = chrono::DateTime::from(std::time::SystemTime::now());
+    Sync::new("in").create_in(hour, conn).expect("created");
+    Sync::new("at").create_at(now + hour, conn).expect("created");
+    assert_eq!(run().claimed, 0, "neither is due");
+    testing::make_everything_due(conn).expect("due");
+    Sync::new("past").create_at(now - hour, conn).expect("created");
+    assert_eq!(run().finished, 3);
+    let mut delayed = Sync::new("delayed").create(conn).expect("created");
+    delayed.transition(Sync::PICK, conn).delay(hour).run().expect("picked");
+    assert!(claim_next(&fetch_step!(), conn).expect("no error").is_none(), "not due");
+    testing::make_everything_due(conn).expect("due");
+    let claim = claim_next(&fetch_step!(), conn).expect("no error").expect("due");
+    assert_eq!(claim.id(), delayed.id());
+}
+
+/// A step that is served twice is refused.
+pub fn a_step_served_twice_is_refused<D: Database>() {
+    let database = D::migrated();
+    let worker = Worker::new(database.pool(1))
+        .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
+        .step(fetch_step!(), |_, ()| Ok(Response(json!(2))));
+    let problem = refused!(worker.start(), Error::Setup { problem } => problem);
+    assert!(problem.contains("`fetching`"), "{problem}");
+}
+
+/// The numbers of a worker.
+pub fn stats_say_what_was_done<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let (late, _failing) = (picked::<D>(conn, "late"), picked::<D>(conn, "failing"));
+    picked::<D>(conn, "fine");
+    let (gate, again) = (Gate::new(), Gate::new());
+    let running = Worker::new(database.pool(2))
+        .step(fetch_step!(), {
+            let (gate, again) = (Arc::clone(&gate), Arc::clone(&again));
+            move |claim, ()| {
+                again.note();
+                if claim.id() == late {
+                    gate.pass();
+                }
+                if claim.record_id == "failing" { Err("no".into()) } else { Ok(Response(json!(1))) }
+            }
+        })
+        .start()
+        .expect("started");
+    gate.wait_for(1);
+    assert_eq!((running.stats().running, running.stats().claimed), (1, 1));
+    // an operator moves the record meanwhile, and wins
+    let mut flow = Sync::find(late, conn).expect("found");
+    flow.transition(Sync::FAIL_FETCH, conn).delay(Duration::from_hours(1)).run().expect("moved");
+    gate.open();
+    again.wait_for(3);
+    let stats = running.shutdown(Duration::from_mins(1)).expect("stopped");
+    let said = (stats.claimed, stats.finished, stats.failed, stats.lost, stats.running);
+    assert_eq!(said, (3, 1, 1, 1, 0));
+    flow.reload(conn).expect("read");
+    assert_eq!(flow.state(), SyncState::FailedToFetch, "the operator's transition stands");
+    clean(conn);
+}

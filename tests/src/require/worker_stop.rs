@@ -1,0 +1,225 @@
+//! A29: a shutdown in every phase of a step. Afterwards nothing waits for a lease to run out.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use flowstate_diesel::{Worker, prelude::*};
+use serde_json::json;
+
+use crate::check::{self, clean};
+use crate::flows::{Response, Sync, SyncState};
+use crate::gate::Gate;
+use crate::steps::{leased, picked};
+use crate::watch::Watch;
+use crate::{Database, fetch_step, save_step};
+
+/// Not a speed: a hang is what takes longer.
+const NO_HANG: Duration = Duration::from_secs(8);
+const SHORT: Duration = Duration::from_millis(100);
+
+fn fetched<D: Database>(conn: &mut D::Conn) -> i64 {
+    let mut flow = Sync::new("a").create(conn).expect("created");
+    flow.transition(Sync::PICK, conn).then(Sync::START_FETCH).run().expect("fetching");
+    flow.transition(Sync::FINISH_FETCH, conn).persist(Response(json!(1))).run().expect("fetched");
+    flow.id()
+}
+
+/// A worker that waits for work, or for its next look in an hour, stops at once.
+pub fn a29_an_idle_worker_stops<D: Database>() {
+    let database = D::migrated();
+    let (looked, begun) = (Gate::new(), Instant::now());
+    let noting = Arc::clone(&looked);
+    let watch = Watch::new(move |seen| {
+        if seen.ends(&["UNION ALL"]) {
+            noting.note();
+        }
+    });
+    let worker = Worker::new(D::watched_pool(&database.url(), 1, watch))
+        .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
+        .poll(Duration::from_hours(1));
+    let running = worker.threads(3).start().expect("started");
+    looked.wait_for(4);
+    running.shutdown(Duration::from_hours(1)).expect("stopped");
+    assert!(begun.elapsed() < NO_HANG, "{:?}", begun.elapsed());
+}
+
+/// What is claimed and not begun is given back at once; what runs may end within the grace.
+pub fn a29_queued_claims_are_given_back<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    for n in 0..3 {
+        picked::<D>(conn, &format!("{n}"));
+    }
+    let gate = Gate::new();
+    let running = Worker::new(database.pool(1))
+        .step(fetch_step!().batch(3), {
+            let gate = Arc::clone(&gate);
+            move |_, ()| {
+                gate.pass();
+                Ok(Response(json!(1)))
+            }
+        })
+        .start()
+        .expect("started");
+    gate.wait_for(1);
+    let stats = thread::scope(|scope| {
+        let stopping = scope.spawn(|| running.shutdown(Duration::from_mins(1)));
+        // the two others are given back while the first one still runs
+        let begun = Instant::now();
+        while leased::<D>(conn) > 1 && begun.elapsed() < NO_HANG {
+            thread::yield_now();
+        }
+        assert_eq!(leased::<D>(conn), 1, "given back at once");
+        gate.open();
+        stopping.join().expect("no panic").expect("stopped")
+    });
+    assert_eq!((stats.finished, stats.released, stats.running), (1, 2, 0));
+    assert_eq!(leased::<D>(conn), 0);
+    clean(conn);
+}
+
+/// A transactional handler that outlives the grace has the row's lock, so nobody can give its
+/// record back: the shutdown returns all the same, and what the handler did commits.
+pub fn a29_a_transactional_handler_outlives_the_grace<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    check::make_effects(conn);
+    let id = fetched::<D>(conn);
+    let (gate, ended) = (Gate::new(), Gate::new());
+    let pool = database.pool(1);
+    let running = Worker::new(pool.clone())
+        .transactional_step(save_step!(), {
+            let (gate, ended) = (Arc::clone(&gate), Arc::clone(&ended));
+            move |_, _, conn| {
+                conn.batch_execute("INSERT INTO effects VALUES ('saved')")?;
+                gate.pass();
+                ended.note();
+                Ok::<_, diesel::result::Error>(())
+            }
+        })
+        .start()
+        .expect("started");
+    gate.wait_for(1);
+    let begun = Instant::now();
+    let _ = running.shutdown(SHORT);
+    assert!(begun.elapsed() < NO_HANG, "{:?}", begun.elapsed());
+    gate.open();
+    // the connection comes back when it has committed
+    drop(pool.get_timeout(NO_HANG).expect("a connection"));
+    let flow = Sync::find(id, conn).expect("found");
+    assert_eq!(flow.state(), SyncState::Completed);
+    assert_eq!((check::rows::<D>(conn, "effects"), leased::<D>(conn)), (1, 0));
+    clean(conn);
+}
+
+/// The handler is done and its finish is on its way: it is waited for, or refused as a whole.
+pub fn a29_a_finish_under_way_is_whole<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    for grace in [SHORT, Duration::from_mins(1)] {
+        let id = picked::<D>(conn, "a");
+        let finishing = Gate::new();
+        let watch = {
+            let finishing = Arc::clone(&finishing);
+            Watch::new(move |seen| {
+                if seen.starts(&["UPDATE flowstate_flows", "fetched"]) {
+                    finishing.pass();
+                }
+            })
+        };
+        let running = Worker::new(D::watched_pool(&database.url(), 2, watch))
+            .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
+            .start()
+            .expect("started");
+        finishing.wait_for(1);
+        thread::scope(|scope| {
+            let stopping = scope.spawn(|| running.shutdown(grace));
+            if grace > SHORT {
+                finishing.open();
+            }
+            // on SQLite the finish holds the database: giving back fails, in bounded time
+            let stopped = stopping.join().expect("no panic");
+            finishing.open();
+            if let Ok(stats) = stopped {
+                assert_eq!(stats.finished + stats.released, 1);
+            }
+        });
+        // whoever was later has given way by the time the row can be locked
+        let mut flow = Sync::find(id, conn).expect("found");
+        let begun = Instant::now();
+        while flow.state() == SyncState::Fetching && begun.elapsed() < NO_HANG {
+            flow.reload(conn).expect("read");
+        }
+        assert_ne!(flow.state(), SyncState::Fetching);
+        assert_eq!(leased::<D>(conn), 0);
+        clean(conn);
+    }
+}
+
+/// The worker is claiming: what it gets after the shutdown began is given back.
+pub fn a29_a_claim_under_way_is_given_back<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    for grace in [Duration::ZERO, Duration::from_mins(1)] {
+        let id = picked::<D>(conn, "a");
+        let claiming = Gate::new();
+        let watch = {
+            let claiming = Arc::clone(&claiming);
+            Watch::new(move |seen| {
+                if seen.starts(&["UPDATE flowstate_flows", "fetching"]) {
+                    claiming.pass();
+                }
+            })
+        };
+        let pool = D::watched_pool(&database.url(), 1, watch);
+        let running = Worker::new(pool.clone())
+            .step(fetch_step!(), |_, ()| unreachable!("it is stopping"))
+            .start()
+            .expect("started");
+        claiming.wait_for(1);
+        thread::scope(|scope| {
+            let stopping = scope.spawn(|| running.shutdown(grace));
+            if grace > SHORT {
+                claiming.open();
+            }
+            let _ = stopping.join().expect("no panic");
+            claiming.open();
+        });
+        let mut flow = Sync::find(id, conn).expect("found");
+        let begun = Instant::now();
+        while flow.state() != SyncState::FailedToFetch && begun.elapsed() < NO_HANG {
+            flow.reload(conn).expect("read");
+        }
+        assert_eq!((flow.state(), flow.attempt()), (SyncState::FailedToFetch, 1));
+        assert_eq!(leased::<D>(conn), 0, "nothing waits for a lease");
+        let sql = "UPDATE flowstate_flows SET due_at = NULL";
+        conn.batch_execute(sql).expect("out of the way");
+        clean(conn);
+    }
+}
+
+/// A worker that is dropped gives back what it has, too.
+pub fn a29_a_dropped_worker_gives_back<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    picked::<D>(conn, "a");
+    picked::<D>(conn, "b");
+    let gate = Gate::new();
+    let running = Worker::new(database.pool(1))
+        .step(fetch_step!().batch(2), {
+            let gate = Arc::clone(&gate);
+            move |_, ()| {
+                gate.pass();
+                Ok(Response(json!(1)))
+            }
+        })
+        .start()
+        .expect("started");
+    gate.wait_for(1);
+    gate.open();
+    drop(running);
+    assert_eq!(leased::<D>(conn), 0);
+    clean(conn);
+}

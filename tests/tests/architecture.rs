@@ -1,0 +1,193 @@
+//! What ARCHITECTURE.md says is never so. Each test is a line of its NEVER list.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A source file of a published crate.
+struct Source {
+    /// Such as `flowstate-diesel/src/dialect/sql.rs`.
+    path: String,
+    lines: usize,
+    /// Without comments and without its unit tests, each line with its number.
+    code: Vec<(usize, String)>,
+}
+
+impl Source {
+    fn is_under(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| self.path.starts_with(place))
+    }
+
+    fn says(&self, texts: &[&str]) -> impl Iterator<Item = String> {
+        let says = |line: &str| texts.iter().any(|text| line.contains(text));
+        self.code
+            .iter()
+            .filter(move |(_, line)| says(line))
+            .map(|(number, line)| format!("{}:{number}: {}", self.path, line.trim()))
+    }
+}
+
+#[test]
+fn flowstate_never_depends_on_diesel() {
+    assert_eq!(dependencies("flowstate"), ["chrono", "flowstate-derive", "serde"]);
+    assert_eq!(dependencies("flowstate-derive"), ["proc-macro2", "quote", "syn"]);
+}
+
+#[test]
+fn flowstate_never_does_io_or_starts_threads() {
+    let found = sources("flowstate");
+    let found = found.iter().flat_map(|source| {
+        source.says(&["std::fs", "std::io", "std::net", "std::thread", "std::env", "println!"])
+    });
+    none(found, "the core crate is types and pure checks");
+}
+
+#[test]
+fn sql_never_stands_outside_its_places() {
+    let places = [
+        "flowstate-diesel/src/dialect/",
+        "flowstate-diesel/src/audit.rs",
+        "flowstate-diesel/src/migrate.rs",
+        "flowstate-diesel/src/query.rs",
+        "flowstate-diesel/src/sqlite.rs", // the pragmas of a connection
+    ];
+    let words = [
+        "SELECT ",
+        "INSERT ",
+        "UPDATE ",
+        "DELETE FROM",
+        " WHERE ",
+        "CREATE TABLE",
+        "PRAGMA ",
+        "\"BEGIN",
+        "\"COMMIT",
+        "\"ROLLBACK",
+        "\"SET ",
+    ];
+    let found = all_sources();
+    let found = found.iter().filter(|source| !source.is_under(&places));
+    none(found.flat_map(|source| source.says(&words)), "SQL belongs into the dialects");
+}
+
+#[test]
+fn databases_are_never_told_apart_outside_the_dialects() {
+    let places = [
+        "flowstate-diesel/src/dialect/",
+        "flowstate-diesel/src/lib.rs",     // modules and the prelude
+        "flowstate-diesel/src/witness.rs", // reads a private type of Diesel off any connection
+    ];
+    let words =
+        ["feature = \"sqlite\"", "feature = \"postgres\"", "feature = \"mysql\"", "DATABASE =="];
+    let found = sources("flowstate-diesel");
+    let found = found.iter().filter(|source| !source.is_under(&places));
+    none(found.flat_map(|source| source.says(&words)), "what differs is a method of `Dialect`");
+}
+
+#[test]
+fn nothing_is_ever_unwrapped() {
+    let words = [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!("];
+    let found = all_sources();
+    none(
+        found.iter().flat_map(|source| source.says(&words)),
+        "stored data and callers may be wrong",
+    );
+}
+
+#[test]
+fn lower_files_never_use_upper_ones() {
+    let rules: [(&str, &[&str]); 3] = [
+        ("flowstate-diesel/src/dialect/", &["apply", "query", "request", "transaction", "worker"]),
+        ("flowstate-diesel/src/apply.rs", &["query", "request", "worker"]),
+        ("flowstate-diesel/src/request.rs", &["query", "worker"]),
+    ];
+    let found = sources("flowstate-diesel");
+    for (place, upper) in rules {
+        let names: Vec<_> = upper.iter().map(|name| format!("crate::{name}::")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let found = found.iter().filter(|source| source.is_under(&[place]));
+        none(found.flat_map(|source| source.says(&names)), "worker → request → apply → dialect");
+    }
+}
+
+#[test]
+fn generated_code_never_names_other_crates() {
+    let found = sources("flowstate-derive");
+    let found = found.iter().filter(|source| source.path.contains("/expand/"));
+    let found = found.flat_map(|source| {
+        let foreign = |line: &&(usize, String)| roots(&line.1).any(|root| root != "core");
+        source
+            .code
+            .iter()
+            .filter(foreign)
+            .map(|(number, line)| format!("{}:{number}: {line}", source.path))
+    });
+    none(found, "`::core` and the path of flowstate, which may be renamed");
+}
+
+#[test]
+fn no_file_ever_has_two_purposes() {
+    let found = all_sources();
+    let found = found.iter().filter(|source| source.lines > 400);
+    none(found.map(|source| format!("{}: {} lines", source.path, source.lines)), "at most 400");
+}
+
+/// The first names of absolute paths: `core` in `::core::option::Option`.
+fn roots(line: &str) -> impl Iterator<Item = &str> {
+    line.match_indices("::").filter_map(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + 2..]);
+        let continues = before.ends_with(|c: char| c.is_alphanumeric() || "_>:})".contains(c));
+        let end = after.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(after.len());
+        (!continues && end > 0).then_some(&after[..end])
+    })
+}
+
+/// The names under `[dependencies]` in a manifest.
+fn dependencies(package: &str) -> Vec<String> {
+    let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).expect("a manifest");
+    let (_, rest) = manifest.split_once("[dependencies]\n").expect("dependencies");
+    let names = rest.lines().take_while(|line| !line.starts_with('['));
+    let names =
+        names.filter_map(|line| line.split_once(['.', ' ']).map(|(name, _)| name.to_owned()));
+    names.collect()
+}
+
+fn all_sources() -> Vec<Source> {
+    ["flowstate", "flowstate-derive", "flowstate-diesel"].into_iter().flat_map(sources).collect()
+}
+
+fn sources(package: &str) -> Vec<Source> {
+    let mut found = Vec::new();
+    gather(&root().join(package).join("src"), &mut found);
+    assert!(!found.is_empty(), "no sources in {package}");
+    found
+}
+
+fn gather(folder: &Path, found: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
+        if path.is_dir() && !is_test {
+            gather(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test {
+            found.push(read(&path));
+        }
+    }
+}
+
+fn read(path: &Path) -> Source {
+    let text = fs::read_to_string(path).expect("a source file");
+    let code = text.lines().enumerate().map(|(index, line)| (index + 1, line.to_owned()));
+    let code = code.take_while(|(_, line)| line.trim() != "mod tests {");
+    let code = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
+    let short = path.strip_prefix(root()).expect("in the workspace");
+    let short = short.display().to_string().replace('\\', "/");
+    Source { path: short, lines: text.lines().count(), code: code.collect() }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
+}
+
+fn none(found: impl Iterator<Item = String>, rule: &str) {
+    let found: Vec<_> = found.collect();
+    assert!(found.is_empty(), "{rule}:\n{}", found.join("\n"));
+}

@@ -1,0 +1,220 @@
+//! One list of requirements, a test a line, for every database.
+
+#[cfg(feature = "mysql")]
+use flowstate_tests::database::isolated::ReadCommitted;
+#[cfg(feature = "postgres")]
+use flowstate_tests::database::isolated::RepeatableRead;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+use flowstate_tests::database::isolated::{Isolated, Serializable};
+
+/// `requirements!(module: a b c)` makes the tests `sqlite::module::a` and so on.
+macro_rules! requirements {
+    ($database:ty; $($module:ident: $($test:ident)*;)*) => {
+        $(mod $module {
+            #[allow(unused_imports, reason = "the database's path may be absolute")]
+            use super::*;
+            $(#[test] fn $test() { flowstate_tests::require::$module::$test::<$database>(); })*
+        })*
+    };
+}
+
+macro_rules! exercise {
+    ($name:ident, $database:ty) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the database's path may be absolute")]
+            use super::*;
+
+            #[test]
+            fn child_process() {
+                flowstate_tests::require::child_process::<$database>();
+            }
+
+            requirements! { $database;
+                calls:
+                    list_gives_pages
+                    aliases_are_read
+                    artefacts_are_kept_with_their_transition
+                    notes_are_kept_in_the_history
+                    a_delay_moves_the_due_time
+                    updates_change_the_props
+                    what_is_gone_is_not_found
+                    ;
+                crash:
+                    a11_a25_crash_keeps_all_or_nothing
+                    ;
+                crowd:
+                    one_of_32_threads_wins
+                    eight_threads_lose_nothing
+                    ;
+                cut:
+                    ;
+                hooks:
+                    a07_failing_hook_leaves_it_committed
+                    a08_hook_moves_the_same_record
+                    hooks_wait_for_the_commit_and_run_in_order
+                    hooks_within_wait_for_the_outermost_commit
+                    a_refused_request_within_may_be_handled
+                    a_record_cannot_move_within_its_own_move
+                    hooks_are_refused_in_a_foreign_transaction
+                    no_hook_runs_after_a_rollback
+                    ;
+                keys:
+                    a30_same_key_makes_one_record
+                    a_key_is_known_after_the_props_changed
+                    a_keyed_start_joins_a_transaction
+                    a_key_without_its_beginning_is_a_conflict
+                    ;
+                migrations:
+                    missing_tables_are_named
+                    a26_one_of_three_processes_migrates
+                    a26_a_killed_migration_can_be_run_again
+                    a27_host_migrations_stay_apart
+                    a27_copied_migrations_record_themselves
+                    ;
+                panics:
+                    a09_panic_on_a_pooled_connection
+                    a10_panic_on_a_bare_connection
+                    ;
+                pools:
+                    a28_guard_with_its_own_connection_is_an_error
+                    a31_one_connection_serves_all
+                    ;
+                retries:
+                    a_transaction_is_retried_as_a_whole
+                    an_ignored_conflict_is_retried_all_the_same
+                    a_conflict_in_a_part_retries_the_whole
+                    tries_are_bounded
+                    ;
+                seed:
+                    a_flow_runs_from_end_to_end
+                    an_artefact_is_stored_before_the_hook_runs
+                    a_guard_decides
+                    completion_keeps_or_destroys
+                    an_error_is_remembered_while_it_lasts
+                    history_tells_from_to_and_when
+                    props_of_a_wrong_shape_are_refused
+                    a_created_record_is_as_its_row
+                    ;
+                spans:
+                    a_transition_has_a_span
+                    ;
+                stale:
+                    a01_stale_copy_loses
+                    a_stale_copy_goes_on_from_the_row
+                    a02_guard_waits_for_the_lock
+                    a03_one_of_many_threads_wins
+                    a03_one_of_two_processes_wins
+                    a19_order_is_by_seq
+                    a20_unknown_state_is_left_alone
+                    a_copy_from_a_rolled_back_transaction_is_not_trusted
+                    a_copy_from_a_rolled_back_savepoint_is_not_trusted
+                    ;
+                stored:
+                    a22_older_artefact_is_an_error_with_its_path
+                    a23_payloads_round_trip
+                    a23_payloads_are_refused
+                    a23_keys_are_bytes
+                    a23_errors_are_kept
+                    ;
+                stress:
+                    threads_lose_and_double_nothing
+                    s05_processes_lose_and_double_nothing
+                    ;
+                undone:
+                    a04_ignored_failure_commits_nothing
+                    a_failure_in_a_savepoint_may_be_ignored
+                    a05_error_undoes_the_whole_transaction
+                    a06_ignored_inner_transaction_leaves_the_second
+                    a25_destroy_is_undone_with_its_transaction
+                    a_record_of_a_rolled_back_transaction_is_gone
+                    unbalanced_transactions_are_refused
+                    ;
+                worker:
+                    steps_run_to_the_end
+                    failures_are_retried_and_end
+                    a_permanent_error_ends_the_tries
+                    a13_a_late_worker_changes_nothing
+                    a29_a_shutdown_gives_back_what_is_left
+                    a_timed_transition_is_taken_in_time
+                    ;
+                worker_claims:
+                    each_record_is_claimed_once
+                    the_oldest_due_comes_first
+                    two_processes_never_overlap
+                    a_long_queue_starves_nobody
+                    concurrency_is_kept
+                    a_batch_is_claimed_at_once
+                    a15_a_former_life_is_somebody_else
+                    a_late_extend_leaves_the_next_claim_alone
+                    ;
+                worker_clock:
+                    a18_no_time_of_the_client_is_sent
+                    a18_a_clock_that_jumps_back
+                    a18_a_worker_with_another_clock
+                    ;
+                worker_crash:
+                    a11_a_crash_of_a_worker_loses_nothing
+                    a11_a_crash_at_a_deadline_loses_nothing
+                    ;
+                worker_faults:
+                    a_panic_keeps_the_thread
+                    what_cannot_be_read_ends_in_the_error_state
+                    a_handler_that_ignores_a_failure_has_failed
+                    a_commit_that_is_refused_is_a_failed_try
+                    ;
+                worker_fence:
+                    a14_a_finish_behind_the_reaper_is_late
+                    a14_the_reaper_lets_a_finish_pass
+                    a16_a_lease_counts_from_the_claim
+                    a_locked_record_does_not_stop_the_heartbeat
+                    a_claim_under_an_old_name_is_failed_over
+                    ;
+                worker_idle:
+                    an_idle_worker_costs_two_statements_a_look
+                    a20_an_unknown_state_is_no_work
+                    a21_the_older_program_leaves_new_states_alone
+                    a_transition_wakes_the_worker
+                    a_handler_holds_nothing
+                    ;
+                worker_run:
+                    a31_several_threads_share_one_connection
+                    what_is_due_later_is_left
+                    a_step_served_twice_is_refused
+                    stats_say_what_was_done
+                    ;
+                worker_server:
+                    p11_a_restarted_server_costs_no_flow
+                    p12_a_claim_reads_its_index
+                    ;
+                worker_stop:
+                    a29_an_idle_worker_stops
+                    a29_queued_claims_are_given_back
+                    a29_a_transactional_handler_outlives_the_grace
+                    a29_a_finish_under_way_is_whole
+                    a29_a_claim_under_way_is_given_back
+                    a29_a_dropped_worker_gives_back
+                    ;
+                worker_tries:
+                    retry_after_sets_the_pause
+                    attempts_restart_after_a_finish
+                    the_idempotency_key_is_that_of_the_step
+                    a17_a_deadly_handler_is_tried_three_times
+                    ;
+            }
+        }
+    };
+}
+
+exercise!(sqlite, flowstate_tests::Sqlite);
+#[cfg(feature = "postgres")]
+exercise!(postgres, flowstate_tests::Postgres);
+#[cfg(feature = "postgres")]
+exercise!(postgres_repeatable_read, Isolated<flowstate_tests::Postgres, RepeatableRead>);
+#[cfg(feature = "postgres")]
+exercise!(postgres_serializable, Isolated<flowstate_tests::Postgres, Serializable>);
+#[cfg(feature = "mysql")]
+exercise!(mysql, flowstate_tests::Mysql);
+#[cfg(feature = "mysql")]
+exercise!(mysql_read_committed, Isolated<flowstate_tests::Mysql, ReadCommitted>);
+#[cfg(feature = "mysql")]
+exercise!(mysql_serializable, Isolated<flowstate_tests::Mysql, Serializable>);

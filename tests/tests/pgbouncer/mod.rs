@@ -1,0 +1,123 @@
+//! P10: through pgbouncer, in transaction mode.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use chrono::{DateTime, Utc};
+use diesel::connection::{CacheSize, SimpleConnection};
+use diesel::{Connection as _, PgConnection};
+use flowstate_diesel::prelude::*;
+use flowstate_diesel::{Error, transaction};
+use flowstate_tests::database::server::{address, fresh_name, with_database};
+use flowstate_tests::flows::{Job, JobState, Note};
+use flowstate_tests::race::race;
+use flowstate_tests::{Postgres, check};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// A pooler with a database of its own: a schema is a setting of the session.
+struct Pooler {
+    database: String,
+    port: u16,
+    process: Child,
+    _folder: TempDir,
+}
+
+impl Pooler {
+    fn start() -> Self {
+        let database = fresh_name();
+        administer(&format!("CREATE DATABASE {database}"));
+        // sessions that nobody has set up speak of times in another way
+        administer(&format!("ALTER DATABASE {database} SET timezone = 'Asia/Tokyo'"));
+        administer(&format!("ALTER DATABASE {database} SET datestyle = 'German'"));
+        let port =
+            TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it").port();
+        let server = Postgres::server();
+        let (host, server_port) = address(&server).split_once(':').expect("host and port");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pgbouncer.ini");
+        let settings = format!(
+            "[databases]\n* = host={host} port={server_port} user=postgres\n[pgbouncer]\n\
+             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
+             pool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 50\n\
+             server_round_robin = 1\n"
+        );
+        fs::write(&path, settings).expect("written");
+        readable_by_all(&folder);
+        let mut command = Command::new("pgbouncer");
+        // it refuses to run as root
+        if is_root() {
+            command.args(["-u", "postgres"]);
+        }
+        let process = command.arg(&path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let process = process.expect("pgbouncer, from the package of that name");
+        let pooler = Self { database, port, process, _folder: folder };
+        let began = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(10), "pgbouncer listens");
+            thread::sleep(Duration::from_millis(20));
+        }
+        pooler
+    }
+
+    /// A connection as the documentation says: without named statements, which live in a session.
+    fn connect(&self) -> PgConnection {
+        let url = format!("postgres://postgres@127.0.0.1:{}/{}", self.port, self.database);
+        let mut conn = PgConnection::establish(&url).expect("through the pooler");
+        conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+        conn
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("ended");
+        administer(&format!("DROP DATABASE {} WITH (FORCE)", self.database));
+    }
+}
+
+fn administer(sql: &str) {
+    let server = with_database(&Postgres::server(), "postgres");
+    PgConnection::establish(&server).expect("the server").batch_execute(sql).expect(sql);
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+fn readable_by_all(folder: &TempDir) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("readable");
+}
+
+/// More clients than sessions, so that no transaction is given the session of the one before.
+pub(crate) fn every_session_serves() {
+    let pooler = Pooler::start();
+    let migrated = flowstate_diesel::migrate(&mut pooler.connect()).expect("migrated");
+    assert_eq!(migrated.len(), 1);
+    race(6, |_, barrier| {
+        let conn = &mut pooler.connect();
+        barrier.wait();
+        for _ in 0..20 {
+            let mut job = Job::new("a").create(conn).expect("created");
+            let age =
+                (DateTime::<Utc>::from(SystemTime::now()) - job.created_at()).num_seconds().abs();
+            assert!(age < 60, "{}", job.created_at());
+            job.transition(Job::WORK, conn).run().expect("working");
+            job.transition(Job::NOTE, conn).persist(Note(json!(1))).run().expect("noted");
+            job.transition(Job::READ, conn).guard("it may", |_, _| true).run().expect("read");
+            transaction(conn, |conn| {
+                job.transition(Job::READ, conn).run()?;
+                job.transition(Job::FINISH, conn).run()
+            })
+            .unwrap_or_else(|error: Error| panic!("{error:?}"));
+            let found = Job::find(job.id(), conn).expect("found");
+            assert_eq!((found.state(), found.updated_at()), (JobState::Done, job.updated_at()));
+        }
+    });
+    check::clean(&mut pooler.connect());
+}

@@ -1,0 +1,121 @@
+//! S01 to S04: another transaction is in the way.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use diesel::connection::SimpleConnection;
+use flowstate_diesel::prelude::*;
+use flowstate_diesel::{ConflictReason, Error};
+use flowstate_tests::flows::{Job, JobState};
+use flowstate_tests::{Database, RollbackJournal, Sqlite, check, refused};
+
+/// Ours is the second write into a snapshot that is old by now: only the whole can be retried.
+#[test]
+fn s01_old_snapshot_asks_for_the_whole_transaction() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    let other = &mut database.connect();
+    let mut job = Job::new("a").create(conn).expect("created");
+    let mut tries = 0;
+    let mut moves = |conn: &mut SqliteConnection| {
+        conn.transaction(|conn| {
+            tries += 1;
+            check::rows::<Sqlite>(conn, "flowstate_flows");
+            if tries == 1 {
+                Job::new("b").create(other)?;
+            }
+            job.transition(Job::WORK, conn).run()
+        })
+    };
+    let error = moves(conn).expect_err("an old snapshot");
+    assert!(error.to_string().contains("retry the whole transaction"), "{error}");
+    let (reason, tries) = match error {
+        Error::Conflict { reason, tries, whole_transaction: true, .. } => (reason, tries),
+        error => panic!("another error: {error:?}"),
+    };
+    assert_eq!((reason, tries), (ConflictReason::Busy, 1), "and is not retried inside");
+    assert_eq!(check::sizes::<Sqlite>(conn), [2, 2, 0]);
+    moves(conn).expect("the whole again");
+    assert_eq!((job.state(), job.seq()), (JobState::Working, 1));
+    check::clean(conn);
+}
+
+/// The same, the conflict ignored: nothing of ours is in what the caller commits.
+#[test]
+fn s01_ignored_conflict_commits_nothing_of_ours() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    let other = &mut database.connect();
+    let mut job = Job::new("a").create(conn).expect("created");
+    conn.transaction(|conn| {
+        check::rows::<Sqlite>(conn, "flowstate_flows");
+        Job::new("b").create(other)?;
+        refused!(job.transition(Job::WORK, conn).run(), Error::Conflict { .. });
+        refused!(job.transition(Job::PARK, conn).run(), Error::Conflict { .. });
+        Ok::<_, Error>(())
+    })
+    .expect("the caller's own commit");
+    assert_eq!(check::sizes::<Sqlite>(conn), [2, 2, 0]);
+    assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
+    job.transition(Job::WORK, conn).run().expect("working");
+    check::clean(conn);
+}
+
+/// A writer holds the lock for longer than we wait.
+#[test]
+fn s02_long_writer_is_a_conflict() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.impatient();
+    let writer = &mut database.connect();
+    let mut job = Job::new("a").create(conn).expect("created");
+    writer.batch_execute("BEGIN IMMEDIATE").expect("the lock");
+    let error = job.transition(Job::WORK, conn).run().expect_err("locked");
+    let text = error.to_string();
+    for part in ["job #1", "locked by another writer", "tried", "try again later"] {
+        assert!(text.contains(part), "{part} in: {text}");
+    }
+    refused!(
+        Err::<(), _>(error),
+        Error::Conflict { whole_transaction: false, reason: ConflictReason::Busy, .. }
+    );
+    refused!(Job::new("b").create(conn), Error::Conflict { .. });
+    writer.batch_execute("COMMIT").expect("released");
+    assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
+    assert_eq!(check::sizes::<Sqlite>(conn), [1, 1, 0]);
+    job.transition(Job::WORK, conn).run().expect("working");
+    check::clean(conn);
+}
+
+/// With a rollback journal a reader keeps us from committing: a conflict, and nothing unknown.
+/// Then 100 transitions on that connection are all durable.
+#[test]
+fn s03_s04_busy_commit_leaves_the_connection_sound() {
+    let database = RollbackJournal::migrated();
+    let conn = &mut database.impatient();
+    let reader = &mut database.connect();
+    let mut job = Job::new("a").create(conn).expect("created");
+    reader.batch_execute("BEGIN").expect("begun");
+    assert_eq!(check::sizes::<RollbackJournal>(reader), [1, 1, 0]);
+    let hooks = Rc::new(Cell::new(0));
+    let count = || {
+        let hooks = Rc::clone(&hooks);
+        move |_: &_| hooks.set(hooks.get() + 1)
+    };
+    let refused = job.transition(Job::WORK, conn).after_commit(count()).run();
+    refused!(
+        refused,
+        Error::Conflict { whole_transaction: false, reason: ConflictReason::Busy, .. }
+    );
+    assert_eq!((job.state(), job.seq(), hooks.get()), (JobState::Open, 0, 0));
+    reader.batch_execute("ROLLBACK").expect("ended");
+    assert_eq!(check::sizes::<RollbackJournal>(reader), [1, 1, 0]);
+
+    for _ in 0..50 {
+        job.transition(Job::WORK, conn).after_commit(count()).run().expect("working");
+        job.transition(Job::FAIL, conn).run().expect("failed");
+    }
+    assert_eq!(hooks.get(), 50);
+    let found = Job::find(job.id(), &mut database.connect()).expect("found");
+    assert_eq!((found.state(), found.seq()), (JobState::Broken, 100));
+    check::clean(&mut database.connect());
+}

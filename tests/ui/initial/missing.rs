@@ -1,0 +1,11 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Pending, Paid, Shipped)]
+#[completed(Shipped)]
+#[transition(pay: Pending => Paid)]
+#[transition(ship: Paid => Shipped)]
+struct Order {}
+
+fn main() {}

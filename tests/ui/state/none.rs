@@ -1,0 +1,11 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[initial(Pending)]
+#[completed(Shipped)]
+#[transition(pay: Pending => Paid)]
+#[transition(ship: Paid => Shipped)]
+struct Order {}
+
+fn main() {}

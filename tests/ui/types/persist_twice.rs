@@ -1,0 +1,23 @@
+use flowstate::Flow;
+use flowstate_diesel::{Result, prelude::*};
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Pending, Paid, Shipped)]
+#[initial(Pending)]
+#[completed(Shipped)]
+#[persist(Receipt(String))]
+#[transition(pay: Pending => Paid, persist(Receipt))]
+#[transition(ship: Paid => Shipped)]
+struct Order {}
+
+fn pay(
+    order: &mut OrderRecord,
+    receipt: Receipt,
+    again: Receipt,
+    conn: &mut SqliteConnection,
+) -> Result<()> {
+    order.transition(Order::PAY, conn).persist(receipt).persist(again).run()
+}
+
+fn main() {}

@@ -1,0 +1,16 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Receipt(String);
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Pending, Paid, Shipped)]
+#[initial(Pending)]
+#[completed(Shipped)]
+#[persist(Receipt)]
+#[transition(pay: Pending => Paid, persist(Receipt))]
+#[transition(ship: Paid => Shipped)]
+pub struct Order {}
+
+fn main() {}

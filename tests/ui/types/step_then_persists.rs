@@ -1,0 +1,18 @@
+use flowstate::Flow;
+use flowstate_diesel::Step;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Queued, Fetching, Fetched, Done, Failed(error))]
+#[initial(Queued)]
+#[completed(Done)]
+#[persist(Page(String))]
+#[transition(start: Queued | Failed => Fetching)]
+#[transition(finish: Fetching => Fetched, persist(Page))]
+#[transition(end: Fetched => Done, persist(Page))]
+#[transition(fail: Fetching => Failed)]
+struct Fetch {}
+
+fn main() {
+    let _ = Step::start(Fetch::START).finish(Fetch::FINISH).then(Fetch::END).fail(Fetch::FAIL);
+}

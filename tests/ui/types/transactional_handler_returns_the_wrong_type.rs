@@ -1,0 +1,25 @@
+use flowstate::Flow;
+use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
+use flowstate_diesel::{Step, Worker, prelude::*};
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Queued, Fetching, Fetched, Failed(error))]
+#[initial(Queued)]
+#[completed(Fetched)]
+#[persist(Page(String))]
+#[transition(start: Queued | Failed => Fetching)]
+#[transition(finish: Fetching => Fetched, persist(Page))]
+#[transition(fail: Fetching => Failed)]
+struct Fetch {}
+
+fn save() -> flowstate_diesel::Result<()> {
+    Ok(())
+}
+
+fn worker(pool: Pool<ConnectionManager<SqliteConnection>>) {
+    let step = Step::start(Fetch::START).finish(Fetch::FINISH).fail(Fetch::FAIL);
+    let _ = Worker::new(pool).transactional_step(step, |_, (), _| save());
+}
+
+fn main() {}
