@@ -1,0 +1,73 @@
+//! The flow: a person decides, or time does; then money moves and is booked.
+
+use diesel::prelude::*;
+use flowstate::Flow;
+use flowstate_diesel::{Result, prelude::*};
+use serde::{Deserialize, Serialize};
+
+diesel::table! {
+    /// The application's own books.
+    bookings (payment_id) {
+        payment_id -> BigInt,
+        receipt -> Text,
+        cents -> BigInt,
+    }
+}
+
+/// A payment that somebody has to approve.
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Requested, Approved, Paying, Paid, Booking, Booked, Refused, Expired)]
+#[state(FailedToPay(error), FailedToBook(error))]
+#[initial(Requested)]
+#[completed(Booked, Refused, Expired)]
+#[persist(Receipt { number: String })]
+// the human step
+#[transition(approve: Requested => Approved)]
+#[transition(refuse: Requested => Refused)]
+#[transition(expire: Requested => Expired, after("2 seconds"))] // three days, if it were not shown
+// the step that talks to the bank
+#[transition(start_pay: Approved | FailedToPay => Paying)]
+#[transition(finish_pay: Paying => Paid, persist(Receipt))]
+#[transition(fail_pay: Paying => FailedToPay)]
+// the step that writes to this database
+#[transition(start_book: Paid | FailedToBook => Booking, load(Receipt))]
+#[transition(finish_book: Booking => Booked)]
+#[transition(fail_book: Booking => FailedToBook)]
+pub(crate) struct Payment {
+    pub(crate) payee: String,
+    pub(crate) cents: i64,
+}
+
+impl PaymentRecord {
+    pub(crate) fn approve(&mut self, by: &str, conn: &mut SqliteConnection) -> Result<()> {
+        self.transition(Payment::APPROVE, conn)
+            .guard("nobody approves a payment to themselves", |payment, _| payment.payee != by)
+            .actor(by)
+            .run()
+    }
+
+    pub(crate) fn refuse(
+        &mut self,
+        by: &str,
+        why: &str,
+        conn: &mut SqliteConnection,
+    ) -> Result<()> {
+        let why = serde_json::json!({ "why": why });
+        self.transition(Payment::REFUSE, conn).actor(by).metadata(&why).run()
+    }
+}
+
+/// Books a payment: in the transaction that finishes the step.
+pub(crate) fn book(
+    payment_id: i64,
+    receipt: &str,
+    cents: i64,
+    conn: &mut SqliteConnection,
+) -> QueryResult<()> {
+    let row = (
+        bookings::payment_id.eq(payment_id),
+        bookings::receipt.eq(receipt),
+        bookings::cents.eq(cents),
+    );
+    diesel::insert_into(bookings::table).values(row).execute(conn).map(drop)
+}

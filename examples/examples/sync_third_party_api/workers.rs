@@ -1,0 +1,103 @@
+//! A worker that drives the flows: it claims, retries and takes over by itself.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use diesel::r2d2::ConnectionManager;
+use flowstate_diesel::{
+    Backoff, BoxError, Result, Running, Stats, Step, StepError, Worker, prelude::*,
+};
+
+use crate::client::Client;
+use crate::database::{Connections, Database};
+use crate::flow::{
+    SyncThirdPartyApi, SyncThirdPartyApiRecord as Record, SyncThirdPartyApiState as State,
+    ThirdPartyResponse,
+};
+use crate::leftovers::or_done_by_another;
+use crate::progress::bar;
+
+/// So late a claim of a dead run is failed over; a claim of a living one is extended in time.
+const LEASE: Duration = Duration::from_secs(2);
+/// So long a stopped run waits for what is in hand.
+const GRACE: Duration = Duration::from_secs(5);
+/// Between two looks at whether the flows are done.
+const LOOK: Duration = Duration::from_millis(20);
+
+pub(crate) struct Workers<C: Database> {
+    running: Running<ConnectionManager<C>>,
+    interrupted: Receiver<()>,
+}
+
+impl<C: Database> Workers<C> {
+    pub(crate) fn start(
+        pool: Connections<C>,
+        client: Client,
+        threads: u32,
+    ) -> Result<Self, BoxError> {
+        let retry = Backoff::exponential(Duration::from_millis(25)).cap(LEASE).attempts(20);
+        let fetch = Step::start(SyncThirdPartyApi::START_FETCH)
+            .finish(SyncThirdPartyApi::FINISH_FETCH)
+            .fail(SyncThirdPartyApi::FAIL_FETCH);
+        let save = Step::start(SyncThirdPartyApi::START_SAVE)
+            .finish(SyncThirdPartyApi::FINISH_SAVE)
+            .then(SyncThirdPartyApi::COMPLETE)
+            .fail(SyncThirdPartyApi::FAIL_SAVE);
+        let running = Worker::new(pool)
+            // no transaction is open and no connection taken while the answer is waited for
+            .step(fetch.lease(LEASE).retry(retry.clone()), move |flow, ()| {
+                Ok(ThirdPartyResponse(client.get(&flow.third_party_id)?))
+            })
+            // the application's own write, `saved` and `completed` commit together or not at all
+            .transactional_step(
+                save.lease(LEASE).retry(retry),
+                |flow, ThirdPartyResponse(body), conn| match conn
+                    .save_my_record(&flow.my_record_id, &body.to_string())?
+                {
+                    0 => Err(StepError::permanent("the record is gone")),
+                    _ => Ok(()),
+                },
+            )
+            .threads(threads as usize)
+            .poll(Duration::from_millis(100))
+            .start()?;
+        let (interrupt, interrupted) = channel();
+        // a second Ctrl-C finds nobody that waits for it
+        ctrlc::set_handler(move || interrupt.send(()).unwrap_or_default())?;
+        Ok(Self { running, interrupted })
+    }
+
+    /// Makes these flows ready for the workers and waits until every one of them is completed or
+    /// given up. `None` if Ctrl-C came first.
+    pub(crate) fn drive(&self, ids: &[i64], conn: &mut C) -> Result<Option<Vec<i64>>, BoxError> {
+        for id in ids {
+            let mut flow = SyncThirdPartyApi::find(*id, conn)?;
+            if flow.state() == State::Pending {
+                or_done_by_another(flow.hand_to_workers(conn))?;
+            }
+        }
+        let bar = bar(ids.len());
+        for id in ids {
+            while !is_settled(&SyncThirdPartyApi::find(*id, conn)?) {
+                match self.interrupted.recv_timeout(LOOK) {
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                }
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(Some(ids.to_vec()))
+    }
+
+    /// Claims nothing more, waits for what is in hand, and gives back what takes too long: the next
+    /// run need not wait for a lease.
+    pub(crate) fn stop(self) -> Result<Stats> {
+        self.running.shutdown(GRACE)
+    }
+}
+
+/// A failed flow that is never due again has used up its attempts.
+fn is_settled(flow: &Record) -> bool {
+    flow.is_completed() || (flow.is_error() && flow.due_at().is_none())
+}

@@ -1,0 +1,45 @@
+use std::path::Path;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use flowstate_diesel::Audit;
+use flowstate_diesel::sqlite::Customizer;
+use tempfile::TempDir;
+
+use super::Database;
+
+/// The file that the program makes where it runs.
+pub(crate) const FILE: &str = "sync_third_party_api.db";
+
+/// A fresh folder.
+pub(crate) struct Sqlite {
+    folder: TempDir,
+}
+
+impl Database for Sqlite {
+    fn fresh() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn try_number(&self, query: &str) -> Option<i64> {
+        let url = format!("file:{}?mode=ro", self.folder().join(FILE).display());
+        let mut conn = SqliteConnection::establish(&url).ok()?;
+        sql::<BigInt>(query).get_result(&mut conn).ok()
+    }
+
+    fn audit(&self) -> Audit {
+        let path = self.folder().join(FILE).display().to_string();
+        let mut conn = SqliteConnection::establish(&path).expect("a connection");
+        Customizer::new().apply(&mut conn).expect("the pragmas");
+        flowstate_diesel::audit(&mut conn).expect("the audit ran")
+    }
+}
