@@ -1,0 +1,116 @@
+//! From a commit to the start of the handler that takes it up.
+
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use flowstate::Flow as _;
+use flowstate_diesel::{Step, Worker, prelude::*};
+
+use super::Extent;
+use crate::database::Database;
+use crate::floor::Claim;
+use crate::flow::Chore;
+use crate::report::{Figure, Report, Spread, Target};
+
+/// How many records are created one by one in a round.
+const SAMPLES: usize = 40;
+
+pub(crate) fn run<D: Database>(database: &D, extent: &Extent, report: &mut Report) {
+    let mut same = Vec::new();
+    for _ in 0..extent.pace.rounds {
+        same.push([claim_by_hand(database), same_process(database)]);
+    }
+    let figure = Figure::new("pick-up, same process", database.name(), "µs, median", &same);
+    let trip = round_trip(database);
+    let figure = figure.target(Target::AtMost(2.0));
+    report.add(figure.note(format!("floor: one durable claim; a plain SELECT takes {trip:.0} µs")));
+    let other = Spread::of(other_process(database));
+    let pairs: Vec<_> = same.iter().map(|pair| [pair[0], other.median]).collect();
+    let figure = Figure::new("pick-up, other process", database.name(), "µs, median", &pairs);
+    let longest = other.max / 1e3;
+    report.add(figure.note(format!("polls every second at most; longest {longest:.0} ms")));
+}
+
+/// The median of a read by hand.
+fn round_trip<D: Database>(database: &D) -> f64 {
+    let mut conn = database.connect();
+    let times = (0..SAMPLES * 5).map(|_| {
+        let start = Instant::now();
+        D::allows(&mut conn).expect("asked");
+        micros(start.elapsed())
+    });
+    Spread::of(times).median
+}
+
+/// The least that must happen between a commit and a handler: a claim that is committed.
+fn claim_by_hand<D: Database>(database: &D) -> f64 {
+    let (mut conn, mut floor) = (database.connect(), database.floor());
+    let (flow, from, transition, to) = (Chore::NAME, "waiting", "start", "working");
+    let times = (0..SAMPLES).map(|_| {
+        Chore::new().create(&mut conn).expect("created");
+        let start = Instant::now();
+        let claimed = floor.claim(&Claim { flow, from, transition, to, limit: 1 });
+        let spent = start.elapsed();
+        assert_eq!(claimed.len(), 1);
+        micros(spent)
+    });
+    Spread::of(times).median
+}
+
+fn same_process<D: Database>(database: &D) -> f64 {
+    let (worker, started) = start(database);
+    let mut conn = database.connect();
+    let times: Vec<_> = (0..SAMPLES)
+        .map(|_| {
+            Chore::new().create(&mut conn).expect("created");
+            let committed = SystemTime::now();
+            let begun = started.recv_timeout(Duration::from_secs(10)).expect("picked up");
+            // the handler may begin before `create` has returned here
+            let pause = begun.duration_since(committed).unwrap_or_default();
+            std::thread::sleep(Duration::from_millis(3));
+            micros(pause)
+        })
+        .collect();
+    worker.shutdown(Duration::from_secs(5)).expect("stopped");
+    Spread::of(times).median
+}
+
+fn other_process<D: Database>(database: &D) -> Vec<f64> {
+    let (worker, started) = start(database);
+    let program = std::env::current_exe().expect("this program");
+    let child = Command::new(program)
+        .args(["child", "create", &database.url(), "12"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a child");
+    let output = child.wait_with_output().expect("the child's times");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let times = text.lines().map(|line| {
+        let committed = UNIX_EPOCH + Duration::from_micros(line.parse().expect("a time"));
+        let begun = started.recv_timeout(Duration::from_secs(10)).expect("picked up");
+        micros(begun.duration_since(committed).unwrap_or_default())
+    });
+    let times = times.collect();
+    worker.shutdown(Duration::from_secs(5)).expect("stopped");
+    times
+}
+
+type Running<D> = flowstate_diesel::Running<diesel::r2d2::ConnectionManager<<D as Database>::Conn>>;
+
+/// A worker that tells when a handler starts.
+fn start<D: Database>(database: &D) -> (Running<D>, Receiver<SystemTime>) {
+    let (tell, started) = channel();
+    let step = Step::start(Chore::START).finish(Chore::FINISH).fail(Chore::FAIL);
+    let worker = Worker::new(database.pool(3)).step(step, move |_, ()| {
+        tell.send(SystemTime::now())?;
+        Ok(())
+    });
+    let worker = worker.start().expect("a worker");
+    std::thread::sleep(Duration::from_millis(50));
+    (worker, started)
+}
+
+pub(crate) fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
