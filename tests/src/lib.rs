@@ -16,6 +16,7 @@ pub mod race;
 pub mod require;
 pub mod statements;
 pub mod steps;
+pub mod told;
 pub mod watch;
 
 #[cfg(feature = "mysql")]

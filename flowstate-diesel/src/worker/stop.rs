@@ -17,8 +17,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let mut shared = self.shared();
         shared.phase = Phase::Stopping;
         let unbegun: Vec<_> = shared.ready.drain(..).collect();
+        let running = shared.held.len().saturating_sub(unbegun.len());
         self.changed.notify_all();
         drop(shared);
+        tracing::info!(running, unbegun = unbegun.len(), ?grace, "the worker is stopping");
         let mut released = Ok(());
         for job in unbegun {
             released = released.and(self.give_back(job.claim.row.id));

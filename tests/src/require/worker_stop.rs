@@ -5,19 +5,44 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{Worker, prelude::*};
+use diesel::r2d2::ManageConnection;
+use flowstate_diesel::{Error, Running, Stats, Store, Worker, prelude::*};
 use serde_json::json;
 
 use crate::check::{self, clean};
 use crate::flows::{Response, Sync, SyncState};
 use crate::gate::Gate;
 use crate::steps::{leased, picked};
+use crate::told::hearing;
 use crate::watch::Watch;
 use crate::{Database, fetch_step, save_step};
 
 /// Not a speed: a hang is what takes longer.
 const NO_HANG: Duration = Duration::from_secs(8);
 const SHORT: Duration = Duration::from_millis(100);
+
+/// Shuts down, and opens `gate` once the worker has begun to stop, if the grace allows for what
+/// waits there.
+fn shut_down<M: ManageConnection<Connection: Store>>(
+    running: Running<M>,
+    grace: Duration,
+    gate: &Arc<Gate>,
+) -> Result<Stats, Error> {
+    let opened = Arc::clone(gate);
+    let hear = move |message: &str| {
+        if grace > SHORT && message == "the worker is stopping" {
+            opened.open();
+        }
+    };
+    let stopped = hearing(hear, || running.shutdown(grace));
+    gate.open();
+    stopped
+}
+
+/// What is due is not due any more.
+fn out_of_the_way(conn: &mut impl SimpleConnection) {
+    conn.batch_execute("UPDATE flowstate_flows SET due_at = NULL").expect("out of the way");
+}
 
 fn fetched<D: Database>(conn: &mut D::Conn) -> i64 {
     let mut flow = Sync::new("a").create(conn).expect("created");
@@ -134,18 +159,10 @@ pub fn a29_a_finish_under_way_is_whole<D: Database>() {
             .start()
             .expect("started");
         finishing.wait_for(1);
-        thread::scope(|scope| {
-            let stopping = scope.spawn(|| running.shutdown(grace));
-            if grace > SHORT {
-                finishing.open();
-            }
-            // on SQLite the finish holds the database: giving back fails, in bounded time
-            let stopped = stopping.join().expect("no panic");
-            finishing.open();
-            if let Ok(stats) = stopped {
-                assert_eq!(stats.finished + stats.released, 1);
-            }
-        });
+        // on SQLite the finish holds the database: giving back fails, in bounded time
+        if let Ok(stats) = shut_down(running, grace, &finishing) {
+            assert_eq!(stats.finished + stats.released, 1);
+        }
         // whoever was later has given way by the time the row can be locked
         let mut flow = Sync::find(id, conn).expect("found");
         let begun = Instant::now();
@@ -154,6 +171,7 @@ pub fn a29_a_finish_under_way_is_whole<D: Database>() {
         }
         assert_ne!(flow.state(), SyncState::Fetching);
         assert_eq!(leased::<D>(conn), 0);
+        out_of_the_way(conn);
         clean(conn);
     }
 }
@@ -179,14 +197,7 @@ pub fn a29_a_claim_under_way_is_given_back<D: Database>() {
             .start()
             .expect("started");
         claiming.wait_for(1);
-        thread::scope(|scope| {
-            let stopping = scope.spawn(|| running.shutdown(grace));
-            if grace > SHORT {
-                claiming.open();
-            }
-            let _ = stopping.join().expect("no panic");
-            claiming.open();
-        });
+        let _ = shut_down(running, grace, &claiming);
         let mut flow = Sync::find(id, conn).expect("found");
         let begun = Instant::now();
         while flow.state() != SyncState::FailedToFetch && begun.elapsed() < NO_HANG {
@@ -194,8 +205,7 @@ pub fn a29_a_claim_under_way_is_given_back<D: Database>() {
         }
         assert_eq!((flow.state(), flow.attempt()), (SyncState::FailedToFetch, 1));
         assert_eq!(leased::<D>(conn), 0, "nothing waits for a lease");
-        let sql = "UPDATE flowstate_flows SET due_at = NULL";
-        conn.batch_execute(sql).expect("out of the way");
+        out_of_the_way(conn);
         clean(conn);
     }
 }
