@@ -3,6 +3,8 @@
 //! No type of the user's flow is known here: only names, numbers and JSON text travel, and what
 //! needs the types is asked of the [`Subject`].
 
+use std::time::Instant;
+
 use crate::change::{Change, Link, Notes, Standing, Timing};
 use crate::dialect::rows::{FlowRow, Stamp};
 use crate::dialect::sql::{
@@ -60,8 +62,9 @@ pub(crate) trait Subject<C> {
     /// Returns where the row stands and the props if they changed.
     fn prepare(&mut self, conn: &mut C) -> Result<(Standing<'static>, Option<String>)>;
 
-    /// Decodes the artefacts that the transition loads; `newest` finds one by its names.
-    fn load(&mut self, newest: &mut Newest<'_>) -> Result<()>;
+    /// Decodes the artefacts that the transition loads; `newest` finds one by its names. If the row
+    /// is where it is remembered, one that the record wrote itself need not be looked for.
+    fn load(&mut self, remembered: bool, newest: &mut Newest<'_>) -> Result<()>;
 }
 
 /// Finds the newest artefact by its name and its earlier names.
@@ -92,19 +95,22 @@ pub(crate) fn apply<C: Dialect>(
     run(conn, &mut |conn| {
         // the fast path: if the record has not moved on since it was read, its row is as we know it
         let before = subject.remembered().filter(|_| !at_once && !plan.destroys);
+        // an inner transaction may see what was there when the outer one first read
+        let mut has_read = conn.depth().is_ok_and(|depth| depth > 1);
         if let Some(before) = before
-            && readable(read_loads(conn, plan, subject))?
+            && readable(read_loads(conn, plan, subject, Loads::Remembered { has_read }))?
             && let Some(applied) = write(conn, &plan.change(before, None))?
         {
             return Ok(applied);
         }
+        has_read |= before.is_some();
         let row = lock(conn, plan)?;
         if plan.fenced && subject.remembered().is_none_or(|before| before.seq != row.seq) {
             return Err(plan.lease_lost());
         }
         subject.refresh(row)?;
         let (before, props) = subject.prepare(conn)?;
-        read_loads(conn, plan, subject)?;
+        read_loads(conn, plan, subject, Loads::Locked { has_read })?;
         let written = write(conn, &plan.change(before, props.as_deref()))?;
         // under the lock nobody else can move it: the caller's own `within` has
         written.ok_or_else(|| moved_within(conn, plan, before.state))
@@ -124,7 +130,7 @@ fn write_at_once<C: Dialect>(
     subject: &mut dyn Subject<C>,
 ) -> Result<Option<Applied>> {
     let Some(before) = subject.remembered().filter(|_| !plan.destroys) else { return Ok(None) };
-    let loaded = read_loads(conn, plan, subject);
+    let loaded = read_loads(conn, plan, subject, Loads::Remembered { has_read: false });
     // whoever is in the way is waited for under the lock
     if loaded.as_ref().is_err_and(Error::is_conflict) || !readable(loaded)? {
         return Ok(None);
@@ -182,9 +188,9 @@ pub(crate) fn write<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Result<Opt
 }
 
 fn mark(change: &Change<'_>) -> Mark {
-    let Change { record, id, destroys, .. } = *change;
     let (seq, token) = (change.after().seq, change.notes.token.clone());
-    Mark { record, id, seq, token, destroyed: destroys }
+    let (destroyed, since) = (change.destroys, Instant::now());
+    Mark { record: change.record, seq, token, destroyed, created: false, since }
 }
 
 fn applied(change: &Change<'_>, stamp: Option<Stamp>, mark: Mark) -> Applied {
@@ -192,9 +198,25 @@ fn applied(change: &Change<'_>, stamp: Option<Stamp>, mark: Mark) -> Applied {
     Applied { seq: after.seq, attempts: after.attempts, stamp, mark }
 }
 
-fn read_loads<C: Dialect>(conn: &mut C, plan: &Plan, subject: &mut dyn Subject<C>) -> Result<()> {
-    subject.load(&mut |name, aliases| {
-        newest_artefact(conn, plan.id, name, aliases)
+/// What the artefacts that a transition loads are read by.
+#[derive(Clone, Copy)]
+enum Loads {
+    /// The row as it is remembered, which the write will be held against.
+    Remembered { has_read: bool },
+    /// The locked row. `has_read`: the transaction has read before, and may still see what was
+    /// there then.
+    Locked { has_read: bool },
+}
+
+fn read_loads<C: Dialect>(
+    conn: &mut C,
+    plan: &Plan,
+    subject: &mut dyn Subject<C>,
+    loads: Loads,
+) -> Result<()> {
+    let (Loads::Remembered { has_read } | Loads::Locked { has_read }) = loads;
+    subject.load(matches!(loads, Loads::Remembered { .. }), &mut |name, aliases| {
+        find_artefact(conn, plan.id, name, aliases, has_read)
             .map_err(|error| explain(conn, Some(plan.record), error))
     })
 }
@@ -207,10 +229,20 @@ pub(crate) fn newest_artefact<C: Dialect>(
     aliases: &[&str],
 ) -> diesel::QueryResult<Option<String>> {
     // an inner transaction may see what was there when the outer one first read
-    let nested = conn.depth()? > 1;
+    let has_read = conn.depth()? > 1;
+    find_artefact(conn, id, name, aliases, has_read)
+}
+
+fn find_artefact<C: Dialect>(
+    conn: &mut C,
+    id: i64,
+    name: &str,
+    aliases: &[&str],
+    has_read: bool,
+) -> diesel::QueryResult<Option<String>> {
     let rows = if aliases.is_empty() {
         let binds = [Bind::Int(id), Bind::Text(name)];
-        if nested {
+        if has_read {
             conn.artefacts::<NewestArtefactNow>(&binds)?
         } else {
             conn.artefacts::<NewestArtefact>(&binds)?
@@ -218,7 +250,7 @@ pub(crate) fn newest_artefact<C: Dialect>(
     } else {
         let names = names_json(std::iter::once(name).chain(aliases.iter().copied()));
         let binds = [Bind::Int(id), Bind::Text(&names)];
-        if nested {
+        if has_read {
             conn.artefacts::<NewestArtefactAmongNow>(&binds)?
         } else {
             conn.artefacts::<NewestArtefactAmong>(&binds)?

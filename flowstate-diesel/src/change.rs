@@ -85,6 +85,14 @@ impl Change<'_> {
         })
     }
 
+    /// The history row of a change of one link with at most one artefact.
+    pub fn only_entry(&self) -> Option<Entry<'_>> {
+        match self.links {
+            [link] if link.artefacts.len() <= 1 => self.entries().next(),
+            _ => None,
+        }
+    }
+
     /// Where the row stands after the change.
     pub fn after(&self) -> Standing<'_> {
         let after = self.links.iter().fold(self.before, step);
@@ -127,4 +135,6 @@ pub struct Claims<'a> {
     pub lease: (i64, &'a str),
     pub deadline_in: Option<i64>,
     pub token: &'a str,
+    /// The finish transition, where a record can come to the step again after it.
+    pub finish: Option<&'a str>,
 }

@@ -1,22 +1,22 @@
 //! New records.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flowstate::{Flow, Record, Row, State as _};
 use serde_json::Value;
 
 use crate::change::NewFlow;
-use crate::dialect::Dialect;
 use crate::dialect::rows::InsertedRow;
 use crate::dialect::sql::{CreatedWith, CreatedWithNow, FindKey, FindKeyNow};
 use crate::dialect::statement::Bind;
+use crate::dialect::{Dialect, FailedCommit};
 use crate::error::{Error, RecordRef, Result, What};
 use crate::failure::explain;
 use crate::query::Once;
 use crate::request::{timing, token};
-use crate::unconfirmed::Mark;
-use crate::{json, row, scope, transaction};
+use crate::unconfirmed::{Mark, Unconfirmed};
+use crate::{json, row, scope, transaction, wake};
 
 /// What the history keeps of a keyed creation: the props may change, and a later start with the
 /// same key must still be recognized.
@@ -28,8 +28,11 @@ pub(crate) fn create<F: Flow, C: Dialect>(
     conn: &mut C,
 ) -> Result<F::Record> {
     let props = encode(&flow)?;
-    let inserted = transaction::run(conn, &mut |conn| insert::<F, C>(conn, &props, None, delay))
-        .map_err(about_new::<F>)?;
+    let mut inserted = insert_at_once::<F, C>(conn, &props, None, delay)?;
+    if inserted.is_none() {
+        inserted = transaction::run(conn, &mut |conn| insert::<F, C>(conn, &props, None, delay))
+            .map_err(about_new::<F>)?;
+    }
     finish(flow, inserted, None, conn)
 }
 
@@ -38,13 +41,22 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
     conn: &mut C,
 ) -> Result<Vec<F::Record>> {
     let props: Vec<_> = flows.iter().map(encode).collect::<Result<_>>()?;
-    let inserted: Vec<_> = transaction::run(conn, &mut |conn| {
-        props
-            .iter()
-            .map(|props| insert::<F, C>(conn, props, None, Duration::ZERO))
-            .collect::<Result<_>>()
+    if props.is_empty() {
+        return Ok(Vec::new());
+    }
+    let inserted = transaction::run(conn, &mut |conn| {
+        let token = token();
+        let new = new::<F>("", None, Duration::ZERO, &token, None)?;
+        let rows = conn.insert_many(&new, &props);
+        let rows = rows.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
+        if let Some(last) = rows.last() {
+            let record = RecordRef::of::<F>(last.id);
+            scope::set_mark(conn, Mark::created(record, token, Instant::now()));
+        }
+        Ok(rows)
     })
     .map_err(about_new::<F>)?;
+    let inserted = inserted.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
     flows.into_iter().zip(inserted).map(|(flow, row)| finish(flow, row, None, conn)).collect()
 }
 
@@ -55,6 +67,9 @@ pub(crate) fn create_once<F: Flow, C: Dialect>(
 ) -> Result<Once<F::Record>> {
     json::check_text(key, RecordRef::new::<F>(), What::Key)?;
     let props = encode(&flow)?;
+    if let Some(inserted) = insert_at_once::<F, C>(conn, &props, Some(key), Duration::ZERO)? {
+        return finish(flow, Some(inserted), Some(key), conn).map(Once::Created);
+    }
     let found = transaction::run(conn, &mut |conn| {
         if let Some(inserted) = insert::<F, C>(conn, &props, Some(key), Duration::ZERO)? {
             return Ok(Ok(inserted));
@@ -76,6 +91,37 @@ fn encode<F: Flow>(flow: &F) -> Result<String> {
     json::encode(flow, RecordRef::new::<F>(), || What::Props)
 }
 
+/// Inserts the row and its first history row with one statement, where that is a transaction of its
+/// own. `None` if it was not to be: nothing is written then.
+fn insert_at_once<F: Flow, C: Dialect>(
+    conn: &mut C,
+    props: &str,
+    key: Option<&str>,
+    delay: Duration,
+) -> Result<Option<InsertedRow>> {
+    if !C::ONE_STATEMENT || conn.depth().is_ok_and(|depth| depth > 0) {
+        return Ok(None);
+    }
+    let (token, since) = (token(), Instant::now());
+    let metadata = created_with(props, key);
+    let new = new::<F>(props, key, delay, &token, metadata.as_deref())?;
+    match conn.insert_at_once(&new) {
+        Ok(row) => {
+            if row.is_some() {
+                wake::committed();
+            }
+            Ok(row)
+        }
+        // whoever is in the way is waited for in a transaction that is tried again
+        Err(error) if C::conflict(&error).is_some() => Ok(None),
+        Err(error) if C::failed_commit(&error) == FailedCommit::Unknown => {
+            let mark = Mark::created(RecordRef::new::<F>(), token, since);
+            Err(Error::OutcomeUnknown(Box::new(Unconfirmed::new(Some(mark), error))))
+        }
+        Err(error) => Err(explain(conn, Some(RecordRef::new::<F>()), error)),
+    }
+}
+
 /// Inserts the row and its first history row. `None` if the key is taken.
 fn insert<F: Flow, C: Dialect>(
     conn: &mut C,
@@ -83,26 +129,33 @@ fn insert<F: Flow, C: Dialect>(
     key: Option<&str>,
     delay: Duration,
 ) -> Result<Option<InsertedRow>> {
-    let state = initial::<F>()?;
     let token = token();
-    let metadata = key.map(|_| format!("{{\"{CREATED_WITH}\":{props}}}"));
-    let flow = NewFlow {
-        flow: F::NAME,
-        state: state.as_str(),
-        completes: state.is_completed(),
-        props,
-        key,
-        timing: timing::<F>(state, delay),
-        token: &token,
-        metadata: metadata.as_deref(),
-    };
+    let metadata = created_with(props, key);
+    let new = new::<F>(props, key, delay, &token, metadata.as_deref())?;
     let record = RecordRef::new::<F>();
-    let written = conn.insert(&flow).map_err(|error| explain(conn, Some(record), error))?;
+    let written = conn.insert(&new).map_err(|error| explain(conn, Some(record), error))?;
     if let Some(row) = &written {
         let record = RecordRef::of::<F>(row.id);
-        scope::set_mark(conn, Mark { record, id: row.id, seq: 0, token, destroyed: false });
+        scope::set_mark(conn, Mark::created(record, token, Instant::now()));
     }
     Ok(written)
+}
+
+fn new<'a, F: Flow>(
+    props: &'a str,
+    key: Option<&'a str>,
+    delay: Duration,
+    token: &'a str,
+    metadata: Option<&'a str>,
+) -> Result<NewFlow<'a>> {
+    let state = initial::<F>()?;
+    let (state_name, completes) = (state.as_str(), state.is_completed());
+    let timing = timing::<F>(state, delay);
+    Ok(NewFlow { flow: F::NAME, state: state_name, completes, props, key, timing, token, metadata })
+}
+
+fn created_with(props: &str, key: Option<&str>) -> Option<String> {
+    key.map(|_| format!("{{\"{CREATED_WITH}\":{props}}}"))
 }
 
 fn initial<F: Flow>() -> Result<F::State> {

@@ -17,8 +17,10 @@ use crate::error::{Error, RecordRef, Result, What};
 use crate::failure::explain;
 use crate::read::read;
 use crate::request::Request;
+use crate::scope;
 use crate::store::AsStore;
 use crate::transaction;
+use crate::unconfirmed::Mark;
 use crate::{json, row};
 
 /// What a flow can do with a database: create, find, list. In the prelude.
@@ -241,7 +243,9 @@ impl<F: Flow> RecordStore<F> for Record<F> {
                 .flows::<LockFlow>(&[Bind::Int(id), Bind::Text(F::NAME)])
                 .map_err(|error| explain(conn, Some(record), error))?;
             let row = rows.first().ok_or(Error::NotFound { record })?;
-            destroy(conn, id, row.seq).map(drop).map_err(|error| explain(conn, Some(record), error))
+            destroy(conn, id, row.seq).map_err(|error| explain(conn, Some(record), error))?;
+            scope::set_mark(conn, Mark::destroyed(record));
+            Ok(())
         })
         .map_err(|error: Error| error.about(record))
     }

@@ -8,7 +8,7 @@ use flowstate::{
     Transition, Unsupplied,
 };
 
-use crate::apply::{Plan, apply};
+use crate::apply::{Applied, Plan, apply};
 use crate::change::{Link, Notes, Timing};
 use crate::closures::{Closures, HookResult, Verdict};
 use crate::dialect::Dialect;
@@ -255,11 +255,22 @@ impl<F: Flow, C: Dialect> Asked<'_, F, C> {
         let moved =
             subject.moved(&applied, to, plan.timing.due_in.map(chrono::TimeDelta::microseconds))?;
         let Typed { flow, outcome, loads, .. } = subject;
-        flow.replace(moved, outcome);
+        flow.advance(moved, outcome, persisted(&plan, &applied));
         span.record("seq", applied.seq);
         hand_over_hooks(conn, &position, &applied.mark, flow, hooks);
         loads.ok_or(Error::MissingArtefact { record, what: What::Props })
     }
+}
+
+/// The artefacts that a request has written, each with the `seq` of its transition.
+fn persisted<'p>(
+    plan: &'p Plan,
+    applied: &Applied,
+) -> impl Iterator<Item = (&'static str, i64, &'p str)> {
+    let first = applied.seq + 1 - i64::try_from(plan.links.len()).unwrap_or_default();
+    plan.links.iter().zip(first..).flat_map(|(link, seq)| {
+        link.artefacts.iter().map(move |(name, payload)| (*name, seq, &**payload))
+    })
 }
 
 /// Gives the hooks to the transaction that is open, or runs them: the transition is committed.

@@ -42,14 +42,16 @@ struct Scope {
     hooks: Vec<Hook>,
     doom: Option<Doom>,
     mark: Option<Mark>,
-    /// The first mark that a savepoint of the caller may yet undo.
-    doubtful_mark: Option<Mark>,
+    /// The marks that a savepoint of the caller may yet undo.
+    doubtful: Vec<Mark>,
 }
 
 impl Scope {
-    fn keep_mark(&mut self, mark: Mark, depth: u32) {
+    fn keep_mark(&mut self, mut mark: Mark, depth: u32) {
+        let before = self.mark.as_ref().filter(|before| before.record == mark.record);
+        mark.created |= before.is_some_and(|before| before.created);
         if depth > self.depth {
-            self.doubtful_mark.get_or_insert(mark);
+            self.doubtful.push(mark);
         } else {
             self.mark = Some(mark);
         }
@@ -128,7 +130,7 @@ pub(crate) fn enter<C: Dialect>(
         hooks: Vec::new(),
         doom: None,
         mark: None,
-        doubtful_mark: None,
+        doubtful: Vec::new(),
     };
     OPEN.with_borrow_mut(|open| open.push(scope));
     Ok(Entered { connection, left: false })
@@ -139,10 +141,9 @@ impl Entered {
     pub(crate) fn leave(mut self) -> Gathered {
         self.left = true;
         let scope = take(self.connection);
-        scope.map_or(Gathered { hooks: Vec::new(), doom: None, mark: None }, |scope| Gathered {
-            hooks: scope.hooks,
-            doom: scope.doom,
-            mark: scope.mark.or(scope.doubtful_mark),
+        scope.map_or(Gathered { hooks: Vec::new(), doom: None, mark: None }, |scope| {
+            let Scope { hooks, doom, mark, mut doubtful, .. } = scope;
+            Gathered { hooks, doom, mark: mark.or_else(|| doubtful.pop()) }
         })
     }
 }
@@ -195,18 +196,16 @@ pub(crate) fn set_mark<C: Dialect>(conn: &mut C, mark: Mark) {
     innermost(conn, |scope| scope.keep_mark(mark, depth));
 }
 
-/// The mark by which the outcome would be told, if a savepoint of the caller may have undone it.
-pub(crate) fn doubtful_mark<C: Dialect>(conn: &C) -> Option<Mark> {
-    innermost(conn, |scope| {
-        let doubtful = scope.doubtful_mark.clone();
-        doubtful.filter(|_| scope.mark.is_none())
-    })
-    .flatten()
+/// The marks by which the outcome would be told, if savepoints of the caller may have undone them
+/// all.
+pub(crate) fn doubtful<C: Dialect>(conn: &C) -> Vec<Mark> {
+    innermost(conn, |scope| if scope.mark.is_none() { scope.doubtful.clone() } else { Vec::new() })
+        .unwrap_or_default()
 }
 
 /// Drops the mark of a transition that is no longer there.
-pub(crate) fn drop_doubtful_mark<C: Dialect>(conn: &C) {
-    innermost(conn, |scope| scope.doubtful_mark = None);
+pub(crate) fn drop_doubtful<C: Dialect>(conn: &C, mark: &Mark) {
+    innermost(conn, |scope| scope.doubtful.retain(|doubtful| doubtful != mark));
 }
 
 /// The rows whose presence tells whether the transitions of deferred hooks are still there: those

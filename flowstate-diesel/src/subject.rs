@@ -129,8 +129,16 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
         Ok((standing, text))
     }
 
-    fn load(&mut self, newest: &mut Newest<'_>) -> Result<()> {
-        let mut decoder = Decoder { record: RecordRef::of::<F>(self.flow.id()), newest };
+    fn load(&mut self, remembered: bool, newest: &mut Newest<'_>) -> Result<()> {
+        let flow = &*self.flow;
+        let mut newest = |name: &'static str, aliases: &'static [&'static str]| match flow
+            .kept(name)
+            .filter(|_| remembered)
+        {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => newest(name, aliases),
+        };
+        let mut decoder = Decoder::new(RecordRef::of::<F>(flow.id()), &mut newest);
         self.loads = Some(T::Loads::read_from(&mut decoder)?);
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::retry::Tries;
 use crate::scope::{self, Doom, Gathered, Hook, Position};
 use crate::store::AsStore;
 use crate::turnstile::Turn;
-use crate::unconfirmed::Unconfirmed;
+use crate::unconfirmed::{Mark, Unconfirmed};
 use crate::{wake, witness};
 
 /// Runs `body` in one transaction: several records and the caller's own writes, all or nothing.
@@ -206,15 +206,13 @@ fn check<C: Dialect, E: From<Error>>(open: &mut Open<'_, C>) -> Result<(), Faile
         return Err(Failed::For(Error::Setup { problem: problem.to_owned() }.into()));
     }
     for mark in scope::doubtful_marks(conn) {
-        let there = mark.is_there(conn, false).map_err(|error| sort::<C, E>(error, None))?;
-        if !there {
+        if !is_there(conn, &mark)? {
             scope::drop_hooks(conn, &mark);
         }
     }
-    if let Some(mark) = scope::doubtful_mark(conn) {
-        let there = mark.is_there(conn, false).map_err(|error| sort::<C, E>(error, None))?;
-        if !there {
-            scope::drop_doubtful_mark(conn);
+    for mark in scope::doubtful(conn) {
+        if !is_there(conn, &mark)? {
+            scope::drop_doubtful(conn, &mark);
         }
     }
     if open.code != Code::Others && witness::is_watching(conn) {
@@ -223,6 +221,11 @@ fn check<C: Dialect, E: From<Error>>(open: &mut Open<'_, C>) -> Result<(), Faile
     // a statement may have failed unnoticed; or the server has ended the connection since the last
     // one, which after COMMIT nobody could tell from a commit without an answer
     conn.before_commit().map_err(|error| sort::<C, E>(error, None))
+}
+
+fn is_there<C: Dialect, E: From<Error>>(conn: &mut C, mark: &Mark) -> Result<bool, Failed<E>> {
+    let there = mark.is_there(conn, false).map_err(|error| sort::<C, E>(error, None))?;
+    Ok(there == Some(true))
 }
 
 /// Refuses to go on in the outermost transaction if a statement in it failed unnoticed: PostgreSQL
@@ -296,10 +299,10 @@ impl<'c, C: Dialect> Open<'c, C> {
     }
 
     fn commit(mut self) -> diesel::QueryResult<()> {
-        let committed = if self.depth == 1 {
-            self.conn.commit()
-        } else {
-            C::TransactionManager::commit_transaction(self.conn)
+        let committed = match (self.depth, self.code) {
+            (1, Code::Ours) => self.conn.commit(),
+            (1, Code::Closures | Code::Others) => self.conn.commit_for_others(),
+            _ => C::TransactionManager::commit_transaction(self.conn),
         };
         // a failed top-level COMMIT has been rolled back; a failed RELEASE has not
         self.ended = committed.is_ok() || self.depth == 1;
@@ -308,17 +311,7 @@ impl<'c, C: Dialect> Open<'c, C> {
         } else {
             self.outcome.set_rolled_back();
         }
-        if self.ended {
-            self.close();
-        }
         committed
-    }
-
-    /// After the end.
-    fn close(&mut self) {
-        if self.code != Code::Ours {
-            self.conn.close();
-        }
     }
 }
 
@@ -336,7 +329,9 @@ impl<C: Dialect> Drop for Open<'_, C> {
                 break;
             }
         }
-        self.close();
+        if self.code != Code::Ours {
+            self.conn.close();
+        }
     }
 }
 

@@ -24,6 +24,16 @@ pub struct Record<F: Flow> {
     born_in: Option<Outcome>,
     /// Rows to fall back to, oldest first, should the transaction that replaced them roll back.
     undo: Vec<(Row<F>, Outcome)>,
+    /// The artefacts that this record has written itself.
+    kept: Vec<Kept>,
+}
+
+/// An artefact as it was written, by the transition `seq`.
+#[derive(Clone, Debug)]
+struct Kept {
+    name: &'static str,
+    seq: i64,
+    payload: Arc<str>,
 }
 
 /// The columns of a record. What a storage backend fills in; users read it through [`Record`].
@@ -114,7 +124,7 @@ impl<F: Flow> Record<F> {
     /// A record with these columns, which are committed: for storage backends.
     #[must_use]
     pub fn new(row: Row<F>) -> Self {
-        Self { row, seen_in: None, born_in: None, undo: Vec::new() }
+        Self { row, seen_in: None, born_in: None, undo: Vec::new(), kept: Vec::new() }
     }
 
     /// A record with columns that were read in the transaction of this outcome, if one was open:
@@ -159,6 +169,47 @@ impl<F: Flow> Record<F> {
     /// If that happened in a transaction that is still open, its `outcome` decides later whether
     /// they hold or the present columns come back.
     pub fn replace(&mut self, row: Row<F>, outcome: Option<Outcome>) {
+        // somebody else may have written artefacts meanwhile
+        self.kept.clear();
+        self.put(row, outcome);
+    }
+
+    /// The same for what a transition of this record has written, with the artefacts it has
+    /// persisted, by name: for storage backends.
+    ///
+    /// Those of at most [`Record::KEPT_BYTES`] are remembered, so that a transition that loads one
+    /// need not ask for it again while the record has not moved otherwise.
+    pub fn advance<'p>(
+        &mut self,
+        row: Row<F>,
+        outcome: Option<Outcome>,
+        persisted: impl IntoIterator<Item = (&'static str, i64, &'p str)>,
+    ) {
+        let before = self.row().seq;
+        // not those of a transition that was rolled back
+        self.kept.retain(|kept| kept.seq <= before);
+        for (name, seq, payload) in persisted {
+            self.kept.retain(|kept| kept.name != name);
+            if payload.len() <= Self::KEPT_BYTES {
+                self.kept.push(Kept { name, seq, payload: payload.into() });
+            }
+        }
+        self.put(row, outcome);
+    }
+
+    /// The longest text of an artefact that a record remembers.
+    pub const KEPT_BYTES: usize = 64 * 1024;
+
+    /// The newest artefact of this name as text, if this record wrote it itself and has not moved
+    /// otherwise since: for storage backends, which must hold the record's `seq` against the row.
+    #[must_use]
+    pub fn kept(&self, name: &str) -> Option<&str> {
+        let present = self.row().seq;
+        let kept = self.kept.iter().find(|kept| kept.name == name && kept.seq <= present)?;
+        Some(&kept.payload)
+    }
+
+    fn put(&mut self, row: Row<F>, outcome: Option<Outcome>) {
         if let Some(undone) = self.undo.iter().position(|(_, outcome)| outcome.is_rolled_back()) {
             self.row = self.undo.swap_remove(undone).0;
             self.undo.truncate(undone);
@@ -269,6 +320,7 @@ impl<F: Flow> Clone for Record<F> {
             seen_in: self.seen_in.clone(),
             born_in: self.born_in.clone(),
             undo: self.undo.clone(),
+            kept: self.kept.clone(),
         }
     }
 }

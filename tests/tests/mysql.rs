@@ -25,6 +25,11 @@ fn a12_unknown_outcome_is_said_and_resolved() {
 }
 
 #[test]
+fn a12_what_is_new_or_gone_is_resolved() {
+    flowstate_tests::require::cut_create::a12_what_is_new_or_gone_is_resolved::<Mysql>();
+}
+
+#[test]
 fn one_of_32_threads_wins() {
     crowd::one_of_32_threads_wins::<Mysql>();
 }

@@ -26,6 +26,11 @@ fn a12_unknown_outcome_is_said_and_resolved() {
 }
 
 #[test]
+fn a12_what_is_new_or_gone_is_resolved() {
+    flowstate_tests::require::cut_create::a12_what_is_new_or_gone_is_resolved::<Postgres>();
+}
+
+#[test]
 fn one_of_32_threads_wins() {
     crowd::one_of_32_threads_wins::<Postgres>();
 }
@@ -47,7 +52,12 @@ fn half(name: &str, conn: &mut PgConnection) -> JobRecord {
 fn the_fast_path_is_one_statement() {
     let database = Postgres::migrated();
     let conn = &mut database.connect();
-    let mut job = Job::new("a").create(conn).expect("created");
+    let (texts, created) = sent(conn, |conn| Job::new("a").create(conn));
+    let mut job = created.expect("created");
+    assert_eq!(texts.len(), 1, "{texts:#?}");
+    let (texts, created) = sent(conn, |conn| Job::new("a").create_once("key", conn));
+    created.expect("created");
+    assert_eq!(texts.len(), 1, "{texts:#?}");
     let (texts, moved) = sent(conn, |conn| job.transition(Job::WORK, conn).run());
     moved.expect("working");
     assert_eq!(texts.len(), 1, "{texts:#?}");
@@ -58,13 +68,22 @@ fn the_fast_path_is_one_statement() {
     moved.expect("noted and billed");
     assert_eq!(texts.len(), 1, "{texts:#?}");
     assert_eq!(job.artefact(conn).expect("read"), Some(Note(json!(null))));
-    // what is loaded is decoded before anything is written
+    // what the record wrote itself is there as long as the row has not moved
     let (texts, loaded) = sent(conn, |conn| job.transition(Job::READ, conn).run());
     assert_eq!(loaded.expect("read"), Note(json!(null)));
+    assert_eq!(texts.len(), 1, "{texts:#?}");
+    let (texts, moved) =
+        sent(conn, |conn| job.transition(Job::NOTE, conn).persist(Note(json!(1))).run());
+    moved.expect("noted");
+    assert_eq!(texts.len(), 1, "{texts:#?}");
+    // anything else that is loaded is decoded before something is written: A22
+    let mut job = Job::find(job.id(), conn).expect("found");
+    let (texts, loaded) = sent(conn, |conn| job.transition(Job::READ, conn).run());
+    assert_eq!(loaded.expect("read"), Note(json!(1)));
     assert_eq!(texts.len(), 2, "{texts:#?}");
-    // prepared once
+    // each form is prepared once: several links, one, and one with an artefact
     let prepared = "SELECT COUNT(*) FROM pg_prepared_statements WHERE statement LIKE 'WITH moved%'";
-    assert_eq!(Postgres::number(conn, prepared), 1);
+    assert_eq!(Postgres::number(conn, prepared), 3);
     check::clean(conn);
 }
 
@@ -374,4 +393,32 @@ fn p09_failed_transaction_is_named() {
 #[test]
 fn p10_no_session_state_is_relied_on() {
     pgbouncer::every_session_serves();
+}
+
+/// A12: a creation that the server is still at is waited for, though nobody can see its row.
+#[test]
+fn a12_a_creation_under_way_can_be_waited_for() {
+    let database = Postgres::migrated();
+    let conn = &mut database.connect();
+    let block = "SELECT pg_advisory_lock(hashtext(current_schema()))";
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                PERFORM pg_advisory_xact_lock(hashtext(current_schema())); RETURN NEW; END $$";
+    let on_insert = "CREATE TRIGGER slow AFTER INSERT ON flowstate_transitions \
+                     FOR EACH ROW EXECUTE FUNCTION slow()";
+    [slow, on_insert, block].iter().for_each(|sql| conn.batch_execute(sql).expect(sql));
+    thread::scope(|scope| {
+        let creating = scope.spawn(|| Job::new("a").create(&mut database.connect()));
+        let waits = "SELECT COUNT(*) FROM pg_locks AS mine JOIN pg_locks AS its USING (pid) \
+                     WHERE mine.locktype = 'advisory' AND NOT mine.granted \
+                     AND mine.objid = hashtext(current_schema())::bigint::bit(32)::bigint::oid \
+                     AND its.locktype = 'advisory' AND its.granted";
+        while Postgres::number(conn, waits) == 0 {
+            assert!(!creating.is_finished(), "{:?}", creating.join());
+            thread::yield_now();
+        }
+        assert_eq!(Postgres::number(conn, "SELECT COUNT(*) FROM flowstate_flows"), 0);
+        conn.batch_execute("SELECT pg_advisory_unlock_all()").expect("let go");
+        creating.join().expect("no panic").expect("created");
+    });
+    check::clean(conn);
 }

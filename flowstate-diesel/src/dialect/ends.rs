@@ -21,8 +21,8 @@ pub(super) fn begin<C: Dialect, Begin: Statement>(conn: &mut C) -> QueryResult<(
 
 /// Ends the transaction that [`begin`] opened: like Diesel's own it is rolled back if it cannot be
 /// committed.
-pub(super) fn commit<C: Dialect>(conn: &mut C) -> QueryResult<()> {
-    match conn.run::<Commit>(&[]) {
+pub(super) fn commit<C: Dialect, End: Statement>(conn: &mut C) -> QueryResult<()> {
+    match conn.run::<End>(&[]) {
         Ok(_) => change_depth(conn, TransactionDepthChange::DecreaseDepth),
         Err(error) => {
             if let Err(error) = C::TransactionManager::rollback_transaction(conn) {

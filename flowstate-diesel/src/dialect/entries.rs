@@ -1,11 +1,12 @@
-//! The history and the artefacts, a statement each.
+//! What other databases do in one statement, in several.
 
 use diesel::QueryResult;
 
 use super::Dialect;
-use super::sql::{InsertArtefact, InsertCreation, InsertHistory};
+use super::rows::{ClaimedRow, FlowRow, InsertedRow};
+use super::sql::{DueFlows, InsertArtefact, InsertCreation, InsertHistory, LastTakenOfMany};
 use super::statement::Bind;
-use crate::change::{Change, NewFlow};
+use crate::change::{Change, Claims, NewFlow};
 
 pub(super) fn insert<C: Dialect>(conn: &mut C, change: &Change<'_>) -> QueryResult<()> {
     let notes = change.notes;
@@ -50,4 +51,77 @@ pub(super) fn insert_first<C: Dialect>(
         Bind::Int(id),
     ])
     .map(drop)
+}
+
+/// New records one by one.
+pub(super) fn insert_each<C: Dialect>(
+    conn: &mut C,
+    flow: &NewFlow<'_>,
+    all: &[String],
+) -> QueryResult<Vec<InsertedRow>> {
+    let mut inserted = Vec::with_capacity(all.len());
+    for props in all {
+        // without a key there is nothing that could be in the way
+        inserted.extend(conn.insert(&NewFlow { props, ..*flow })?);
+    }
+    Ok(inserted)
+}
+
+/// A batch of claims where no statement gives back what it has changed: the rows are read under
+/// their locks, then `take` moves those whose ids it is given, as a JSON array, writes their history
+/// and says when.
+pub(super) fn claim<C: Dialect>(
+    conn: &mut C,
+    claims: &Claims<'_>,
+    take: impl FnOnce(&mut C, &str) -> QueryResult<Option<String>>,
+) -> QueryResult<Vec<ClaimedRow>> {
+    let binds = [Bind::Text(claims.flow), Bind::Text(claims.from), Bind::Int(claims.limit)];
+    let mut rows = conn.flows::<DueFlows>(&binds)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = ids_json(&rows);
+    let taken_at = take(conn, &ids)?;
+    let finishes = match claims.finish {
+        Some(finish) => conn.counts::<LastTakenOfMany>(&[Bind::Text(finish), Bind::Text(&ids)])?,
+        None => Vec::new(),
+    };
+    for row in &mut rows {
+        claims.link.to.clone_into(&mut row.state);
+        row.seq += 1;
+        (row.due_at, row.completed_at, row.last_errored_at) = (None, None, None);
+        if let Some(taken_at) = &taken_at {
+            row.updated_at.clone_from(taken_at);
+        }
+    }
+    let claimed = rows.into_iter().map(|row| {
+        let finish = finishes.iter().find(|finish| finish.label.parse() == Ok(row.id));
+        ClaimedRow { last_finish: finish.map(|finish| finish.number), row }
+    });
+    Ok(claimed.collect())
+}
+
+/// What [`claim`]'s `take` binds for the history, before the ids.
+pub(super) fn note_binds<'a>(claims: &Claims<'a>) -> [Bind<'a>; 4] {
+    [
+        Bind::Text(claims.link.transition),
+        Bind::Text(claims.from),
+        Bind::Text(claims.lease.1),
+        Bind::Text(claims.token),
+    ]
+}
+
+/// And for the rows.
+pub(super) fn take_binds<'a>(claims: &Claims<'a>) -> [Bind<'a>; 4] {
+    [
+        Bind::Text(claims.link.to),
+        Bind::Int(claims.lease.0),
+        Bind::Text(claims.lease.1),
+        Bind::MaybeInt(claims.deadline_in),
+    ]
+}
+
+fn ids_json(rows: &[FlowRow]) -> String {
+    let ids: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
+    format!("[{}]", ids.join(","))
 }

@@ -17,6 +17,8 @@ mod pieces;
 mod postgres;
 #[cfg(feature = "postgres")]
 mod postgres_entries;
+#[cfg(feature = "postgres")]
+mod postgres_sql;
 pub(crate) mod rows;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
@@ -29,7 +31,7 @@ use diesel::connection::{Connection, TransactionManager};
 use crate::change::{Change, Claims, NewFlow};
 use crate::error::ConflictReason;
 use crate::turnstile::Lane;
-use rows::{ArtefactRow, CountRow, FlowRow, HistoryRow, InsertedRow, Stamp};
+use rows::{ArtefactRow, ClaimedRow, CountRow, FlowRow, HistoryRow, InsertedRow, Stamp};
 use statement::{Bind, Statement};
 
 /// One migration: its version and the SQL that makes it.
@@ -54,7 +56,8 @@ pub trait Dialect: Connection {
     const DATABASE: &'static str;
     /// In order of their versions.
     const MIGRATIONS: &'static [Migration];
-    /// Whether [`Dialect::write`] is one statement, which can be a transaction of its own.
+    /// Whether [`Dialect::write`], [`Dialect::insert_at_once`] and [`Dialect::claim`] are one
+    /// statement each, which can be a transaction of its own.
     const ONE_STATEMENT: bool = false;
 
     fn run<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<usize>;
@@ -67,17 +70,22 @@ pub trait Dialect: Connection {
     fn begin(&mut self) -> QueryResult<()>;
 
     /// The same for one in which code of others runs, which may go on after a failure:
-    /// [`Dialect::close`] follows its end.
+    /// [`Dialect::commit_for_others`] ends it, or a rollback and [`Dialect::close`].
     fn begin_for_others(&mut self) -> QueryResult<()> {
         self.begin()
     }
 
-    /// After the end of a transaction in which code of others ran.
+    /// After the rollback of a transaction in which code of others ran.
     fn close(&mut self) {}
 
     /// Commits a transaction, or rolls it back if it cannot be committed.
     fn commit(&mut self) -> QueryResult<()> {
         Self::TransactionManager::commit_transaction(self)
+    }
+
+    /// The same for one in which code of others ran.
+    fn commit_for_others(&mut self) -> QueryResult<()> {
+        self.commit()
     }
 
     /// Where the writers of this process queue, if the database itself does not have them queue.
@@ -119,10 +127,30 @@ pub trait Dialect: Connection {
     /// [`Dialect::insert`] without the history.
     fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>>;
 
-    /// A batch of claims, where one statement does it all. `None` where it does not.
-    fn claim(&mut self, _: &Claims<'_>) -> QueryResult<Option<Vec<FlowRow>>> {
+    /// [`Dialect::insert`] in a transaction of its own, so that [`Dialect::find_created`] can tell
+    /// later whether it was committed.
+    fn insert_at_once(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        self.insert(flow)
+    }
+
+    /// Inserts a record with the props of each of `all`, and what else `flow` says; none has a key.
+    fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
+        entries::insert_each(self, flow, all)
+    }
+
+    /// The record that [`Dialect::insert_at_once`] inserted under this token at most `age`
+    /// microseconds ago. Waits for a server that is still at it.
+    fn find_created(&mut self, _token: &str, _age: i64) -> QueryResult<Option<i64>> {
         Ok(None)
     }
+
+    /// Waits for the end of a transaction that has inserted this id, where locking reads do not.
+    fn await_insert(&mut self, _id: i64) -> QueryResult<()> {
+        Ok(())
+    }
+
+    /// Takes a batch of claims, the oldest first.
+    fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>>;
 
     /// What there is to do for workers, in one statement: of `sources`, a JSON array of
     /// `[label, flow, state]`, the labels of those with a due record, and by how many milliseconds

@@ -7,15 +7,16 @@ use diesel::mysql::{Mysql, MysqlConnection};
 use diesel::result::DatabaseErrorKind;
 use diesel::{Connection as _, QueryResult, RunQueryDsl};
 
+use super::ends::Commit;
 use super::mysql_time::now;
 use super::mysql_version::refusal;
 use super::rows::{
-    ArtefactColumns, ArtefactRow, CountColumns, CountRow, FlowColumns, FlowRow, HistoryColumns,
-    HistoryRow, InsertedColumns, InsertedRow, Stamp,
+    ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
+    HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
 };
 use super::statement::{Bind, Bound, Speech, Statement, Words, statements};
-use super::{Dialect, FailedCommit, Migration, conflict, ends, runs_statements};
-use crate::change::{Change, NewFlow};
+use super::{Dialect, FailedCommit, Migration, conflict, ends, entries, runs_statements};
+use crate::change::{Change, Claims, NewFlow};
 use crate::error::ConflictReason;
 
 // UTC_TIMESTAMP is the time at which the statement began, whatever the session's zone. In REPEATABLE
@@ -36,6 +37,8 @@ impl Speech for Mysql {
             ", '$[*]' COLUMNS (name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$')) \
              AS names)",
         ],
+        ids: ["(SELECT it FROM JSON_TABLE(", ", '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids)"],
+        string: "CHAR",
         text: ["", ""],
         time: ["DATE_FORMAT(", ", '%Y-%m-%d %H:%i:%s.%f')"],
     };
@@ -46,11 +49,10 @@ statements! {
     /// happened is told by this process; what workers go by (due, lease, deadline) by the database.
     Advance =
         "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, \
-         due_at = CASE WHEN ? THEN @after END, \
+         due_at = @after, \
          completed_at = CASE WHEN ? THEN GREATEST(updated_at, CAST(? AS DATETIME(6))) END, \
          last_errored_at = CASE WHEN ? THEN GREATEST(updated_at, CAST(? AS DATETIME(6))) END, \
-         leased_until = CASE WHEN ? THEN @after END, leased_by = ?, \
-         deadline_at = CASE WHEN ? THEN @after END, \
+         leased_until = @after, leased_by = ?, deadline_at = @after, \
          updated_at = GREATEST(updated_at, CAST(? AS DATETIME(6))), \
          props = COALESCE(@json, props) \
          WHERE id = ? AND seq = ?";
@@ -58,7 +60,7 @@ statements! {
         "INSERT INTO flowstate_flows \
          (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
          created_at, updated_at) \
-         VALUES (?, ?, 0, @json, ?, 0, CASE WHEN ? THEN @after END, CASE WHEN ? THEN @after END, \
+         VALUES (?, ?, 0, @json, ?, 0, @after, @after, \
          CASE WHEN ? THEN @now END, @now, @now)";
     /// The same, writing nothing if the key is taken. A failing statement would be held against the
     /// transaction; what else IGNORE hides (values that do not fit) is refused before.
@@ -66,11 +68,24 @@ statements! {
         "INSERT IGNORE INTO flowstate_flows \
          (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
          created_at, updated_at) \
-         VALUES (?, ?, 0, @json, ?, 0, CASE WHEN ? THEN @after END, CASE WHEN ? THEN @after END, \
+         VALUES (?, ?, 0, @json, ?, 0, @after, @after, \
          CASE WHEN ? THEN @now END, @now, @now)";
     Inserted =
         "SELECT id, @time(created_at), @time(due_at) FROM flowstate_flows \
          WHERE id = LAST_INSERT_ID()";
+    // by the key, in this order: a scan of the table would lock, or wait for, every row
+    TakeClaims =
+        "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it \
+         SET state = ?, seq = seq + 1, due_at = NULL, completed_at = NULL, \
+         last_errored_at = NULL, leased_until = @after, leased_by = ?, deadline_at = @after, \
+         updated_at = GREATEST(updated_at, @now)";
+    NoteClaims =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
+         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
     Scout =
         "SELECT source, TIMESTAMPDIFF(MICROSECOND, due, @now) DIV 1000 FROM (\
          SELECT source, \
@@ -82,14 +97,14 @@ statements! {
          asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]')) AS sources \
          UNION ALL SELECT label, \
          (SELECT leased_until FROM flowstate_flows \
-         WHERE flow = asked_flow AND state = asked_state AND leased_until IS NOT NULL \
+         WHERE flow = asked_flow AND state = asked_state AND leased_until <= @began \
          ORDER BY leased_until LIMIT 1) \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (label VARCHAR(20) CHARACTER SET utf8mb4 PATH '$[0]', \
          asked_flow VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[1]', \
          asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]')) AS running \
          UNION ALL SELECT label, \
          (SELECT deadline_at FROM flowstate_flows \
-         WHERE flow = asked_flow AND state = asked_state AND deadline_at IS NOT NULL \
+         WHERE flow = asked_flow AND state = asked_state AND deadline_at <= @began \
          ORDER BY deadline_at LIMIT 1) \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (label VARCHAR(20) CHARACTER SET utf8mb4 PATH '$[0]', \
          asked_flow VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[1]', \
@@ -147,7 +162,7 @@ impl Dialect for MysqlConnection {
     }
 
     fn commit(&mut self) -> QueryResult<()> {
-        ends::commit(self)
+        ends::commit::<_, Commit>(self)
     }
 
     // After a deadlock there is no transaction, and what follows would commit statement by statement
@@ -159,6 +174,16 @@ impl Dialect for MysqlConnection {
             self.close();
         }
         begun
+    }
+
+    // Switching it on again commits <https://dev.mysql.com/doc/refman/8.4/en/commit.html>: one round
+    // trip for both.
+    fn commit_for_others(&mut self) -> QueryResult<()> {
+        let committed = ends::commit::<_, AutocommitOn>(self);
+        if committed.is_err() {
+            self.close();
+        }
+        committed
     }
 
     fn close(&mut self) {
@@ -196,17 +221,14 @@ impl Dialect for MysqlConnection {
             Bind::Text(after.state),
             Bind::Int(after.seq),
             Bind::Int(after.attempts.into()),
-            timing.due_in.is_some().into(),
-            Bind::Int(timing.due_in.unwrap_or_default()),
+            Bind::MaybeInt(timing.due_in),
             change.completes.into(),
             Bind::Text(&now_text),
             after.is_error.into(),
             Bind::Text(&now_text),
-            timing.lease.is_some().into(),
-            Bind::Int(timing.lease.map_or(0, |(micros, _)| micros)),
+            Bind::MaybeInt(timing.lease.map(|(micros, _)| micros)),
             Bind::Maybe(timing.lease.map(|(_, worker)| worker)),
-            timing.deadline_in.is_some().into(),
-            Bind::Int(timing.deadline_in.unwrap_or_default()),
+            Bind::MaybeInt(timing.deadline_in),
             Bind::Text(&now_text),
             Bind::Maybe(change.props),
             Bind::Int(change.id),
@@ -221,10 +243,8 @@ impl Dialect for MysqlConnection {
             Bind::Text(flow.state),
             Bind::Text(flow.props),
             Bind::Maybe(flow.key),
-            flow.timing.due_in.is_some().into(),
-            Bind::Int(flow.timing.due_in.unwrap_or_default()),
-            flow.timing.deadline_in.is_some().into(),
-            Bind::Int(flow.timing.deadline_in.unwrap_or_default()),
+            Bind::MaybeInt(flow.timing.due_in),
+            Bind::MaybeInt(flow.timing.deadline_in),
             flow.completes.into(),
         ];
         let inserted = match flow.key {
@@ -235,6 +255,18 @@ impl Dialect for MysqlConnection {
             return Ok(None);
         }
         Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self).map(Some)
+    }
+
+    fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
+        entries::claim(self, claims, |conn, ids| {
+            let mut take = vec![Bind::Text(ids)];
+            take.extend(entries::take_binds(claims));
+            conn.run::<TakeClaims>(&take)?;
+            let mut note = entries::note_binds(claims).to_vec();
+            note.push(Bind::Text(ids));
+            conn.run::<NoteClaims>(&note)?;
+            Ok(None)
+        })
     }
 
     fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>> {

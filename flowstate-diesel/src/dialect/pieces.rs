@@ -19,6 +19,7 @@ pub(super) enum Alone {
     Lock,
     Skip,
     Current,
+    String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub(super) enum Around {
     After,
     Json,
     Among,
+    Ids,
     Text,
     Time,
 }
@@ -83,9 +85,11 @@ pub(super) const fn cut(sql: &'static str) -> Pieces {
             b"lock" => Piece::Alone(Alone::Lock),
             b"skip" => Piece::Alone(Alone::Skip),
             b"current" => Piece::Alone(Alone::Current),
+            b"string" => Piece::Alone(Alone::String),
             b"after" => Piece::Around(Around::After, None),
             b"json" => Piece::Around(Around::Json, None),
             b"among" => Piece::Around(Around::Among, None),
+            b"ids" => Piece::Around(Around::Ids, None),
             text_or_time => {
                 let (column, after) = argument(rest);
                 rest = after;

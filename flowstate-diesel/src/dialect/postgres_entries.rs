@@ -1,11 +1,51 @@
-//! The history and the artefacts of a change, as one JSON array each: the statement that writes
-//! them has the same text however many there are.
+//! What the statements of PostgreSQL are given.
+//!
+//! The history and the artefacts of a change of several links go as one JSON array each: the
+//! statement that writes them has the same text however many there are.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::change::{Change, Entry};
+use super::entries::CREATE;
+use super::statement::Bind;
+use crate::change::{Change, Entry, NewFlow};
+
+/// The history row of the only link of a change.
+pub(super) fn entry_binds<'a>(change: &Change<'a>, entry: &Entry<'a>) -> [Bind<'a>; 7] {
+    let notes = change.notes;
+    [
+        Bind::Text(entry.link.transition),
+        Bind::Text(entry.from),
+        Bind::Int(entry.attempt.into()),
+        Bind::Maybe(notes.error.as_deref()),
+        Bind::Maybe(notes.actor.as_deref()),
+        Bind::Maybe(notes.metadata.as_deref()),
+        Bind::Text(&notes.token),
+    ]
+}
+
+/// A new record; `announcement` if it is inserted in a transaction of its own.
+pub(super) fn new_binds<'a>(flow: &NewFlow<'a>, announcement: Option<i64>) -> Vec<Bind<'a>> {
+    let mut binds = vec![
+        Bind::Text(flow.flow),
+        Bind::Text(flow.state),
+        Bind::Text(flow.props),
+        Bind::Maybe(flow.key),
+        Bind::MaybeInt(flow.timing.due_in),
+        Bind::MaybeInt(flow.timing.deadline_in),
+        flow.completes.into(),
+    ];
+    binds.extend(announcement.map(Bind::Int));
+    binds.extend([Bind::Text(CREATE), Bind::Maybe(flow.metadata), Bind::Text(flow.token)]);
+    binds
+}
+
+/// The number of the lock under which a record is created: 64 of the token's random bits.
+pub(super) fn announcement(token: &str) -> i64 {
+    let bits = token.get(..16).and_then(|bits| u64::from_str_radix(bits, 16).ok());
+    bits.unwrap_or_default().cast_signed()
+}
 
 /// The history and the artefacts.
 pub(super) fn texts(change: &Change<'_>) -> (String, String) {

@@ -44,6 +44,18 @@ macro_rules! flow_columns {
 }
 pub(crate) use flow_columns;
 
+/// A row as its claim left it.
+#[derive(Debug, Queryable)]
+pub struct ClaimedRow {
+    pub row: FlowRow,
+    /// When the step last finished before, by `seq`, if that was asked.
+    pub last_finish: Option<i64>,
+}
+
+/// The SQL types of [`ClaimedRow`].
+#[cfg(feature = "postgres")]
+pub(crate) type ClaimedColumns = (FlowColumns, Nullable<BigInt>);
+
 /// A row of `flowstate_transitions`.
 #[derive(Debug, Queryable)]
 pub struct HistoryRow {

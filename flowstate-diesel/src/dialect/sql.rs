@@ -38,10 +38,10 @@ statements! {
         "SELECT ", flow_columns!(), " FROM flowstate_flows \
          WHERE flow = ? AND state = ? AND deadline_at <= @began ORDER BY deadline_at LIMIT ? @skip"
     );
-    /// When a transition was last taken.
-    LastTaken =
-        "SELECT transition, seq FROM flowstate_transitions \
-         WHERE flow_id = ? AND transition = ? ORDER BY seq DESC LIMIT 1";
+    /// When a transition was last taken, of each of several records.
+    LastTakenOfMany =
+        "SELECT CAST(flow_id AS @string), MAX(seq) FROM flowstate_transitions \
+         WHERE transition = ? AND flow_id IN @ids GROUP BY flow_id";
     DueNow = "UPDATE flowstate_flows SET due_at = @now WHERE due_at > @now";
     ExpireNow = "UPDATE flowstate_flows SET leased_until = @now WHERE leased_until > @now";
     OverdueNow = "UPDATE flowstate_flows SET deadline_at = @now WHERE deadline_at > @now";

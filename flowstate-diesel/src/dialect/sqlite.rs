@@ -5,13 +5,14 @@ use std::time::Duration;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
+use super::ends::Commit;
 use super::rows::{
-    ArtefactColumns, ArtefactRow, CountColumns, CountRow, FlowColumns, FlowRow, HistoryColumns,
-    HistoryRow, InsertedColumns, InsertedRow, Stamp, StampColumns,
+    ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
+    HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp, StampColumns, StampRow,
 };
 use super::statement::{Bind, Bound, Speech, Statement, Words, statements};
-use super::{Dialect, FailedCommit, Migration, conflict, ends, runs_statements};
-use crate::change::{Change, NewFlow};
+use super::{Dialect, FailedCommit, Migration, conflict, ends, entries, runs_statements};
+use crate::change::{Change, Claims, NewFlow};
 use crate::error::ConflictReason;
 use crate::turnstile::{Lane, Turnstile};
 
@@ -28,6 +29,8 @@ impl Speech for Sqlite {
         after: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', (", " / 1000000.0) || ' seconds')"],
         json: ["", ""],
         among: ["(SELECT value FROM json_each(", "))"],
+        ids: ["(SELECT value FROM json_each(", "))"],
+        string: "TEXT",
         text: ["", ""],
         time: ["", ""],
     };
@@ -36,21 +39,30 @@ impl Speech for Sqlite {
 statements! {
     Advance =
         "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, \
-         due_at = CASE WHEN ? THEN @after END, \
+         due_at = @after, \
          completed_at = CASE WHEN ? THEN @now END, \
          last_errored_at = CASE WHEN ? THEN @now END, \
-         leased_until = CASE WHEN ? THEN @after END, leased_by = ?, \
-         deadline_at = CASE WHEN ? THEN @after END, updated_at = @now, \
+         leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
          props = COALESCE(@json, props) \
          WHERE id = ? AND seq = ? RETURNING updated_at, due_at";
     InsertFlow =
         "INSERT INTO flowstate_flows \
          (flow, state, seq, props, key, attempts, due_at, deadline_at, completed_at, \
          created_at, updated_at) \
-         VALUES (?, ?, 0, @json, ?, 0, CASE WHEN ? THEN @after END, CASE WHEN ? THEN @after END, \
+         VALUES (?, ?, 0, @json, ?, 0, @after, @after, \
          CASE WHEN ? THEN @now END, @now, @now) \
          ON CONFLICT (flow, key) WHERE key IS NOT NULL DO NOTHING \
          RETURNING id, created_at, due_at";
+    /// Of a batch of claims, all at the same time.
+    TakeClaims =
+        "UPDATE flowstate_flows SET state = ?, seq = seq + 1, due_at = NULL, completed_at = NULL, \
+         last_errored_at = NULL, leased_until = @after, leased_by = ?, deadline_at = @after, \
+         updated_at = @now WHERE id IN @ids RETURNING updated_at, due_at";
+    NoteClaims =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
+         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
+         FROM flowstate_flows WHERE id IN @ids";
     Scout =
         "SELECT source, CAST((julianday(@now) - julianday(due)) * 86400000 AS BIGINT) FROM ( \
            SELECT json_extract(value, '$[0]') AS source, \
@@ -60,11 +72,11 @@ statements! {
            UNION ALL SELECT json_extract(value, '$[0]'), \
              (SELECT leased_until FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
-              AND leased_until IS NOT NULL ORDER BY leased_until LIMIT 1) FROM json_each(?) \
+              AND leased_until <= @began ORDER BY leased_until LIMIT 1) FROM json_each(?) \
            UNION ALL SELECT json_extract(value, '$[0]'), \
              (SELECT deadline_at FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
-              AND deadline_at IS NOT NULL ORDER BY deadline_at LIMIT 1) FROM json_each(?)) \
+              AND deadline_at <= @began ORDER BY deadline_at LIMIT 1) FROM json_each(?)) \
          WHERE due <= @now";
     ExtendLeases =
         "UPDATE flowstate_flows SET leased_until = strftime('%Y-%m-%d %H:%M:%f000', 'now', \
@@ -99,7 +111,7 @@ impl Dialect for SqliteConnection {
     }
 
     fn commit(&mut self) -> QueryResult<()> {
-        ends::commit(self)
+        ends::commit::<_, Commit>(self)
     }
 
     // A writer that finds the file locked asks again after ever longer pauses, up to its time-out.
@@ -124,15 +136,12 @@ impl Dialect for SqliteConnection {
             Bind::Text(after.state),
             Bind::Int(after.seq),
             Bind::Int(after.attempts.into()),
-            timing.due_in.is_some().into(),
-            Bind::Int(timing.due_in.unwrap_or_default()),
+            Bind::MaybeInt(timing.due_in),
             change.completes.into(),
             after.is_error.into(),
-            timing.lease.is_some().into(),
-            Bind::Int(timing.lease.map_or(0, |(micros, _)| micros)),
+            Bind::MaybeInt(timing.lease.map(|(micros, _)| micros)),
             Bind::Maybe(timing.lease.map(|(_, worker)| worker)),
-            timing.deadline_in.is_some().into(),
-            Bind::Int(timing.deadline_in.unwrap_or_default()),
+            Bind::MaybeInt(timing.deadline_in),
             Bind::Maybe(change.props),
             Bind::Int(change.id),
             Bind::Int(change.before.seq),
@@ -147,13 +156,21 @@ impl Dialect for SqliteConnection {
             Bind::Text(flow.state),
             Bind::Text(flow.props),
             Bind::Maybe(flow.key),
-            flow.timing.due_in.is_some().into(),
-            Bind::Int(flow.timing.due_in.unwrap_or_default()),
-            flow.timing.deadline_in.is_some().into(),
-            Bind::Int(flow.timing.deadline_in.unwrap_or_default()),
+            Bind::MaybeInt(flow.timing.due_in),
+            Bind::MaybeInt(flow.timing.deadline_in),
             flow.completes.into(),
         ];
         Bound::<InsertFlow, InsertedColumns>::new(&binds).get_result(self).optional()
+    }
+
+    fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
+        entries::claim(self, claims, |conn, ids| {
+            let [note, take] = [entries::note_binds(claims), entries::take_binds(claims)]
+                .map(|binds| binds.into_iter().chain([Bind::Text(ids)]).collect::<Vec<_>>());
+            let taken: Vec<StampRow> = Bound::<TakeClaims, StampColumns>::new(&take).load(conn)?;
+            conn.run::<NoteClaims>(&note)?;
+            Ok(taken.into_iter().next().map(|row| row.updated_at))
+        })
     }
 
     fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>> {

@@ -55,12 +55,16 @@ pub(crate) struct Words {
     /// `@current`: what follows a SELECT that must see what is committed now, not what was when the
     /// transaction first read.
     pub current: &'static str,
-    /// `@after`: a bind in microseconds, as the time so much later than now.
+    /// `@after`: a bind in microseconds, as the time so much later than now; NULL if it is.
     pub after: [&'static str; 2],
     /// `@json`: a bind of JSON text.
     pub json: [&'static str; 2],
     /// `@among`: a bind of a JSON array of strings, as the right side of `IN`.
     pub among: [&'static str; 2],
+    /// `@ids`: a bind of a JSON array of ids, as the right side of `IN`.
+    pub ids: [&'static str; 2],
+    /// `@string`: the type of text in a CAST.
+    pub string: &'static str,
     /// `@text(column)`: JSON, or another column that is no text everywhere, as text.
     pub text: [&'static str; 2],
     /// `@time(column)`: a time in the form of [`crate::time`].
@@ -76,6 +80,7 @@ impl Words {
             Alone::Lock => self.lock,
             Alone::Current => self.current,
             Alone::Skip => self.skip,
+            Alone::String => self.string,
         }
     }
 
@@ -84,6 +89,7 @@ impl Words {
             Around::After => self.after,
             Around::Json => self.json,
             Around::Among => self.among,
+            Around::Ids => self.ids,
             Around::Text => self.text,
             Around::Time => self.time,
         }
@@ -99,6 +105,7 @@ pub(crate) trait Speech: Backend {
 #[derive(Clone, Copy, Debug)]
 pub enum Bind<'a> {
     Int(i64),
+    MaybeInt(Option<i64>),
     Text(&'a str),
     Maybe(Option<&'a str>),
 }
@@ -135,6 +142,7 @@ impl<DB, S, Columns> QueryFragment<DB> for Bound<'_, S, Columns>
 where
     DB: Speech + HasSqlType<BigInt> + HasSqlType<Text>,
     i64: ToSql<BigInt, DB>,
+    Option<i64>: ToSql<Nullable<BigInt>, DB>,
     for<'x> &'x str: ToSql<Text, DB>,
     for<'x> Option<&'x str>: ToSql<Nullable<Text>, DB>,
     S: Statement,
@@ -144,6 +152,7 @@ where
         let mut binds = self.binds.iter();
         let mut push_bind = |out: &mut AstPass<'_, 'b, DB>| match binds.next() {
             Some(Bind::Int(value)) => out.push_bind_param::<BigInt, _>(value),
+            Some(Bind::MaybeInt(value)) => out.push_bind_param::<Nullable<BigInt>, _>(value),
             Some(Bind::Text(value)) => out.push_bind_param::<Text, _>(value),
             Some(Bind::Maybe(value)) => out.push_bind_param::<Nullable<Text>, _>(value),
             None => Err(too_few_binds(S::SQL)),

@@ -10,9 +10,10 @@ use flowstate::{ArtefactSet, Flow, Record, Transition};
 use super::settle::{self, Fence};
 use super::step::{FailTransition, FinishTransition, Step, StepSpec};
 use super::step_error::StepError;
-use super::sweep::{self, Claimed};
+use super::sweep;
 use crate::apply::newest_artefact;
 use crate::dialect::Dialect;
+use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
 use crate::read::read;
@@ -79,8 +80,8 @@ where
     Start: Transition,
     Finish: Transition,
 {
-    pub(crate) fn new(claimed: Claimed, step: Arc<StepSpec>, worker: Arc<str>) -> Result<Self> {
-        let Claimed { row, last_finish } = claimed;
+    pub(crate) fn new(claimed: ClaimedRow, step: Arc<StepSpec>, worker: Arc<str>) -> Result<Self> {
+        let ClaimedRow { row, last_finish } = claimed;
         let record = Record::new(row::decode(row, None)?);
         Ok(Self { record, step, worker, last_finish, finish: PhantomData })
     }

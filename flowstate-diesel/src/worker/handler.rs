@@ -9,9 +9,9 @@ use super::claim::{Claim, encode, load};
 use super::settle::{self, Fence, finish_plan, standing};
 use super::step::StepSpec;
 use super::step_error::StepError;
-use super::sweep::Claimed;
 use crate::apply::{newest_artefact, write};
 use crate::dialect::Dialect;
+use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
 use crate::subject::Decoder;
@@ -22,7 +22,7 @@ pub(crate) trait Runner<C>: Send + Sync {
     fn step(&self) -> &Arc<StepSpec>;
 
     /// Runs the handler and settles the claim.
-    fn run(&self, claimed: Claimed, desk: &dyn Desk<C>) -> Result<Ran>;
+    fn run(&self, claimed: ClaimedRow, desk: &dyn Desk<C>) -> Result<Ran>;
 }
 
 /// What a claim came to.
@@ -61,7 +61,7 @@ where
         &self.step
     }
 
-    fn run(&self, claimed: Claimed, desk: &dyn Desk<C>) -> Result<Ran> {
+    fn run(&self, claimed: ClaimedRow, desk: &dyn Desk<C>) -> Result<Ran> {
         let fence = Fence::from(&claimed.row);
         // the user's code is the handler, and what reads and writes the user's types
         let handled = catch_unwind(AssertUnwindSafe(|| self.handle(claimed, fence, desk)));
@@ -87,7 +87,7 @@ where
 {
     fn handle<C: Dialect>(
         &self,
-        claimed: Claimed,
+        claimed: ClaimedRow,
         fence: Fence,
         desk: &dyn Desk<C>,
     ) -> Result<Handled> {
@@ -197,7 +197,7 @@ where
         &self.step
     }
 
-    fn run(&self, claimed: Claimed, desk: &dyn Desk<C>) -> Result<Ran> {
+    fn run(&self, claimed: ClaimedRow, desk: &dyn Desk<C>) -> Result<Ran> {
         let fence = Fence::from(&claimed.row);
         let (step, worker) = (Arc::clone(&self.step), Arc::clone(desk.worker()));
         let claim = match catch_unwind(AssertUnwindSafe(|| Claim::new(claimed, step, worker))) {

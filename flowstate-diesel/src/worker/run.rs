@@ -13,7 +13,8 @@ use super::handler::{Ran, Runner};
 use super::look::Questions;
 use super::settle::Fence;
 use super::stats::{Counters, Stats, count};
-use super::sweep::{Claimed, Timed};
+use super::sweep::Timed;
+use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::wake::{self, Wake};
@@ -44,7 +45,7 @@ pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
 /// A claim that waits for a thread.
 pub(crate) struct Job {
     pub(crate) step: usize,
-    pub(crate) claim: Claimed,
+    pub(crate) claim: ClaimedRow,
 }
 
 pub(super) struct Shared {
@@ -272,7 +273,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         self.shared().held.values().filter(|held| held.step == step).count()
     }
 
-    pub(crate) fn hold(&self, step: usize, claim: &Claimed) {
+    pub(crate) fn hold(&self, step: usize, claim: &ClaimedRow) {
         let held = Held { step, fence: Fence::from(&claim.row), locked: false };
         self.shared().held.insert(claim.row.id, held);
     }

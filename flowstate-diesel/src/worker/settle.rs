@@ -140,7 +140,7 @@ impl<C> Subject<C> for Held {
         Ok((self.0, None))
     }
 
-    fn load(&mut self, _: &mut Newest<'_>) -> Result<()> {
+    fn load(&mut self, _: bool, _: &mut Newest<'_>) -> Result<()> {
         Ok(())
     }
 }

@@ -98,6 +98,7 @@ impl Isolable for Mysql {
 
 impl Served for Mysql {
     const LAST_WORDS: &'static str = "COMMIT";
+    const LAST_WORDS_OF_OTHERS: &'static str = "SET autocommit = 1";
 
     fn address() -> String {
         address(&Self::server()).to_owned()

@@ -46,6 +46,7 @@ impl Crash {
             // MySQL's way where code of others runs
             "SET" if query.starts_with("SET autocommit = 0") => self.open = true,
             "COMMIT" if finished => self.committed = true,
+            "SET" if finished && query.starts_with("SET autocommit = 1") => self.committed = true,
             "INSERT" | "UPDATE" | "DELETE" | "WITH" if finished && !self.open => {
                 self.committed = true;
             }

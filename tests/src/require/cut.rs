@@ -17,13 +17,13 @@ fn acts<D: Served>() -> [(&'static str, &'static str, Act<D>); 3] {
         ("fast", D::LAST_WORDS, |job, conn| {
             job.transition(Job::WORK, conn).actor("cut here").run()
         }),
-        ("slow", "COMMIT", |job, conn| {
+        ("slow", D::LAST_WORDS_OF_OTHERS, |job, conn| {
             let within = |_: &_, conn: &mut D::Conn| {
                 conn.batch_execute("INSERT INTO effects VALUES ('within')")
             };
             job.transition(Job::WORK, conn).within(within).run()
         }),
-        ("together", "COMMIT", |job, conn| {
+        ("together", D::LAST_WORDS_OF_OTHERS, |job, conn| {
             transaction(conn, |conn| {
                 conn.batch_execute("INSERT INTO effects VALUES ('within')")?;
                 job.transition(Job::WORK, conn).run()

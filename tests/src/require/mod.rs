@@ -6,6 +6,8 @@ pub mod crash;
 pub mod crowd;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod cut;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub mod cut_create;
 pub mod hooks;
 pub mod keys;
 pub mod migrations;

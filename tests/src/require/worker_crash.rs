@@ -68,7 +68,8 @@ fn crashing_pool<D: Database>(url: &str, event: u32) -> Pool<Pooled<D>> {
     let crash = Mutex::new(Crash::at(event));
     let watch = Watch::new(move |seen| {
         // what is answered is the database's: only a commit makes a difference there
-        if !seen.answered || seen.text.starts_with("COMMIT") {
+        let commits = ["COMMIT", "SET autocommit = 1"];
+        if !seen.answered || commits.iter().any(|commit| seen.text.starts_with(commit)) {
             crash.lock().expect("not poisoned").see(seen.text, seen.answered);
         }
     });

@@ -186,7 +186,7 @@ pub fn a29_a_claim_under_way_is_given_back<D: Database>() {
         let watch = {
             let claiming = Arc::clone(&claiming);
             Watch::new(move |seen| {
-                if seen.starts(&["UPDATE flowstate_flows", "fetching"]) {
+                if seen.starts(&["UPDATE", "flowstate_flows", "fetching"]) {
                     claiming.pass();
                 }
             })
