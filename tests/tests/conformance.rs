@@ -176,6 +176,10 @@ macro_rules! exercise {
                     a_transition_wakes_the_worker
                     a_handler_holds_nothing
                     ;
+                worker_panics:
+                    an_error_without_a_text_fails_the_step
+                    a_panic_outside_a_handler_costs_no_thread
+                    ;
                 worker_run:
                     a31_several_threads_share_one_connection
                     what_is_due_later_is_left

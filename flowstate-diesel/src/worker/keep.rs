@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
+use super::caught::{caught, report};
 use super::run::Core;
 use super::settle::lease;
 use crate::dialect::Dialect as _;
@@ -17,15 +18,15 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let shortest = self.runners.iter().map(|runner| runner.step().lease).min();
         let pause = shortest.map_or(Duration::from_secs(1), |lease| lease / 3);
         while self.pause_keeper(pause.min(Duration::from_secs(20))) {
-            if let Err(error) = self.extend() {
-                tracing::warn!(%error, "leases could not be extended");
+            if let Err(error) = caught("extending the leases", || self.extend()) {
+                report(|| tracing::warn!(%error, "leases could not be extended"));
             }
             if self.is_overdue_for_a_look() {
                 // no thread is free to take work, but expired leases and timed transitions wait
-                let looked = self.look(0, &mut Vec::new());
+                let looked = self.look_caught(0, &mut Vec::new());
                 self.looked(Instant::now());
                 if let Err(error) = looked {
-                    tracing::warn!(%error, "the database could not be looked at");
+                    report(|| tracing::warn!(%error, "the database could not be looked at"));
                 }
             }
         }

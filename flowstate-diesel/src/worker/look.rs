@@ -156,16 +156,19 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             left -= claimed.len().min(left);
             for claim in claimed {
                 count(&self.counters.claimed);
-                tracing::debug!(
-                    flow = step.flow,
-                    id = claim.row.id,
-                    step = step.start,
-                    attempt = claim.row.attempts.saturating_add(1),
-                    "claimed"
-                );
                 self.hold(at, &claim);
                 jobs.push(Job { step: at, claim });
             }
+        }
+        // a subscriber may panic: by now the claims are in good hands
+        for Job { claim, .. } in &jobs[before..] {
+            tracing::debug!(
+                flow = step.flow,
+                id = claim.row.id,
+                step = step.start,
+                attempt = claim.row.attempts.saturating_add(1),
+                "claimed"
+            );
         }
         Ok(jobs.len() - before)
     }

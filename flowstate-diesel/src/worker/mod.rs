@@ -4,6 +4,7 @@
 //! `sweep` what it does to the tables, `handler` what it does with the user's code.
 
 pub(crate) mod backoff;
+mod caught;
 pub(crate) mod claim;
 mod desk;
 mod handler;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use diesel::r2d2::{ManageConnection, Pool};
 
 use super::claim::worker_id;
+use super::caught::report;
 use super::handler::{Ran, Runner};
 use super::look::Questions;
 use super::settle::Fence;
@@ -142,14 +143,12 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     fn work(&self) {
         while let Some(next) = self.next() {
             match next {
-                Next::Run(job) => self.run(*job),
+                Next::Run(job) => self.run_caught(*job),
                 Next::Look(free) => self.look_and_tell(free),
             }
         }
-        if self.shared().phase == Phase::Abandoned
-            && let Err(error) = self.give_back_held()
-        {
-            tracing::warn!(%error, "claims could not be given back; their leases will run out");
+        if self.shared().phase == Phase::Abandoned {
+            self.part();
         }
         let mut shared = self.shared();
         shared.ended += 1;
@@ -181,7 +180,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     fn look_and_tell(&self, free: usize) {
         let mut jobs = Vec::new();
-        let looked = self.look(free, &mut jobs);
+        let looked = self.look_caught(free, &mut jobs);
+        let problem = looked.as_ref().err().map(ToString::to_string);
         let mut shared = self.shared();
         shared.looking = false;
         let now = Instant::now();
@@ -195,18 +195,18 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let longest = if looked.is_ok() { self.poll } else { LONGEST_OUTAGE_PAUSE };
             shared.pause = (shared.pause * 2).min(longest);
             if shared.busy == 0 && !shared.woken && jobs.is_empty() {
-                if let Err(error) = &looked {
-                    tracing::warn!(%error, "the database could not be looked at");
-                }
                 shared.idle = Some(looked.map(drop));
             }
         }
         shared.ready.extend(jobs);
         drop(shared);
         self.changed.notify_all();
+        if let Some(error) = problem {
+            report(|| tracing::warn!(error, "the database could not be looked at"));
+        }
     }
 
-    fn run(&self, job: Job) {
+    pub(super) fn run(&self, job: Job) {
         let (id, runner) = (job.claim.row.id, &self.runners[job.step]);
         let step = runner.step();
         let fence = Fence::from(&job.claim.row);
@@ -234,12 +234,20 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             count(counter);
         }
         drop(entered);
+        // the last of the subscriber's code, which may panic: what follows is done once
+        drop(span);
+        self.put_away(fence, counter.is_some());
+    }
+
+    /// A thread is free again, and its claim settled or not.
+    pub(super) fn put_away(&self, fence: Fence, settled: bool) {
         let mut shared = self.shared();
         shared.busy -= 1;
         // one that could not be settled before the worker gave up can still be given back
-        let kept = counter.is_none() && shared.phase == Phase::Abandoned;
-        if !kept && shared.held.get(&id).is_some_and(|held| held.fence.seq == fence.seq) {
-            shared.held.remove(&id);
+        let kept = !settled && shared.phase == Phase::Abandoned;
+        let is_it = |held: &Held| held.fence.seq == fence.seq;
+        if !kept && shared.held.get(&fence.id).is_some_and(is_it) {
+            shared.held.remove(&fence.id);
         }
         shared.woken = true;
         drop(shared);

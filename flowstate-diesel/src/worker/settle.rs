@@ -13,7 +13,7 @@ use crate::dialect::statement::Bind;
 use crate::error::{RecordRef, Result};
 use crate::failure::explain;
 use crate::json;
-use crate::request::{chain, micros, token};
+use crate::request::{micros, token};
 
 /// What identifies a claim: the record as the start transition left it.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +67,7 @@ pub(crate) fn fail<C: Dialect>(
         NextTry::After(pause) => left.map(|_| pause),
         NextTry::Never => None,
     };
-    give_up(conn, step, fence, pause, failed, &chain(error.source()))
+    give_up(conn, step, fence, pause, failed, &error.text())
 }
 
 /// Gives the record back: it can be claimed again at once, and the try does not count.

@@ -1,9 +1,12 @@
 //! Why a handler failed, and what that means for the next try.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::error::BoxError;
+use crate::request::chain;
+use crate::transaction::panic_text;
 
 /// The error of a handler: any error, by `?`, with what it means for the next try.
 ///
@@ -51,6 +54,14 @@ impl StepError {
     #[must_use]
     pub fn source(&self) -> &(dyn std::error::Error + 'static) {
         &*self.source
+    }
+
+    /// The texts of the error and its causes. They are the user's code, which may panic.
+    pub(crate) fn text(&self) -> String {
+        let text = catch_unwind(AssertUnwindSafe(|| chain(&*self.source)));
+        text.unwrap_or_else(|panic| {
+            format!("an error whose text cannot be had: it panicked: {}", panic_text(&*panic))
+        })
     }
 }
 

@@ -27,6 +27,7 @@ pub mod worker_crash;
 pub mod worker_faults;
 pub mod worker_fence;
 pub mod worker_idle;
+pub mod worker_panics;
 pub mod worker_run;
 pub mod worker_server;
 pub mod worker_stop;
