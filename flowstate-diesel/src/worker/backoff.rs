@@ -16,7 +16,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backoff {
     pauses: Pauses,
-    cap: Duration,
+    cap: Option<Duration>,
     jitter: f64,
     attempts: u32,
 }
@@ -28,6 +28,9 @@ enum Pauses {
     List(Vec<Duration>),
 }
 
+/// A thousand years: longer ones cannot be stored.
+const LONGEST: Duration = Duration::from_hours(24 * 365 * 1_000);
+
 impl Default for Backoff {
     /// 5 attempts, after pauses of about 10, 20, 40 and 80 seconds.
     fn default() -> Self {
@@ -37,22 +40,23 @@ impl Default for Backoff {
 
 impl Backoff {
     fn new(pauses: Pauses, attempts: u32) -> Self {
-        Self { pauses, cap: Duration::from_hours(1), jitter: 0.1, attempts }
+        Self { pauses, cap: None, jitter: 0.1, attempts }
     }
 
-    /// Twice as long each time, up to the cap (an hour, unless set).
+    /// Twice as long each time, up to the [cap](Self::cap): an hour, unless it is set.
     #[must_use]
     pub fn exponential(first: Duration) -> Self {
-        Self::new(Pauses::Exponential(first), 5)
+        Self::new(Pauses::Exponential(first), 5).cap(Duration::from_hours(1))
     }
 
-    /// The same each time.
+    /// The same each time, but for the [jitter](Self::jitter).
     #[must_use]
     pub fn fixed(pause: Duration) -> Self {
         Self::new(Pauses::Fixed(pause), 5)
     }
 
-    /// These, one after the other: one attempt more than there are pauses.
+    /// These, one after the other: one attempt more than there are pauses. If
+    /// [more attempts](Self::attempts) are set, the last pause is repeated.
     #[must_use]
     pub fn list(pauses: impl IntoIterator<Item = Duration>) -> Self {
         let pauses: Vec<_> = pauses.into_iter().collect();
@@ -60,15 +64,16 @@ impl Backoff {
         Self::new(Pauses::List(pauses), attempts)
     }
 
-    /// No pause is longer.
+    /// No pause is longer, jitter included.
     #[must_use]
     pub fn cap(mut self, cap: Duration) -> Self {
-        self.cap = cap;
+        self.cap = Some(cap);
         self
     }
 
-    /// By how much a pause varies at random, as a part of it from 0 to 1: 0.1 by default, so that
-    /// what failed together is not tried again at the same instant.
+    /// By how much a pause varies at random, up and down, as a part of it from 0 to 1: 0.1 by
+    /// default, so that what failed together is not tried again at the same instant. At the cap it
+    /// varies down only.
     #[must_use]
     pub fn jitter(mut self, part: f64) -> Self {
         self.jitter = part.clamp(0.0, 1.0);
@@ -96,8 +101,11 @@ impl Backoff {
                 *pauses.get(at).or(pauses.last())?
             }
         };
-        let varied = 1.0 + self.jitter * (2.0 * fastrand::f64() - 1.0);
-        Some(pause.min(self.cap).mul_f64(varied))
+        let cap = self.cap.unwrap_or(LONGEST).min(LONGEST);
+        let pause = pause.min(cap);
+        let varied = pause.mul_f64(1.0 + self.jitter * (2.0 * fastrand::f64() - 1.0));
+        // as far below the cap as it would be above
+        Some(if varied > cap { (cap + cap).saturating_sub(varied) } else { varied })
     }
 }
 
@@ -130,6 +138,24 @@ mod tests {
                 .map(|p| p.as_secs()),
             Some(3600)
         );
+    }
+
+    #[test]
+    fn what_was_asked_for_has_no_cap() {
+        let day = Duration::from_hours(24);
+        assert_eq!(Backoff::fixed(day).jitter(0.0).pause(1), Some(day));
+        assert_eq!(Backoff::list([day, 2 * day]).jitter(0.0).pause(2), Some(2 * day));
+        assert_eq!(Backoff::fixed(day).cap(day / 2).jitter(0.0).pause(1), Some(day / 2));
+        assert!(Backoff::fixed(Duration::MAX).jitter(1.0).pause(1).is_some());
+    }
+
+    #[test]
+    fn no_pause_is_longer_than_the_cap() {
+        let cap = Duration::from_secs(60);
+        let backoff = Backoff::exponential(cap).jitter(1.0).cap(cap).attempts(9);
+        let pauses: Vec<_> = (0..100).filter_map(|_| backoff.pause(8)).collect();
+        assert!(pauses.iter().all(|pause| *pause <= cap), "{pauses:?}");
+        assert!(pauses.iter().any(|pause| *pause < cap / 2), "still varied: {pauses:?}");
     }
 
     #[test]
