@@ -257,3 +257,17 @@ pub struct Approval {
     /// What is to be approved.
     pub subject: String,
 }
+
+/// A letter, whose failed tries end in many ways: in a state from which nothing is sent, in none at
+/// all, or in one from which it is sent again, for a while.
+#[derive(Flow, Serialize, Deserialize, Debug)]
+#[state(Queued, Sending, Sent, Dead(error), Bounced(error), Shredded, Forgotten)]
+#[initial(Queued)]
+#[completed(Sent, Shredded(destroy), Forgotten)]
+#[transition(send: Queued | Bounced => Sending)]
+#[transition(arrive: Sending => Sent)]
+#[transition(bury: Sending => Dead)]
+#[transition(bounce: Sending => Bounced)]
+#[transition(shred: Sending => Shredded)]
+#[transition(forget: Bounced => Forgotten, after("1 week"))]
+pub struct Letter {}

@@ -51,6 +51,17 @@ macro_rules! pay_step {
     };
 }
 
+/// The sending step of [`Letter`](crate::flows::Letter), with what a failed try takes.
+#[macro_export]
+macro_rules! send_step {
+    ($fail:ident) => {
+        flowstate_diesel::Step::start($crate::flows::Letter::SEND)
+            .finish($crate::flows::Letter::ARRIVE)
+            .fail($crate::flows::Letter::$fail)
+            .retry(flowstate_diesel::Backoff::fixed(std::time::Duration::ZERO).attempts(3))
+    };
+}
+
 /// A record that waits for the fetching step.
 pub fn picked<D: Database>(conn: &mut D::Conn, name: &str) -> i64 {
     let mut flow = Sync::new(name).create(conn).expect("created");

@@ -180,6 +180,11 @@ macro_rules! exercise {
                     an_error_without_a_text_fails_the_step
                     a_panic_outside_a_handler_costs_no_thread
                     ;
+                worker_release:
+                    a_released_record_is_where_it_was
+                    a_released_record_is_not_destroyed
+                    a_shutdown_puts_records_back_where_they_were
+                    ;
                 worker_run:
                     a31_several_threads_share_one_connection
                     what_is_due_later_is_left

@@ -11,6 +11,10 @@ statements! {
     LockFlow = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ? @lock"
     );
+    /// The same, unless others have locked it: then nothing is found.
+    TryLockFlow = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ? @skip"
+    );
     FindKey = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ?"
     );
@@ -42,6 +46,15 @@ statements! {
     LastTakenOfMany =
         "SELECT CAST(flow_id AS @string), MAX(seq) FROM flowstate_transitions \
          WHERE transition = ? AND flow_id IN @ids GROUP BY flow_id";
+    /// The records of a state that somebody has claimed.
+    LeasedBy = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE flow = ? AND state = ? AND leased_until IS NOT NULL AND leased_by = ?"
+    );
+    /// The state from which a transition was taken, as it is committed now.
+    CameFrom =
+        "SELECT from_state, seq FROM flowstate_transitions \
+         WHERE flow_id = ? AND seq = ? AND from_state IS NOT NULL @current";
     DueNow = "UPDATE flowstate_flows SET due_at = @now WHERE due_at > @now";
     ExpireNow = "UPDATE flowstate_flows SET leased_until = @now WHERE leased_until > @now";
     OverdueNow = "UPDATE flowstate_flows SET deadline_at = @now WHERE deadline_at > @now";

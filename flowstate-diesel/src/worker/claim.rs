@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use flowstate::{ArtefactSet, Flow, Record, Transition};
 
+use super::release::release;
 use super::settle::{self, Fence};
 use super::step::{FailTransition, FinishTransition, Step, StepSpec};
 use super::step_error::StepError;
@@ -136,7 +137,7 @@ where
     /// [`Error::LeaseLost`] if the claim is no longer held; others as
     /// [`Request::run`](crate::Request::run).
     pub fn release(self, conn: &mut impl AsStore) -> Result<()> {
-        settle::release(conn.as_store(), &self.step, self.fence())
+        release(conn.as_store(), &self.step, self.fence(), "released")
     }
 
     /// Starts the lease anew, by the database's clock.

@@ -10,6 +10,7 @@ mod desk;
 mod handler;
 mod keep;
 mod look;
+mod release;
 mod run;
 mod settle;
 pub(crate) mod stats;

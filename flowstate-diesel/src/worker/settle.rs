@@ -1,6 +1,4 @@
-//! How a claim ends: finished, failed or released. Every one is fenced by the claim's `seq`.
-
-use std::time::Duration;
+//! How a claim ends: finished or failed. Both are fenced by the claim's `seq`.
 
 use super::step::{Landing, StepSpec};
 use super::step_error::{NextTry, StepError};
@@ -67,31 +65,14 @@ pub(crate) fn fail<C: Dialect>(
         NextTry::After(pause) => left.map(|_| pause),
         NextTry::Never => None,
     };
-    give_up(conn, step, fence, pause, failed, &error.text())
-}
-
-/// Gives the record back: it can be claimed again at once, and the try does not count.
-pub(crate) fn release<C: Dialect>(conn: &mut C, step: &StepSpec, fence: Fence) -> Result<()> {
-    let at_once = Some(Duration::ZERO);
-    give_up(conn, step, fence, at_once, fence.attempts, "released: the worker stopped")
-}
-
-fn give_up<C: Dialect>(
-    conn: &mut C,
-    step: &StepSpec,
-    fence: Fence,
-    pause: Option<Duration>,
-    attempts: i32,
-    error: &str,
-) -> Result<()> {
     let due_in = pause.filter(|_| !step.failed.completes).map(micros);
-    let timing = Timing { due_in, attempts: Some(attempts), ..step.failed.timing };
-    let error = Some(json::clean_error(error));
+    let timing = Timing { due_in, attempts: Some(failed), ..step.failed.timing };
+    let error = Some(json::clean_error(&error.text()));
     let plan = plan(step, fence, vec![(step.fail)()], step.failed, timing, error);
     end(conn, step, fence, &plan)
 }
 
-fn plan(
+pub(super) fn plan(
     step: &StepSpec,
     fence: Fence,
     links: Vec<Link>,
@@ -111,7 +92,7 @@ fn plan(
     }
 }
 
-fn end<C: Dialect>(conn: &mut C, step: &StepSpec, fence: Fence, plan: &Plan) -> Result<()> {
+pub(super) fn end<C: Dialect>(conn: &mut C, step: &StepSpec, fence: Fence, plan: &Plan) -> Result<()> {
     apply(conn, plan, &mut Held(standing(step, fence))).map(drop)
 }
 

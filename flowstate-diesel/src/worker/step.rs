@@ -58,6 +58,8 @@ pub(crate) struct StepSpec {
     pub(crate) running_names: Vec<&'static str>,
     /// The stored names, old ones too, of the states from which it starts.
     pub(crate) sources: Vec<&'static str>,
+    /// The same, with what is true of a record there: a released one goes back.
+    pub(crate) origins: Vec<Origin>,
     pub(crate) finish: Vec<fn() -> Link>,
     /// After the last of them.
     pub(crate) finished: Landing,
@@ -81,6 +83,25 @@ pub(crate) struct Landing {
     pub(crate) timing: Timing<'static>,
 }
 
+/// What is known of a state from which a step starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// As it is stored.
+    pub(crate) name: &'static str,
+    pub(crate) is_error: bool,
+    /// Due at once.
+    pub(crate) timing: Timing<'static>,
+}
+
+impl Origin {
+    fn all<T: Transition>() -> impl Iterator<Item = Self> {
+        T::FROM.iter().flat_map(|&state| {
+            let timing = timing::<T::Flow>(state, Duration::ZERO);
+            stored_names(state).map(move |name| Self { name, is_error: state.is_error(), timing })
+        })
+    }
+}
+
 impl Landing {
     fn of<T: Transition>() -> Self {
         Self {
@@ -100,13 +121,14 @@ impl<Start: Transition> Step<Start> {
     /// The transition that claims a record.
     pub fn start(_: Start) -> Self {
         let landing = Landing::of::<Start>();
-        let sources = Start::FROM.iter().flat_map(|state| stored_names(*state)).collect();
+        let origins: Vec<_> = Origin::all::<Start>().collect();
         let spec = StepSpec {
             flow: <Start::Flow as Flow>::NAME,
             start: Start::NAME,
             running: Start::TO.as_str(),
             running_names: stored_names(Start::TO).collect(),
-            sources,
+            sources: origins.iter().map(|origin| origin.name).collect(),
+            origins,
             finish: Vec::new(),
             finished: landing,
             fail: no_link,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use diesel::r2d2::ManageConnection;
 
 use super::run::{Core, Phase};
-use super::settle;
+use super::release::release;
 use super::stats::count;
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -55,7 +55,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     fn give_back(&self, id: i64) -> Result<()> {
         let Some(held) = self.shared().held.remove(&id) else { return Ok(()) };
         let step = self.runners[held.step].step();
-        let released = self.with(|conn| settle::release(conn, step, held.fence));
+        let released = self.with(|conn| release(conn, step, held.fence, "released: the worker stopped"));
         match released {
             Ok(()) => {
                 count(&self.counters.released);
