@@ -46,7 +46,7 @@ pub use witness::instrument;
 pub use worker::{
     Running, Worker,
     backoff::Backoff,
-    claim::{Claim, claim_next},
+    claim::{Claim, claim_next, reap},
     stats::Stats,
     step::{FailTransition, FinishTransition, Step},
     step_error::StepError,

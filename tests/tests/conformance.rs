@@ -140,6 +140,7 @@ macro_rules! exercise {
                 worker_claims:
                     each_record_is_claimed_once
                     the_oldest_due_comes_first
+                    a_retry_waits_behind_no_stream
                     two_processes_never_overlap
                     a_long_queue_starves_nobody
                     concurrency_is_kept
@@ -190,6 +191,8 @@ macro_rules! exercise {
                     what_is_due_later_is_left
                     a_step_served_twice_is_refused
                     stats_say_what_was_done
+                    reaping_by_hand
+                    reapers_share_the_dead
                     ;
                 worker_server:
                     p11_a_restarted_server_costs_no_flow

@@ -14,7 +14,7 @@ use super::step_error::StepError;
 use super::sweep;
 use crate::apply::newest_artefact;
 use crate::dialect::Dialect;
-use crate::dialect::rows::ClaimedRow;
+use crate::dialect::rows::{ClaimedRow, CountRow};
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
 use crate::read::read;
@@ -28,7 +28,8 @@ use crate::transaction;
 ///
 /// A worker's handler is lent one. Code with threads of its own gets one from [`claim_next`] and
 /// ends it by [`Claim::finish`], [`Claim::fail`] or [`Claim::release`]; a claim that is dropped
-/// stays leased until its lease runs out, and is then failed over by a worker's reaper.
+/// stays leased until its lease runs out, and is then failed over by a worker that serves the step,
+/// or by [`reap`].
 #[must_use = "a claim that is dropped blocks its record until the lease runs out"]
 pub struct Claim<Start: Transition, Finish: Transition> {
     record: Record<Start::Flow>,
@@ -41,8 +42,9 @@ pub struct Claim<Start: Transition, Finish: Transition> {
 /// Claims the oldest due record of this step, if there is one, and takes its start transition.
 ///
 /// For code that runs its own threads; a [`Worker`](crate::Worker) does this by itself. Several
-/// threads and processes may call it at once: each record goes to one of them. Nobody extends the
-/// lease but [`Claim::extend`].
+/// threads and processes may call it at once: each record goes to one of them, and what others are
+/// claiming at this moment is passed over. Nobody extends the lease but [`Claim::extend`], and
+/// nobody fails over what a dead process left but a worker or [`reap`].
 ///
 /// # Errors
 /// A conflict or [`Error::Database`]: nothing is claimed. [`Error::Decode`] if this code cannot read
@@ -61,13 +63,61 @@ where
     static WORKER: OnceLock<Arc<str>> = OnceLock::new();
     let worker = WORKER.get_or_init(worker_id);
     let conn = conn.as_store();
-    for source in &step.spec.sources {
+    for source in by_age(conn, &step.spec)? {
         let claimed = sweep::claim(conn, &step.spec, source, 1, worker)?;
         if let Some(claimed) = claimed.into_iter().next() {
             return Claim::new(claimed, Arc::clone(&step.spec), Arc::clone(worker)).map(Some);
         }
     }
     Ok(None)
+}
+
+/// The states from which the step starts, that of the oldest due record first.
+fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>> {
+    if let [source] = *step.sources {
+        return Ok(vec![source]);
+    }
+    let asked = step.sources.iter().enumerate();
+    let asked = asked.map(|(at, source)| serde_json::json!([at.to_string(), step.flow, source]));
+    let asked = asked.collect::<serde_json::Value>().to_string();
+    let record = RecordRef { flow: step.flow, id: None };
+    let mut due = read(conn, record, |conn| conn.scout(&asked, "[]", "[]"))?;
+    due.sort_by_key(|row| std::cmp::Reverse(row.number));
+    let named = |row: CountRow| step.sources.get(row.label.parse::<usize>().ok()?).copied();
+    Ok(due.into_iter().filter_map(named).collect())
+}
+
+/// Fails over the claims of this step whose lease has run out, whoever made them, as the reaper of a
+/// [`Worker`](crate::Worker) does. Returns how many.
+///
+/// For code that claims with [`claim_next`] and runs no worker: without either, the record of a
+/// process that died stays where it is. Call it now and then, from any number of processes. After
+/// an outage of the database leave those who are alive the time to extend their leases first.
+///
+/// # Errors
+/// A conflict or [`Error::Database`]: what was failed over before it remains so.
+pub fn reap<Start, Finish, Last, Fail, S>(
+    step: &Step<Start, Finish, Last, Fail>,
+    conn: &mut S,
+) -> Result<usize>
+where
+    Start: Transition,
+    Finish: FinishTransition,
+    Last: Transition,
+    Fail: FailTransition,
+    S: AsStore,
+{
+    let (conn, mut all) = (conn.as_store(), 0);
+    for running in &step.spec.running_names {
+        loop {
+            let reaped = sweep::reap(conn, &step.spec, running, &|_| false)?;
+            all += reaped;
+            if reaped == 0 {
+                break;
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Names a worker: random for each start, so that a former life of the same process is somebody
@@ -131,7 +181,10 @@ where
         settle::fail(conn.as_store(), &self.step, self.fence(), &error.into())
     }
 
-    /// Gives the record back: it can be claimed again at once, and the try does not count.
+    /// Gives the record back: it is in the state again from which it was claimed, can be claimed at
+    /// once, and the try does not count. The history has a row for it, `claim.release`.
+    ///
+    /// A timed transition of that state begins anew.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] if the claim is no longer held; others as

@@ -177,7 +177,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let mut found = false;
         for &(at, state) in leased {
             let step = self.runners[at].step();
-            let reaped = self.with(|conn| sweep::reap(conn, step, state))?;
+            let reaped = self.with(|conn| sweep::reap(conn, step, state, &|_| false))?;
             if reaped > 0 {
                 found = true;
                 let reaped_before = u64::try_from(reaped).unwrap_or_default();

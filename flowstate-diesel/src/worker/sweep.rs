@@ -64,11 +64,12 @@ pub(crate) fn claim<C: Dialect>(
 }
 
 /// Fails over up to [`SWEPT_AT_ONCE`] claims of this step whose lease has run out; `running` is a
-/// stored name of its running state. Returns how many.
+/// stored name of its running state. Those that are `spared` are left alone. Returns how many.
 pub(crate) fn reap<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
     running: &'static str,
+    spared: &dyn Fn(&FlowRow) -> bool,
 ) -> Result<usize> {
     let batch = Batch {
         flow: step.flow,
@@ -82,10 +83,15 @@ pub(crate) fn reap<C: Dialect>(
         completes: step.failed.completes,
         destroys: step.failed.destroys,
     };
-    batch.run::<C, ExpiredFlows>(conn, &mut |row| {
+    let mut timing = |row: &FlowRow| {
         let failed = row.attempts.saturating_add(1);
         let pause = step.retry.pause(failed).filter(|_| !step.failed.completes);
         Timing { due_in: pause.map(micros), attempts: Some(failed), ..step.failed.timing }
+    };
+    transaction::run(conn, &mut |conn| {
+        let mut rows = batch.lock::<C, ExpiredFlows>(conn)?;
+        rows.retain(|row| !spared(row));
+        batch.move_each(conn, rows, &mut timing)
     })
 }
 
@@ -128,15 +134,28 @@ impl Batch<'_> {
         conn: &mut C,
         timing: &mut dyn FnMut(&FlowRow) -> Timing<'t>,
     ) -> Result<usize> {
-        let binds = [Bind::Text(self.flow), Bind::Text(self.state), Bind::Int(SWEPT_AT_ONCE)];
         transaction::run(conn, &mut |conn| {
-            let rows = conn.flows::<Rows>(&binds).map_err(|error| explain(conn, None, error))?;
-            let mut moved = 0;
-            for row in rows {
-                moved += usize::from(self.step(conn, &row, timing(&row))?);
-            }
-            Ok(moved)
+            let rows = self.lock::<C, Rows>(conn)?;
+            self.move_each(conn, rows, timing)
         })
+    }
+
+    fn lock<C: Dialect, Rows: Statement>(&self, conn: &mut C) -> Result<Vec<FlowRow>> {
+        let binds = [Bind::Text(self.flow), Bind::Text(self.state), Bind::Int(SWEPT_AT_ONCE)];
+        conn.flows::<Rows>(&binds).map_err(|error| explain(conn, None, error))
+    }
+
+    fn move_each<'t, C: Dialect>(
+        &self,
+        conn: &mut C,
+        rows: Vec<FlowRow>,
+        timing: &mut dyn FnMut(&FlowRow) -> Timing<'t>,
+    ) -> Result<usize> {
+        let mut moved = 0;
+        for row in rows {
+            moved += usize::from(self.step(conn, &row, timing(&row))?);
+        }
+        Ok(moved)
     }
 
     fn step<C: Dialect>(&self, conn: &mut C, row: &FlowRow, timing: Timing<'_>) -> Result<bool> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{Error, Worker, claim_next, prelude::*, testing};
+use flowstate_diesel::{Backoff, Error, Worker, claim_next, prelude::*, testing};
 use serde_json::json;
 
 use crate::check::clean;
@@ -57,6 +57,24 @@ pub fn the_oldest_due_comes_first<D: Database>() {
         let sql = format!("UPDATE flowstate_flows SET due_at = NULL WHERE id = {id}");
         conn.batch_execute(&sql).expect("out of the way");
     }
+}
+
+/// A steady stream into one state from which a step starts keeps no record waiting in another.
+pub fn a_retry_waits_behind_no_stream<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let step = fetch_step!().retry(Backoff::fixed(Duration::ZERO).attempts(3));
+    let failed = picked::<D>(conn, "failed");
+    let claim = claim_next(&step, conn).expect("no error").expect("a claim");
+    claim.fail("no", conn).expect("failed");
+    let sql = "UPDATE flowstate_flows SET due_at = '2020-01-01 00:00:00.000000'";
+    conn.batch_execute(sql).expect("due for long");
+    for n in 0..3 {
+        picked::<D>(conn, &format!("{n}"));
+    }
+    let claim = claim_next(&step, conn).expect("no error").expect("a claim");
+    assert_eq!(claim.id(), failed, "the oldest due, whatever state it is in");
+    claim.release(conn).expect("released");
 }
 
 /// Two processes serve the same step, and no record is in both at a time.

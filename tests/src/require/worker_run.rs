@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{Error, Step, Worker, claim_next, prelude::*, testing};
+use flowstate_diesel::{Error, Step, Worker, claim_next, prelude::*, reap, testing};
 use serde_json::json;
 
 use crate::check::clean;
 use crate::flows::{Response, Sync, SyncState};
 use crate::gate::Gate;
 use crate::steps::picked;
-use crate::{Database, fetch_step, refused, save_step};
+use crate::{Database, fetch_step, race, refused, save_step};
 
 /// A31: several threads share one connection, in every kind of step, failing ones too.
 pub fn a31_several_threads_share_one_connection<D: Database>() {
@@ -116,5 +116,55 @@ pub fn stats_say_what_was_done<D: Database>() {
     assert_eq!(said, (3, 1, 1, 1, 0));
     flow.reload(conn).expect("read");
     assert_eq!(flow.state(), SyncState::FailedToFetch, "the operator's transition stands");
+    clean(conn);
+}
+
+/// Without a worker, what a dead process left is failed over by whoever calls `reap`.
+pub fn reaping_by_hand<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let (step, mut ids) = (fetch_step!(), Vec::new());
+    for name in ["dead", "dead too", "alive"] {
+        ids.push(picked::<D>(conn, name));
+        drop(claim_next(&step, conn).expect("no error").expect("a claim"));
+        if name == "dead too" {
+            testing::expire_leases(conn).expect("expired");
+        }
+    }
+    assert_eq!(reap(&step, conn).expect("reaped"), 2);
+    assert_eq!(reap(&step, conn).expect("reaped"), 0);
+    let states: Vec<_> =
+        ids.iter().map(|id| Sync::find(*id, conn).expect("found").state()).collect();
+    let failed = SyncState::FailedToFetch;
+    assert_eq!(states, [failed, failed, SyncState::Fetching]);
+    let flow = Sync::find(ids[0], conn).expect("found");
+    assert_eq!(flow.attempt(), 2, "counted");
+    let history = flow.history(conn).expect("the history");
+    assert_eq!(history.last().and_then(|row| row.error.as_deref()), Some("lease expired"));
+    clean(conn);
+}
+
+/// Several processes' worth of reapers at once: each expired claim is failed over once.
+pub fn reapers_share_the_dead<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let step = fetch_step!();
+    let ids: Vec<_> = (0..30).map(|n| picked::<D>(conn, &format!("{n}"))).collect();
+    while claim_next(&step, conn).expect("no error").is_some() {}
+    testing::expire_leases(conn).expect("expired");
+    // at SERIALIZABLE the server refuses most of so many, however often they try again
+    let reapers = if D::IS_ISOLATED { 2 } else { 6 };
+    let reaped = race::race(reapers, |_, barrier| {
+        let (conn, step) = (&mut database.connect(), fetch_step!());
+        barrier.wait();
+        reap(&step, conn).expect("reaped")
+    });
+    // what a reaper had locked the others have passed over
+    let rest = reap(&step, conn).expect("reaped");
+    assert_eq!(reaped.iter().sum::<usize>() + rest, 30, "{reaped:?}");
+    for id in ids {
+        let flow = Sync::find(id, conn).expect("found");
+        assert_eq!((flow.state(), flow.seq()), (SyncState::FailedToFetch, 3));
+    }
     clean(conn);
 }
