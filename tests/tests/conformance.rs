@@ -181,6 +181,10 @@ macro_rules! exercise {
                     an_error_without_a_text_fails_the_step
                     a_panic_outside_a_handler_costs_no_thread
                     ;
+                worker_refused:
+                    a_finish_that_is_refused_again_and_again_has_failed
+                    a_transactional_finish_that_is_refused_has_failed
+                    ;
                 worker_release:
                     a_released_record_is_where_it_was
                     a_released_record_is_not_destroyed

@@ -26,7 +26,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let failed = caught("failing a claim", || {
             let step = self.runners[step].step();
             let error = StepError::from(error.to_string());
-            self.insist(&mut |conn| settle::fail(conn, step, fence, &error))
+            self.insist(step, fence, &mut |conn| settle::fail(conn, step, fence, &error))?;
+            Ok(())
         });
         if failed.is_ok() {
             count(&self.counters.failed);

@@ -5,39 +5,49 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::handler::Desk;
+use super::caught::report;
+use super::handler::{Desk, Unsettled};
 use super::run::{Core, FIRST_PAUSE, LONGEST_OUTAGE_PAUSE, Phase};
-use super::settle::Fence;
+use super::settle::{Fence, lease};
+use super::step::StepSpec;
+use crate::dialect::Dialect as _;
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::unconfirmed::Unconfirmed;
 
-/// What came of a failure of the database.
-enum Answer {
-    Committed(bool),
-    Again,
-}
+/// So often and what the database refuses, while it answers, it refuses for good.
+const MOST_REFUSALS: u32 = 5;
 
 impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
-    fn insist(&self, work: &mut dyn FnMut(&mut M::Connection) -> Result<()>) -> Result<()> {
-        let mut pause = FIRST_PAUSE;
+    fn insist(
+        &self,
+        step: &StepSpec,
+        fence: Fence,
+        work: &mut dyn FnMut(&mut M::Connection) -> Result<()>,
+    ) -> Result<(), Unsettled> {
+        let (mut pause, mut refusals) = (FIRST_PAUSE, 0);
         loop {
             let error = match self.with(&mut *work) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            let answered = match &error {
+            match &error {
                 // the fence would refuse our own commit: first find out
-                Error::OutcomeUnknown(unconfirmed) => {
-                    self.resolve(unconfirmed, &mut pause).map(Answer::Committed)
-                }
-                error if error.is_temporary() => self.outlast(&mut pause).then_some(Answer::Again),
-                _ => None,
-            };
-            match answered {
-                Some(Answer::Committed(true)) => return Ok(()),
-                Some(_) => tracing::warn!(%error, "the database did not answer; trying again"),
-                None => return Err(error),
+                Error::OutcomeUnknown(unconfirmed) => match self.resolve(unconfirmed, &mut pause) {
+                    Some(true) => return Ok(()),
+                    Some(false) => refusals += 1,
+                    None => return Err(Unsettled::Left(error)),
+                },
+                Error::Database { .. } if self.is_writable(step, fence) => refusals += 1,
+                error if error.is_temporary() => refusals = 0,
+                _ => return Err(Unsettled::Refused(error)),
+            }
+            if refusals >= MOST_REFUSALS {
+                return Err(Unsettled::Refused(error));
+            }
+            report(|| tracing::warn!(%error, "the database did not answer; trying again"));
+            if !self.outlast(&mut pause) {
+                return Err(Unsettled::Left(error));
             }
         }
     }
@@ -56,12 +66,21 @@ impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
 }
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
+    /// Whether the database answers, and takes what is written to the claim's row: then a failure
+    /// was not its own.
+    fn is_writable(&self, step: &StepSpec, fence: Fence) -> bool {
+        let leases = serde_json::json!([lease(fence, step)]).to_string();
+        self.with(|conn| Ok(conn.extend_leases(&self.worker, &leases)?)).is_ok()
+    }
+
     /// Whether a commit without an answer has happened. `None` when the worker has given up.
     fn resolve(&self, unconfirmed: &Unconfirmed, pause: &mut Duration) -> Option<bool> {
         loop {
             match self.with(|conn| unconfirmed.resolve(conn)) {
                 Ok(committed) => return Some(committed == Some(true)),
-                Err(error) => tracing::warn!(%error, "a commit could not be confirmed yet"),
+                Err(error) => {
+                    report(|| tracing::warn!(%error, "a commit could not be confirmed yet"));
+                }
             }
             if !self.outlast(pause) {
                 return None;

@@ -34,13 +34,46 @@ pub(crate) enum Ran {
 
 /// Where runners get their connections.
 pub(crate) trait Desk<C> {
-    /// Runs `work` on a pooled connection, again and again until the database has answered.
-    fn insist(&self, work: &mut dyn FnMut(&mut C) -> Result<()>) -> Result<()>;
+    /// Runs `work` for a claim on a pooled connection, again and again until the database has
+    /// answered.
+    fn insist(
+        &self,
+        step: &StepSpec,
+        fence: Fence,
+        work: &mut dyn FnMut(&mut C) -> Result<()>,
+    ) -> Result<(), Unsettled>;
 
     fn worker(&self) -> &Arc<str>;
 
     /// Says whether the row's lock holds a claim.
     fn set_locked(&self, fence: Fence, locked: bool);
+}
+
+/// Why the database did not do what a claim needs.
+#[derive(Debug)]
+pub(crate) enum Unsettled {
+    /// It has answered: asking again would not help.
+    Refused(Error),
+    /// It has not answered, and the worker has given up its claims.
+    Left(Error),
+}
+
+impl Unsettled {
+    /// What the step has failed with, if that is to be told.
+    fn failure(self) -> Result<StepError> {
+        match self {
+            Self::Refused(error @ Error::LeaseLost { .. }) | Self::Left(error) => Err(error),
+            Self::Refused(error) => Ok(error.into()),
+        }
+    }
+}
+
+impl From<Unsettled> for Error {
+    fn from(unsettled: Unsettled) -> Self {
+        match unsettled {
+            Unsettled::Refused(error) | Unsettled::Left(error) => error,
+        }
+    }
 }
 
 /// A step whose handler holds neither a lock nor a connection.
@@ -67,10 +100,13 @@ where
         let handled = catch_unwind(AssertUnwindSafe(|| self.handle(claimed, fence, desk)));
         match handled.unwrap_or_else(|panic| Ok(Err(panicked(&*panic))))? {
             Ok(artefacts) => {
-                desk.insist(&mut |conn| {
+                let finished = desk.insist(&self.step, fence, &mut |conn| {
                     settle::finish(conn, &self.step, fence, artefacts.clone())
-                })?;
-                Ok(Ran::Finished)
+                });
+                match finished {
+                    Ok(()) => Ok(Ran::Finished),
+                    Err(unsettled) => fail(desk, &self.step, fence, &unsettled.failure()?),
+                }
             }
             Err(error) => fail(desk, &self.step, fence, &error),
         }
@@ -95,9 +131,12 @@ where
             Ok(claim) => claim,
             Err(error) => return unreadable(error).map(Err),
         };
-        let loads = match read_loads::<Start, C>(desk, fence.id) {
+        let loads = match read_loads::<Start, C>(desk, &self.step, fence) {
             Ok(loads) => loads,
-            Err(error) => return unreadable(error).map(Err),
+            Err(Unsettled::Refused(error)) if is_unreadable(&error) => {
+                return Ok(Err(StepError::permanent(error)));
+            }
+            Err(unsettled) => return unsettled.failure().map(Err),
         };
         let persists = match (self.handler)(&claim, loads) {
             Ok(persists) => persists,
@@ -109,29 +148,37 @@ where
 }
 
 /// Reads what the start transition loads: no connection is taken if that is nothing.
-fn read_loads<Start: Transition, C: Dialect>(desk: &dyn Desk<C>, id: i64) -> Result<Start::Loads> {
-    let record = RecordRef::of::<Start::Flow>(id);
+fn read_loads<Start: Transition, C: Dialect>(
+    desk: &dyn Desk<C>,
+    step: &StepSpec,
+    fence: Fence,
+) -> Result<Start::Loads, Unsettled> {
+    let (id, record, mut left) = (fence.id, RecordRef::of::<Start::Flow>(fence.id), false);
     let mut newest = |name: &'static str, aliases: &'static [&'static str]| {
         let mut found = None;
-        desk.insist(&mut |conn| {
+        let asked = desk.insist(step, fence, &mut |conn| {
             let newest = newest_artefact(conn, id, name, aliases);
             found = newest.map_err(|error| explain(conn, Some(record), error))?;
             Ok(())
-        })?;
-        Ok(found)
+        });
+        left = matches!(asked, Err(Unsettled::Left(_)));
+        asked.map(|()| found).map_err(Error::from)
     };
-    Start::Loads::read_from(&mut Decoder::new(record, &mut newest))
+    let loads = Start::Loads::read_from(&mut Decoder::new(record, &mut newest));
+    loads.map_err(|error| if left { Unsettled::Left(error) } else { Unsettled::Refused(error) })
 }
 
-/// Stored data that this code cannot read fails the step for good; any other error is not the
-/// record's.
+/// Whether the error tells of stored data that this code cannot read: that fails the step for good.
+fn is_unreadable(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Decode { .. } | Error::MissingArtefact { .. } | Error::UnknownState { .. }
+    )
+}
+
+/// Any other error is not the record's.
 fn unreadable(error: Error) -> Result<StepError> {
-    match error {
-        Error::Decode { .. } | Error::MissingArtefact { .. } | Error::UnknownState { .. } => {
-            Ok(StepError::permanent(error))
-        }
-        error => Err(error),
-    }
+    if is_unreadable(&error) { Ok(StepError::permanent(error)) } else { Err(error) }
 }
 
 /// What a transactional try failed with, if it is the handler's doing or the record's: what it
@@ -162,7 +209,7 @@ fn fail<C: Dialect>(
     fence: Fence,
     error: &StepError,
 ) -> Result<Ran> {
-    desk.insist(&mut |conn| settle::fail(conn, step, fence, error))?;
+    desk.insist(step, fence, &mut |conn| settle::fail(conn, step, fence, error))?;
     Ok(Ran::Failed)
 }
 
@@ -206,7 +253,7 @@ where
             Err(panic) => return fail(desk, &self.step, fence, &panicked(&*panic)),
         };
         let mut failed = None;
-        desk.insist(&mut |conn| {
+        let settled = desk.insist(&self.step, fence, &mut |conn| {
             // the connection is taken inside what is unwound, and rolled back on the way out
             let tried = catch_unwind(AssertUnwindSafe(|| self.once(conn, &claim, fence, desk)));
             desk.set_locked(fence, false);
@@ -217,7 +264,11 @@ where
                 Err(panic) => Some(panicked(&*panic)),
             };
             Ok(())
-        })?;
+        });
+        let failed = match settled {
+            Ok(()) => failed,
+            Err(unsettled) => Some(unsettled.failure()?),
+        };
         match failed {
             None => Ok(Ran::Finished),
             Some(error) => fail(desk, &self.step, fence, &error),

@@ -28,6 +28,7 @@ pub mod worker_faults;
 pub mod worker_fence;
 pub mod worker_idle;
 pub mod worker_panics;
+pub mod worker_refused;
 pub mod worker_release;
 pub mod worker_run;
 pub mod worker_server;
