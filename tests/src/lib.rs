@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod check;
 pub mod child;
 pub mod database;
+pub mod flaky;
 pub mod flows;
 pub mod gate;
 pub mod private;

@@ -177,6 +177,12 @@ macro_rules! exercise {
                     a_transition_wakes_the_worker
                     a_handler_holds_nothing
                     ;
+                worker_outage:
+                    a_worker_does_not_reap_its_own
+                    an_outage_costs_no_claim
+                    a_lost_answer_to_a_claim_costs_no_attempt
+                    a_lost_answer_to_a_claim_is_given_back_at_the_end
+                    ;
                 worker_panics:
                     an_error_without_a_text_fails_the_step
                     a_panic_outside_a_handler_costs_no_thread

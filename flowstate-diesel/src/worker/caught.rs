@@ -39,12 +39,17 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     /// Looks for work. What was claimed before a panic is among the jobs.
     pub(super) fn look_caught(&self, free: usize, jobs: &mut Vec<Job>) -> Result<bool> {
-        caught("looking for work", || self.look(free, jobs))
+        let looked = caught("looking for work", || self.look(free, jobs));
+        looked.inspect_err(|error| self.look_failed(error))
     }
 
     /// Gives back what is left when a thread ends.
     pub(super) fn part(&self) {
-        if let Err(error) = caught("giving claims back", || self.give_back_held()) {
+        let given_back = caught("giving claims back", || {
+            self.give_back_held()?;
+            self.release_strays()
+        });
+        if let Err(error) = given_back {
             let text = "claims could not be given back; their leases will run out";
             report(|| tracing::warn!(%error, "{text}"));
         }

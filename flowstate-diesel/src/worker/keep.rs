@@ -11,14 +11,23 @@ use crate::dialect::Dialect as _;
 use crate::failure::explain;
 use crate::store::Store;
 
+/// The pause after a round that failed.
+const AFTER_A_FAILURE: Duration = Duration::from_millis(500);
+
 impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Extends the leases whenever a third of the shortest has passed, and looks after what others
     /// left when all threads are busy. Ends with the worker.
     pub(crate) fn keep(&self) {
         let shortest = self.runners.iter().map(|runner| runner.step().lease).min();
         let pause = shortest.map_or(Duration::from_secs(1), |lease| lease / 3);
-        while self.pause_keeper(pause.min(Duration::from_secs(20))) {
+        let pause = pause.min(Duration::from_secs(20));
+        let mut next = pause;
+        while self.pause_keeper(next) {
+            next = pause;
             if let Err(error) = caught("extending the leases", || self.extend()) {
+                // as soon as the database is back: who is back already may think this worker dead
+                next = pause.min(AFTER_A_FAILURE);
+                self.note_outage(&error);
                 report(|| tracing::warn!(%error, "leases could not be extended"));
             }
             if self.is_overdue_for_a_look() {
@@ -30,6 +39,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 }
             }
         }
+        self.shared().keeper_ended = true;
+        self.changed.notify_all();
     }
 
     fn extend(&self) -> crate::Result<()> {

@@ -10,7 +10,7 @@ use super::run::{Core, Job};
 use super::stats::count;
 use super::sweep::{self, Timed};
 use crate::dialect::Dialect as _;
-use crate::dialect::rows::CountRow;
+use crate::dialect::rows::{CountRow, FlowRow};
 use crate::error::Result;
 use crate::failure::explain;
 use crate::store::Store;
@@ -83,7 +83,9 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let rows = conn.scout(sources, running, timed);
             rows.map_err(|error| explain(conn, None, error)).map(|rows| self.understand(rows))
         })?;
-        let found = self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
+        // only a thread that is free looks with no other look under way
+        let strays = free > 0 && self.release_strays()?;
+        let found = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
         Ok(found | self.claim(&seen.due, free, jobs)?)
     }
 
@@ -175,9 +177,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     fn reap(&self, leased: &[(usize, &'static str)]) -> Result<bool> {
         let mut found = false;
+        if !self.may_reap() {
+            return Ok(false);
+        }
         for &(at, state) in leased {
             let step = self.runners[at].step();
-            let reaped = self.with(|conn| sweep::reap(conn, step, state, &|_| false))?;
+            let spared = |row: &FlowRow| self.holds(row.id, row.seq);
+            let reaped = self.with(|conn| sweep::reap(conn, step, state, &spared))?;
             if reaped > 0 {
                 found = true;
                 let reaped_before = u64::try_from(reaped).unwrap_or_default();

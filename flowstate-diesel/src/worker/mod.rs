@@ -18,6 +18,7 @@ pub(crate) mod step;
 pub(crate) mod step_error;
 mod stop;
 mod sweep;
+mod trouble;
 
 use std::collections::HashSet;
 use std::marker::PhantomData;

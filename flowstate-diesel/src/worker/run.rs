@@ -15,6 +15,7 @@ use super::look::Questions;
 use super::settle::Fence;
 use super::stats::{Counters, Stats, count};
 use super::sweep::Timed;
+use super::trouble::Trouble;
 use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -64,6 +65,8 @@ pub(super) struct Shared {
     pub(super) idle: Option<Result<()>>,
     pub(super) phase: Phase,
     pub(super) ended: usize,
+    pub(super) keeper_ended: bool,
+    pub(super) trouble: Trouble,
 }
 
 /// How far a worker is with stopping.
@@ -138,6 +141,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             changed: Condvar::new(),
         })
     }
+            keeper_ended: false,
+            trouble: Trouble::default(),
 
     /// One thread: runs what is claimed, and looks for more when nothing is.
     fn work(&self) {
@@ -266,7 +271,9 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     pub(crate) fn has_ended(&self, thread: &JoinHandle<()>) -> bool {
-        let all = self.shared().ended == self.threads;
+        let shared = self.shared();
+        // it may wait for a connection beyond the grace
+        let all = shared.ended == self.threads && shared.keeper_ended;
         all || thread.is_finished()
     }
 

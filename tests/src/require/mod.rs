@@ -27,6 +27,7 @@ pub mod worker_crash;
 pub mod worker_faults;
 pub mod worker_fence;
 pub mod worker_idle;
+pub mod worker_outage;
 pub mod worker_panics;
 pub mod worker_refused;
 pub mod worker_release;
