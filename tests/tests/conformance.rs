@@ -216,6 +216,11 @@ macro_rules! exercise {
                     a29_a_claim_under_way_is_given_back
                     a29_a_dropped_worker_gives_back
                     ;
+                worker_stop_late:
+                    a29_a_database_that_is_down
+                    a29_a_record_that_others_have_locked
+                    a29_a_claim_under_way_beside_a_long_handler
+                    ;
                 worker_tries:
                     retry_after_sets_the_pause
                     attempts_restart_after_a_finish

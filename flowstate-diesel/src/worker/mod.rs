@@ -232,8 +232,13 @@ impl<M: ManageConnection<Connection: Store>> Running<M> {
     }
 
     /// Stops claiming at once, gives back what was claimed and not begun, waits for the running
-    /// handlers for `grace` at the most, and gives back theirs too if they are not done by then: a
-    /// record given back can be claimed at once, by whoever comes next, and the try does not count.
+    /// handlers, and gives back theirs too if they are not done in time: a record given back is in
+    /// the state from which it was claimed, can be claimed at once, by whoever comes next, and the
+    /// try does not count.
+    ///
+    /// Returns within `grace`. The last tenth of it, a second at the most, is kept for giving back;
+    /// if the database does not answer, or somebody has locked a record, a shorter grace than a
+    /// second lasts a second.
     ///
     /// A handler cannot be stopped from outside: one that outlives the grace runs on in its thread,
     /// and what it returns is refused. That of a transactional step has the row's lock, so nobody
@@ -241,7 +246,8 @@ impl<M: ManageConnection<Connection: Store>> Running<M> {
     /// rolled back, and the lease runs out.
     ///
     /// # Errors
-    /// The database's, if it could not be reached to give a record back: its lease will run out.
+    /// The database's, or a conflict, if a record could not be given back in time. That is tried
+    /// further while the process lives, until its lease has run out.
     pub fn shutdown(mut self, grace: Duration) -> Result<Stats> {
         let released = self.core.stop(grace);
         self.join();

@@ -34,6 +34,7 @@ pub mod worker_release;
 pub mod worker_run;
 pub mod worker_server;
 pub mod worker_stop;
+pub mod worker_stop_late;
 pub mod worker_tries;
 
 use std::num::ParseIntError;
