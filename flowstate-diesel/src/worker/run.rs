@@ -72,11 +72,15 @@ pub(super) struct Shared {
 /// How far a worker is with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
+    /// Not all threads are there.
+    Starting,
     Working,
     /// Nothing is claimed any more; handlers have their grace.
     Stopping,
     /// The grace is over: claims that are not settled are given back.
     Abandoned,
+    /// There is nobody to stop: one of the threads could not be had.
+    NeverStarted,
 }
 
 #[derive(Clone, Copy)]
@@ -87,7 +91,7 @@ pub(super) struct Held {
     pub(super) locked: bool,
 }
 
-/// Starts the threads and the keeper.
+/// Starts the threads and the keeper: all of them, or none.
 pub(crate) fn spawn<M: ManageConnection<Connection: Store>>(
     core: &Arc<Core<M>>,
     threads: usize,
@@ -95,14 +99,25 @@ pub(crate) fn spawn<M: ManageConnection<Connection: Store>>(
     wake::register(core);
     let named = |name: String, work: fn(&Core<M>)| {
         let core = Arc::clone(core);
-        let thread = std::thread::Builder::new().name(name).spawn(move || work(&core));
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            // until all are there, nothing is claimed that nobody could give back
+            if core.is_started() {
+                work(&core);
+            }
+        });
         thread.map_err(|error| Error::Setup { problem: format!("no thread: {error}") })
     };
-    let mut handles = vec![named("flowstate-keeper".to_owned(), Core::keep)?];
-    for at in 0..threads {
-        handles.push(named(format!("flowstate-{at}"), Core::work)?);
-    }
-    Ok(handles)
+    let start = || {
+        let mut handles = vec![named("flowstate-keeper".to_owned(), Core::keep)?];
+        for at in 0..threads {
+            handles.push(named(format!("flowstate-{at}"), Core::work)?);
+        }
+        Ok(handles)
+    };
+    let started = start();
+    core.shared().phase = if started.is_ok() { Phase::Working } else { Phase::NeverStarted };
+    core.changed.notify_all();
+    started
 }
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
@@ -124,8 +139,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             last_look: now,
             pause: FIRST_PAUSE,
             idle: None,
-            phase: Phase::Working,
+            phase: Phase::Starting,
             ended: 0,
+            keeper_ended: false,
+            trouble: Trouble::default(),
         };
         Arc::new(Self {
             questions: Questions::new(&runners, &timed),
@@ -141,8 +158,15 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             changed: Condvar::new(),
         })
     }
-            keeper_ended: false,
-            trouble: Trouble::default(),
+
+    /// Waits until all threads are there. `false` if one could not be had.
+    fn is_started(&self) -> bool {
+        let mut shared = self.shared();
+        while shared.phase == Phase::Starting {
+            shared = self.wait(shared, self.poll);
+        }
+        shared.phase != Phase::NeverStarted
+    }
 
     /// One thread: runs what is claimed, and looks for more when nothing is.
     fn work(&self) {
