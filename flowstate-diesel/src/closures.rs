@@ -2,7 +2,9 @@
 
 use flowstate::{Flow, Record};
 
+use crate::dialect::Dialect;
 use crate::error::{BoxError, Error, RecordRef, Result};
+use crate::ignored;
 
 /// What a guard returns: `bool`, or `Result<bool, E>`.
 #[diagnostic::on_unimplemented(
@@ -103,7 +105,9 @@ impl<F: Flow, C> Closures<'_, F, C> {
     pub(crate) fn is_plain(&self) -> bool {
         self.guards.is_empty() && self.updates.is_empty() && self.within.is_empty()
     }
+}
 
+impl<F: Flow, C: Dialect> Closures<'_, F, C> {
     /// Asks every guard, in order, until one says no.
     pub(crate) fn ask_guards(
         &mut self,
@@ -115,7 +119,7 @@ impl<F: Flow, C> Closures<'_, F, C> {
         for (guard, ask) in &mut self.guards {
             let guard = *guard;
             match ask(flow, conn) {
-                Ok(true) => {}
+                Ok(true) => ignored::refuse(conn)?,
                 Ok(false) => return Err(Error::GuardRejected { record, transition, guard }),
                 Err(source) => return Err(Error::Guard { record, transition, guard, source }),
             }
@@ -133,6 +137,7 @@ impl<F: Flow, C> Closures<'_, F, C> {
     ) -> Result<()> {
         for work in &mut self.within {
             work(flow, conn).map_err(|source| Error::Within { record, transition, source })?;
+            ignored::refuse(conn)?;
         }
         Ok(())
     }

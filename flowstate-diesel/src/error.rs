@@ -44,7 +44,8 @@ impl fmt::Display for RecordRef {
 /// Why a call did not do what it was asked to.
 ///
 /// After any of these nothing of the call is kept, with one exception: after
-/// [`Error::OutcomeUnknown`] it may have been committed. The record in memory is as it was, or was
+/// [`Error::OutcomeUnknown`] it may have been committed. (What a closure itself writes after it
+/// ignored a failure is its own: see [`Error::FailureIgnored`].) The record in memory is as it was, or was
 /// refreshed from the row; it never shows the state that was not reached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -196,8 +197,14 @@ pub enum Error {
         /// The error it returned.
         source: BoxError,
     },
-    /// A statement failed inside a closure that then returned `Ok`. Databases differ in what they
-    /// would commit, so nothing is committed.
+    /// A statement failed inside a closure, which went on or returned `Ok`. Databases differ in what
+    /// they would commit, so nothing is committed, and every further call of this crate in that
+    /// transaction is refused.
+    ///
+    /// On SQLite a full disk, an I/O error, `INSERT OR ROLLBACK`, `ON CONFLICT ROLLBACK` and
+    /// `RAISE(ROLLBACK)` end the transaction at once, savepoints included. Statements that the
+    /// closure itself sends after it ignored such a failure are in no transaction, and each is
+    /// committed by itself: return the error.
     #[error(
         "a statement failed inside the transaction and the failure was ignored: {statement_error}; \
          return the error, or wrap what may fail in `conn.transaction(…)`"

@@ -8,6 +8,7 @@ mod create;
 mod dialect;
 mod error;
 mod failure;
+mod ignored;
 mod json;
 mod migrate;
 mod query;

@@ -17,7 +17,7 @@ use crate::failure::explain;
 use crate::scope::{self, Position};
 use crate::subject::{Encoder, Typed};
 use crate::unconfirmed::Mark;
-use crate::{json, row, transaction};
+use crate::{ignored, json, row, transaction};
 
 /// A transition that has been asked for and not run yet: [`Request::run`] runs it.
 ///
@@ -232,6 +232,9 @@ impl<F: Flow, C: Dialect> Asked<'_, F, C> {
             return Err(refused);
         }
         let position = scope::position(conn).map_err(|error| explain(conn, Some(record), error))?;
+        if matches!(position, Position::Ended) {
+            return Err(ignored::ended(conn));
+        }
         let hooks = std::mem::take(&mut closures.hooks);
         if !hooks.is_empty() && matches!(position, Position::Inside { rooted: false, .. }) {
             return Err(Error::HooksInForeignTransaction { record, transition: First::NAME });

@@ -66,19 +66,21 @@ pub(crate) enum Position {
     /// In a transaction. `rooted`: this crate opened it and will see its commit; else the caller did
     /// with Diesel. `outcome`: of the innermost transaction or savepoint.
     Inside { rooted: bool, outcome: Outcome },
+    /// In a closure that goes on though the transaction is gone that was opened for it.
+    Ended,
 }
 
 impl Position {
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::Outside => None,
+            Self::Outside | Self::Ended => None,
             Self::Inside { outcome, .. } => Some(outcome.clone()),
         }
     }
 
-    fn is_rooted(&self) -> bool {
+    pub(crate) fn is_rooted(&self) -> bool {
         match self {
-            Self::Outside => true,
+            Self::Outside | Self::Ended => true,
             Self::Inside { rooted, .. } => *rooted,
         }
     }
@@ -86,18 +88,26 @@ impl Position {
 
 pub(crate) fn position<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Position> {
     let depth = conn.depth()?;
-    if depth == 0 {
-        return Ok(Position::Outside);
-    }
     let ours = innermost(conn, |scope| {
+        if depth < scope.depth {
+            return Position::Ended;
+        }
         // in a savepoint that the caller opened since?
         let theirs = depth > scope.depth;
         let outcome =
             if theirs { Outcome::elsewhere(Some(&scope.outcome)) } else { scope.outcome.clone() };
         Position::Inside { rooted: scope.rooted, outcome }
     });
-    let theirs = || Position::Inside { rooted: false, outcome: Outcome::elsewhere(None) };
-    Ok(ours.unwrap_or_else(theirs))
+    Ok(ours.unwrap_or_else(|| match depth {
+        0 => Position::Outside,
+        _ => Position::Inside { rooted: false, outcome: Outcome::elsewhere(None) },
+    }))
+}
+
+/// How many transactions and savepoints are open at least as long as nothing that failed in them
+/// may be committed: all of ours, and of a transaction of others what we opened in it.
+pub(crate) fn answered_for<C: Dialect>(conn: &C) -> Option<u32> {
+    innermost(conn, |scope| if scope.rooted { 1 } else { scope.depth })
 }
 
 /// A scope that ends when this is dropped, on a panic too.

@@ -14,7 +14,7 @@ use crate::scope::{self, Doom, Gathered, Hook, Position};
 use crate::store::AsStore;
 use crate::turnstile::Turn;
 use crate::unconfirmed::{Mark, Unconfirmed};
-use crate::{wake, witness};
+use crate::{ignored, wake, witness};
 
 /// Runs `body` in one transaction: several records and the caller's own writes, all or nothing.
 ///
@@ -82,11 +82,10 @@ fn run_code<C: Dialect, R, E: From<Error>>(
     code: Code,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    let position = scope::position(conn).map_err(|error| explain(conn, None, error))?;
-    if matches!(position, Position::Outside) {
-        outermost(conn, code, body)
-    } else {
-        inside(conn, &position, body)
+    match scope::position(conn).map_err(|error| explain(conn, None, error))? {
+        Position::Outside => outermost(conn, code, body),
+        Position::Ended => Err(ignored::ended(conn).into()),
+        position => inside(conn, &position, body),
     }
 }
 
@@ -138,6 +137,12 @@ fn inside<C: Dialect, R, E: From<Error>>(
     if let Some(doom) = scope::doom(conn) {
         return Err(doomed(doom, &tries));
     }
+    if let Some(failure) = ignored::unanswered(conn) {
+        return Err(match failure.conflict {
+            Some(reason) => doomed(Doom { record: None, reason, message: failure.message }, &tries),
+            None => Error::FailureIgnored { statement_error: failure.message }.into(),
+        });
+    }
     match attempt(conn, position, Code::Ours, body) {
         Ok((value, gathered)) => {
             scope::merge(conn, gathered);
@@ -168,6 +173,7 @@ fn attempt<C: Dialect, R, E: From<Error>>(
     body: Body<'_, C, R, E>,
 ) -> Result<(R, Gathered), Failed<E>> {
     witness::watch(conn);
+    join(conn, position)?;
     let mut open = Open::begin(conn, position, code).map_err(|error| sort::<C, E>(error, None))?;
     let entered = scope::enter(open.conn, position, open.outcome.clone())
         .map_err(|error| sort::<C, E>(error, None))?;
@@ -197,13 +203,27 @@ fn attempt<C: Dialect, R, E: From<Error>>(
     }
 }
 
+/// Makes sure that a transaction is still there in which something may have failed unnoticed.
+fn join<C: Dialect, E: From<Error>>(conn: &mut C, position: &Position) -> Result<(), Failed<E>> {
+    match position {
+        Position::Inside { rooted: true, .. } if witness::is_watching(conn) => return Ok(()),
+        Position::Inside { .. } => {}
+        Position::Outside | Position::Ended => return Ok(()),
+    }
+    witness::unseen(conn, C::join).map_err(|error| {
+        if C::is_aborted(&error) {
+            Failed::For(explain(conn, None, error).into())
+        } else {
+            sort::<C, E>(error, None)
+        }
+    })
+}
+
 /// What is left to do before the commit.
 fn check<C: Dialect, E: From<Error>>(open: &mut Open<'_, C>) -> Result<(), Failed<E>> {
     let conn = &mut *open.conn;
     if conn.depth().map_err(|error| sort::<C, E>(error, None))? != open.depth {
-        let problem = "a transaction or savepoint was opened inside and not ended, or ours was \
-                       ended; use `conn.transaction(…)`";
-        return Err(Failed::For(Error::Setup { problem: problem.to_owned() }.into()));
+        return Err(Failed::For(ignored::unbalanced().into()));
     }
     for mark in scope::doubtful_marks(conn) {
         if !is_there(conn, &mark)? {
@@ -226,15 +246,6 @@ fn check<C: Dialect, E: From<Error>>(open: &mut Open<'_, C>) -> Result<(), Faile
 fn is_there<C: Dialect, E: From<Error>>(conn: &mut C, mark: &Mark) -> Result<bool, Failed<E>> {
     let there = mark.is_there(conn, false).map_err(|error| sort::<C, E>(error, None))?;
     Ok(there == Some(true))
-}
-
-/// Refuses to go on in the outermost transaction if a statement in it failed unnoticed: PostgreSQL
-/// would refuse the next one, whose failure would say nothing of the first.
-pub(crate) fn refuse_ignored<C: Dialect>(conn: &mut C) -> Result<(), Error> {
-    match witness::failure(conn, 1) {
-        Some(failure) => Err(Error::FailureIgnored { statement_error: failure.message }),
-        None => Ok(()),
-    }
 }
 
 fn commit_failed<C: Dialect, E: From<Error>>(
@@ -286,10 +297,8 @@ impl<'c, C: Dialect> Open<'c, C> {
                 witness::began(conn);
                 Outcome::default()
             }
-            Position::Inside { outcome, rooted } => {
-                if !rooted || !witness::is_watching(conn) {
-                    conn.join()?;
-                }
+            Position::Ended => return Err(diesel::result::Error::NotInTransaction),
+            Position::Inside { outcome, .. } => {
                 C::TransactionManager::begin_transaction(conn)?;
                 outcome.nested()
             }
@@ -328,6 +337,10 @@ impl<C: Dialect> Drop for Open<'_, C> {
                 tracing::debug!(%error, "rollback failed");
                 break;
             }
+        }
+        // the closure round it goes on, and must not be taken for one outside a transaction
+        if self.conn.depth().is_ok_and(|depth| depth == 0) {
+            self.conn.set_depth(self.depth - 1);
         }
         if self.code != Code::Ours {
             self.conn.close();

@@ -35,12 +35,19 @@ struct Witness {
     ends_transaction: fn(&diesel::result::Error) -> bool,
     depth: u32,
     failure: Option<Failure>,
+    /// What the rollback to a savepoint is about to undo.
+    undoing: Option<Failure>,
+    /// Nothing is noted or passed on.
+    blind: bool,
     /// Where the connection queues to write.
     lane: Option<Lane>,
 }
 
 impl Instrumentation for Witness {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if self.blind {
+            return;
+        }
         match &event {
             InstrumentationEvent::BeginTransaction { depth, .. } => self.depth = depth.get(),
             InstrumentationEvent::CommitTransaction { depth, .. } => {
@@ -52,9 +59,17 @@ impl Instrumentation for Witness {
             InstrumentationEvent::RollbackTransaction { depth, .. } => {
                 self.depth = depth.get() - 1;
                 let undone = |failure: &Failure| failure.depth >= depth.get() && !failure.ended;
-                if depth.get() == 1 || self.failure.as_ref().is_some_and(undone) {
+                if depth.get() == 1 {
                     self.failure = None;
+                } else if self.failure.as_ref().is_some_and(undone) {
+                    self.undoing = self.failure.take();
                 }
+            }
+            InstrumentationEvent::FinishQuery { error: None, .. } => self.undoing = None,
+            InstrumentationEvent::FinishQuery { error: Some(_), .. } if self.undoing.is_some() => {
+                // there is no savepoint any more, and no transaction
+                self.failure =
+                    self.undoing.take().map(|failure| Failure { ended: true, ..failure });
             }
             InstrumentationEvent::FinishQuery { error: Some(error), .. } => {
                 let conflict = (self.classify)(error);
@@ -117,6 +132,19 @@ pub(crate) fn failure<C: Dialect>(conn: &mut C, depth: u32) -> Option<Failure> {
     witness.failure.clone().filter(|failure| failure.ended || failure.depth >= depth)
 }
 
+/// Asks the database something of which nobody is to know: how it fails is the answer.
+pub(crate) fn unseen<C: Dialect, R>(conn: &mut C, ask: impl FnOnce(&mut C) -> R) -> R {
+    let set_blind = |conn: &mut C, blind| {
+        if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+            witness.blind = blind;
+        }
+    };
+    set_blind(conn, true);
+    let answer = ask(conn);
+    set_blind(conn, false);
+    answer
+}
+
 /// What the statement said that made the database refuse all further ones with `error`.
 pub(crate) fn first_failure<C: Dialect>(conn: &mut C, error: &diesel::result::Error) -> String {
     failure(conn, 0).map_or_else(|| error.to_string(), |failure| failure.message)
@@ -166,6 +194,8 @@ fn install<C: Dialect>(conn: &mut C, inner: Option<Box<dyn Instrumentation>>) {
         ends_transaction: C::ends_transaction,
         depth,
         failure: None,
+        undoing: None,
+        blind: false,
         lane,
     });
 }

@@ -2,6 +2,8 @@
 
 #[path = "sqlite/busy.rs"]
 mod busy;
+#[path = "sqlite/ended.rs"]
+mod ended;
 #[path = "sqlite/faults.rs"]
 mod faults;
 #[path = "sqlite/statements.rs"]

@@ -26,7 +26,9 @@ mod sqlite;
 pub(crate) mod statement;
 
 use diesel::QueryResult;
-use diesel::connection::{Connection, TransactionManager};
+use diesel::connection::{
+    Connection, TransactionDepthChange, TransactionManager, TransactionManagerStatus,
+};
 
 use crate::change::{Change, Claims, NewFlow};
 use crate::error::ConflictReason;
@@ -201,6 +203,20 @@ pub trait Dialect: Connection {
     fn depth(&mut self) -> QueryResult<u32> {
         let status = Self::TransactionManager::transaction_manager_status_mut(self);
         Ok(status.transaction_depth()?.map_or(0, std::num::NonZeroU32::get))
+    }
+
+    /// Has Diesel believe that at least so many are open: one that is gone cannot be committed then.
+    fn set_depth(&mut self, depth: u32) {
+        let status = Self::TransactionManager::transaction_manager_status_mut(self);
+        if let TransactionManagerStatus::Valid(status) = status {
+            let open = status.transaction_depth().map_or(0, std::num::NonZeroU32::get);
+            for _ in open..depth {
+                // fails only if there were fewer than none
+                status
+                    .change_transaction_depth(TransactionDepthChange::IncreaseDepth)
+                    .unwrap_or_default();
+            }
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
@@ -95,6 +97,8 @@ statements! {
 
 crate::store::as_store!(SqliteConnection);
 
+const TRANSACTION_GONE: &str = "the database has ended the transaction after an earlier failure";
+
 impl Dialect for SqliteConnection {
     const DATABASE: &'static str = "SQLite";
     const MIGRATIONS: &'static [Migration] = &[Migration {
@@ -123,6 +127,20 @@ impl Dialect for SqliteConnection {
             patience: Duration::from_millis(u64::try_from(file.number).unwrap_or_default()),
             locked: "database is locked",
         }))
+    }
+
+    // Some failures end the transaction, and what follows commits by itself
+    // <https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction>.
+    // Diesel looks whether one is open after a text that failed, as this one does.
+    fn join(&mut self) -> QueryResult<()> {
+        let depth = self.depth()?;
+        self.batch_execute("RELEASE flowstate_nowhere").unwrap_or_default();
+        if depth > 0 && self.depth()? == depth {
+            return Ok(());
+        }
+        self.set_depth(depth);
+        let message = Box::new(TRANSACTION_GONE.to_owned());
+        Err(Error::DatabaseError(DatabaseErrorKind::Unknown, message))
     }
 
     // A failed statement leaves the transaction usable; COMMIT commits what is there.
@@ -186,18 +204,22 @@ impl Dialect for SqliteConnection {
         self.run::<MakeVersions>(&[]).map(drop)
     }
 
-    fn conflict(error: &diesel::result::Error) -> Option<ConflictReason> {
+    fn conflict(error: &Error) -> Option<ConflictReason> {
         conflict::sqlite(error)
     }
 
-    fn is_missing_table(error: &diesel::result::Error) -> bool {
-        matches!(error, diesel::result::Error::DatabaseError(_, info)
+    fn is_aborted(error: &Error) -> bool {
+        matches!(error, Error::DatabaseError(_, info) if info.message() == TRANSACTION_GONE)
+    }
+
+    fn is_missing_table(error: &Error) -> bool {
+        matches!(error, Error::DatabaseError(_, info)
             if info.message().starts_with("no such table: flowstate_"))
     }
 
     // Full disks and the like roll back; after an I/O error only the file knows
     // <https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction>.
-    fn failed_commit(error: &diesel::result::Error) -> FailedCommit {
+    fn failed_commit(error: &Error) -> FailedCommit {
         if error.to_string().contains("disk I/O error") {
             FailedCommit::Unknown
         } else {

@@ -14,6 +14,7 @@ use crate::dialect::Dialect;
 use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
+use crate::ignored;
 use crate::subject::Decoder;
 use crate::transaction::{self, panic_text};
 
@@ -304,7 +305,7 @@ where
             let loads = load::<Start, C>(conn, fence.id)?;
             let persists = (self.handler)(claim, loads, conn)
                 .map_err(|error| Undone::Handler(error.into()))?;
-            transaction::refuse_ignored(conn)?;
+            ignored::refuse(conn)?;
             let artefacts = encode::<Finish>(&persists, record)
                 .map_err(|error| Undone::Handler(StepError::permanent(error)))?;
             let plan = finish_plan(&self.step, fence, artefacts);
