@@ -17,7 +17,8 @@ use crate::witness;
 /// single connection by [`Customizer::apply`].
 ///
 /// - `busy_timeout`, first, so that the others wait too: 5 seconds by default. A writer waits so long
-///   for another one.
+///   for another one. (How long the writers of one process queue is read when a connection is first
+///   used, and here: of a `PRAGMA busy_timeout` in between nobody knows.)
 /// - `journal_mode`: WAL by default, in which readers and the writer do not block each other. It is
 ///   kept in the file, and switched only if the file has another.
 /// - `synchronous`: FULL by default, with which a commit survives a power cut.
@@ -117,6 +118,7 @@ impl Customizer {
     pub fn apply(&self, conn: &mut SqliteConnection) -> Result<()> {
         let millis = self.busy_timeout.as_millis();
         conn.batch_execute(&format!("PRAGMA busy_timeout = {millis}"))?;
+        witness::ask_lane_again(conn)?;
         self.set_journal_mode(conn)?;
         let synchronous = match self.synchronous {
             Synchronous::Full => "FULL",

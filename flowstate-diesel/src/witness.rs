@@ -175,6 +175,15 @@ pub(crate) fn turn<C: Dialect>(conn: &mut C) -> QueryResult<Option<Turn>> {
     }
 }
 
+/// Asks again how long the connection waits, if that was asked before.
+pub(crate) fn ask_lane_again<C: Dialect>(conn: &mut C) -> QueryResult<()> {
+    let lane = conn.lane()?;
+    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+        witness.lane = lane;
+    }
+    Ok(())
+}
+
 /// How many threads of this process wait for their turn to write to the same database.
 pub(crate) fn waiting<C: Dialect>(conn: &mut C) -> usize {
     watch(conn);

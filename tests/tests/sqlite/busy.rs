@@ -2,10 +2,13 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{ConflictReason, Error};
+use flowstate_diesel::sqlite::Customizer;
+use flowstate_diesel::{ConflictReason, Error, transaction};
 use flowstate_tests::flows::{Job, JobState};
 use flowstate_tests::{Database, RollbackJournal, Sqlite, check, refused};
 
@@ -84,6 +87,27 @@ fn s02_long_writer_is_a_conflict() {
     assert_eq!(check::sizes::<Sqlite>(conn), [1, 1, 0]);
     job.transition(Job::WORK, conn).run().expect("working");
     check::clean(conn);
+}
+
+/// The time-out is the one that was set last, whatever was done on the connection before.
+#[test]
+fn the_busy_timeout_counts_from_when_it_is_set() {
+    let database = Sqlite::empty();
+    let holder = &mut database.connect();
+    let conn = &mut SqliteConnection::establish(&database.url()).expect("a connection");
+    flowstate_diesel::migrate(conn).expect("migrated");
+    let mut job = Job::new("a").create(conn).expect("created");
+    let timeout = Duration::from_millis(100);
+    Customizer::new().busy_timeout(timeout).apply(conn).expect("the pragmas");
+    let refused = transaction(holder, |_| {
+        let other = || job.transition(Job::WORK, conn).run();
+        Ok::<_, Error>(thread::scope(|scope| scope.spawn(other).join().expect("no panic")))
+    });
+    let (tries, waited) = refused!(
+        refused.expect("committed"),
+        Error::Conflict { tries, waited, .. } => (tries, waited)
+    );
+    assert!(waited >= timeout * tries, "{tries} tries in {waited:?}: it did not wait");
 }
 
 /// With a rollback journal a reader keeps us from committing: a conflict, and nothing unknown.
