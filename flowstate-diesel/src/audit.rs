@@ -48,13 +48,14 @@ statements! {
 /// Looks through all flows for what must never be: gaps in a history, a state that is not where
 /// the history ends, rows without their record.
 ///
-/// Reads every row of the three tables in one transaction; on a large database run it at a quiet
-/// hour or on a replica. At most 1,000 findings of each kind are returned.
+/// Reads every row of the three tables in one transaction, which locks nothing; on a large database
+/// run it at a quiet hour or on a replica. (On SQLite with a rollback journal any reader keeps a
+/// writer from committing.) At most 1,000 findings of each kind are returned.
 ///
 /// # Errors
 /// [`Error::Database`](crate::Error::Database): the check itself could not run.
 pub fn audit<S: AsStore>(conn: &mut S) -> Result<Audit> {
-    transaction::run(conn.as_store(), &mut |conn| {
+    transaction::run_reading(conn.as_store(), &mut |conn| {
         look(conn).map_err(|error| explain(conn, None, error))
     })
 }

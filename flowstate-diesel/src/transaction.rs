@@ -69,6 +69,14 @@ pub(crate) fn run<C: Dialect, R, E: From<Error>>(
     run_code(conn, Code::Ours, body)
 }
 
+/// Runs statements of this crate that only read, in a transaction.
+pub(crate) fn run_reading<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    run_code(conn, Code::Reading, body)
+}
+
 /// Runs code of others in a transaction, and after it a statement of this crate.
 pub(crate) fn run_closures<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
@@ -95,6 +103,8 @@ type Body<'b, C, R, E> = &'b mut dyn FnMut(&mut C) -> Result<R, E>;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Code {
     Ours,
+    /// Ours, which only reads.
+    Reading,
     /// Closures of others, followed by a statement of ours.
     Closures,
     Others,
@@ -289,8 +299,11 @@ impl<'c, C: Dialect> Open<'c, C> {
         let mut turn = None;
         let outcome = match position {
             Position::Outside => {
-                turn = witness::turn(conn)?;
+                if code != Code::Reading {
+                    turn = witness::turn(conn)?;
+                }
                 match code {
+                    Code::Reading => conn.begin_reading()?,
                     Code::Ours => conn.begin()?,
                     Code::Closures | Code::Others => conn.begin_for_others()?,
                 }
@@ -309,7 +322,7 @@ impl<'c, C: Dialect> Open<'c, C> {
 
     fn commit(mut self) -> diesel::QueryResult<()> {
         let committed = match (self.depth, self.code) {
-            (1, Code::Ours) => self.conn.commit(),
+            (1, Code::Ours | Code::Reading) => self.conn.commit(),
             (1, Code::Closures | Code::Others) => self.conn.commit_for_others(),
             _ => C::TransactionManager::commit_transaction(self.conn),
         };
@@ -342,7 +355,7 @@ impl<C: Dialect> Drop for Open<'_, C> {
         if self.conn.depth().is_ok_and(|depth| depth == 0) {
             self.conn.set_depth(self.depth - 1);
         }
-        if self.code != Code::Ours {
+        if matches!(self.code, Code::Closures | Code::Others) {
             self.conn.close();
         }
     }

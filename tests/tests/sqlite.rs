@@ -6,6 +6,8 @@ mod busy;
 mod ended;
 #[path = "sqlite/faults.rs"]
 mod faults;
+#[path = "sqlite/reading.rs"]
+mod reading;
 #[path = "sqlite/statements.rs"]
 mod statements;
 

@@ -77,6 +77,11 @@ pub trait Dialect: Connection {
         self.begin()
     }
 
+    /// The same for one that only reads.
+    fn begin_reading(&mut self) -> QueryResult<()> {
+        self.begin()
+    }
+
     /// After the rollback of a transaction in which code of others ran.
     fn close(&mut self) {}
 

@@ -88,6 +88,7 @@ statements! {
          WHERE flowstate_flows.id = leases.id AND flowstate_flows.seq = leases.seq \
          AND leased_by = ?";
     BeginImmediate = "BEGIN IMMEDIATE";
+    BeginDeferred = "BEGIN";
     FileAndTimeout =
         "SELECT file, timeout FROM pragma_database_list, pragma_busy_timeout WHERE name = 'main'";
     MakeVersions =
@@ -112,6 +113,10 @@ impl Dialect for SqliteConnection {
     // else has written, whatever the busy time-out <https://www.sqlite.org/isolation.html>.
     fn begin(&mut self) -> QueryResult<()> {
         ends::begin::<_, BeginImmediate>(self)
+    }
+
+    fn begin_reading(&mut self) -> QueryResult<()> {
+        ends::begin::<_, BeginDeferred>(self)
     }
 
     fn commit(&mut self) -> QueryResult<()> {
