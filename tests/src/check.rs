@@ -1,14 +1,48 @@
 //! What tests look at afterwards.
 
+use diesel::sql_types::BigInt;
+use diesel::{RunQueryDsl, dsl};
 use flowstate_diesel::AsStore;
 
 use crate::Database;
 
-/// The oracle: no gaps, no orphans, every state where its history ends.
-pub fn clean(conn: &mut impl AsStore) {
+/// The oracle: no gaps, no orphans, every state where its history ends, every step of a history
+/// from where the one before it led.
+pub fn clean<S: AsStore<Store: Counted>>(conn: &mut S) {
     let audit = flowstate_diesel::audit(conn).expect("the audit ran");
     assert!(audit.is_clean(), "{audit}");
+    let broken = conn.as_store().count(BROKEN_CHAINS);
+    assert_eq!(broken, 0, "transitions that start elsewhere than the one before them led");
 }
+
+/// A state may be called by its alias: a request calls it by its present name, a worker as the row
+/// does.
+const BROKEN_CHAINS: &str = "SELECT COUNT(*) FROM flowstate_transitions t \
+     JOIN flowstate_transitions p ON p.flow_id = t.flow_id AND p.seq = t.seq - 1 \
+     WHERE t.from_state <> p.to_state \
+     AND (p.to_state, t.from_state) NOT IN (('paused', 'parked'), ('at_work', 'working'))";
+
+/// A connection that counts, of whatever database.
+pub trait Counted {
+    /// The number that a query gives.
+    fn count(&mut self, sql: &str) -> i64;
+}
+
+macro_rules! counted {
+    ($($connection:ty $(: $feature:literal)?),*) => {
+        $($(#[cfg(feature = $feature)])?
+        impl Counted for $connection {
+            fn count(&mut self, sql: &str) -> i64 {
+                dsl::sql::<BigInt>(sql).get_result(self).expect(sql)
+            }
+        })*
+    };
+}
+counted!(
+    diesel::SqliteConnection,
+    diesel::PgConnection: "postgres",
+    diesel::MysqlConnection: "mysql"
+);
 
 /// How many rows a table has.
 pub fn rows<D: Database>(conn: &mut D::Conn, table: &str) -> i64 {

@@ -20,13 +20,14 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, Pool, R2D2Connection};
 use flowstate_diesel::Store;
 
+use crate::check::Counted;
 use crate::private::Kind;
 use crate::watch::Watch;
 
 /// A database of its own for one test, removed when it is dropped.
 pub trait Database: Sized + Send + Sync + 'static {
     /// A connection to it.
-    type Conn: Store + SimpleConnection + R2D2Connection + Send + 'static;
+    type Conn: Store + Counted + SimpleConnection + R2D2Connection + Send + 'static;
 
     /// Its folder in `migrations/`.
     const FOLDER: &'static str;
