@@ -49,7 +49,12 @@ impl Instrumentation for Witness {
             return;
         }
         match &event {
-            InstrumentationEvent::BeginTransaction { depth, .. } => self.depth = depth.get(),
+            InstrumentationEvent::BeginTransaction { depth, .. } => {
+                self.depth = depth.get();
+                if self.depth == 1 {
+                    self.failure = None;
+                }
+            }
             InstrumentationEvent::CommitTransaction { depth, .. } => {
                 self.depth = depth.get() - 1;
                 if let Some(failure) = &mut self.failure {
@@ -242,4 +247,34 @@ fn type_of_none() -> Option<TypeId> {
 #[cfg(not(feature = "sqlite"))]
 fn type_of_none() -> Option<TypeId> {
     None
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use diesel::SqliteConnection;
+    use diesel::connection::SimpleConnection;
+
+    use super::*;
+
+    /// A connection whose failures all end the transaction, as a deadlock does on MySQL.
+    fn connection() -> SqliteConnection {
+        let mut conn = SqliteConnection::establish(":memory:").expect("memory");
+        install(&mut conn, None);
+        let witness = conn.instrumentation().downcast_mut::<Witness>().expect("installed");
+        witness.ends_transaction = |_| true;
+        conn
+    }
+
+    #[test]
+    fn a_failure_outside_a_transaction_is_not_held_against_the_next() {
+        let conn = &mut connection();
+        conn.batch_execute("nonsense").expect_err("it fails");
+        conn.transaction(|conn| {
+            assert!(failure(conn, 1).is_none());
+            conn.transaction(|conn| conn.batch_execute("nonsense")).expect_err("it fails");
+            assert!(failure(conn, 1).is_some(), "no savepoint undoes it");
+            QueryResult::Ok(())
+        })
+        .expect("committed");
+    }
 }
