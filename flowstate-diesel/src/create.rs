@@ -67,6 +67,7 @@ pub(crate) fn create_once<F: Flow, C: Dialect>(
 ) -> Result<Once<F::Record>> {
     json::check_text(key, RecordRef::new::<F>(), What::Key)?;
     let props = encode(&flow)?;
+    json::check_wrapped(&created_with(&props), RecordRef::new::<F>())?;
     if let Some(inserted) = insert_at_once::<F, C>(conn, &props, Some(key), Duration::ZERO)? {
         return finish(flow, Some(inserted), Some(key), conn).map(Once::Created);
     }
@@ -103,7 +104,7 @@ fn insert_at_once<F: Flow, C: Dialect>(
         return Ok(None);
     }
     let (token, since) = (token(), Instant::now());
-    let metadata = created_with(props, key);
+    let metadata = key.map(|_| created_with(props));
     let new = new::<F>(props, key, delay, &token, metadata.as_deref())?;
     match conn.insert_at_once(&new) {
         Ok(row) => {
@@ -130,7 +131,7 @@ fn insert<F: Flow, C: Dialect>(
     delay: Duration,
 ) -> Result<Option<InsertedRow>> {
     let token = token();
-    let metadata = created_with(props, key);
+    let metadata = key.map(|_| created_with(props));
     let new = new::<F>(props, key, delay, &token, metadata.as_deref())?;
     let record = RecordRef::new::<F>();
     let written = conn.insert(&new).map_err(|error| explain(conn, Some(record), error))?;
@@ -154,8 +155,8 @@ fn new<'a, F: Flow>(
     Ok(NewFlow { flow: F::NAME, state: state_name, completes, props, key, timing, token, metadata })
 }
 
-fn created_with(props: &str, key: Option<&str>) -> Option<String> {
-    key.map(|_| format!("{{\"{CREATED_WITH}\":{props}}}"))
+fn created_with(props: &str) -> String {
+    format!("{{\"{CREATED_WITH}\":{props}}}")
 }
 
 fn initial<F: Flow>() -> Result<F::State> {

@@ -17,7 +17,7 @@ use crate::error::{Error, RecordRef, Result, What};
 pub const MAX_JSON_BYTES: usize = 12 * 1024 * 1024;
 
 /// The deepest nesting of arrays and objects. MySQL refuses more than 100 levels, `serde_json`
-/// reads at most 127.
+/// reads at most 127. Props with a key have one less: the history keeps them a level deeper.
 pub const MAX_JSON_DEPTH: usize = 100;
 
 /// The longest key, actor or guard name, in bytes.
@@ -40,6 +40,15 @@ pub(crate) fn encode<T: Serialize>(
         floats::check(value).map_err(refuse)?;
     }
     Ok(text)
+}
+
+/// Checks that props can be kept in the text that wraps them.
+pub(crate) fn check_wrapped(text: &str, record: RecordRef) -> Result<()> {
+    scan::scan(text).map(drop).map_err(|fault| Error::Unstorable {
+        record,
+        what: What::Props,
+        fault: format!("{fault}, counting the one that comes with a key"),
+    })
 }
 
 /// Reads a value from JSON text; an error names the path.

@@ -64,6 +64,7 @@ pub fn a23_payloads_round_trip<D: Database>() {
         json!([0.1, 1.5e300, -2.5e-300, 1.0]),
         json!({"": 1, " b": 2, "a": [null, true, {"deep": {}}]}),
         with_key("quotes ' \" 🦀 "),
+        nest(MAX_JSON_DEPTH - 2),
         nest(MAX_JSON_DEPTH - 1),
         json!("x".repeat(10_000_000)),
     ]
@@ -83,6 +84,15 @@ pub fn a23_payloads_round_trip<D: Database>() {
         let metadata = job.history(conn).expect("the history")[1].metadata.take();
         assert!(metadata.as_ref() == Some(&payload), "metadata of {size} bytes");
         let key = format!("key {number}");
+        if payload == nest(MAX_JSON_DEPTH - 1) {
+            let (what, fault) = refused!(
+                job.props().clone().create_once(&key, conn),
+                Error::Unstorable { what, fault, .. } => (what, fault)
+            );
+            assert_eq!(what, What::Props);
+            assert!(fault.contains("100 levels") && fault.contains("with a key"), "{fault}");
+            continue;
+        }
         let Once::Created(_) = job.props().clone().create_once(&key, conn).expect("created") else {
             panic!("not new");
         };
