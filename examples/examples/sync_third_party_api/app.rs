@@ -40,19 +40,19 @@ impl<C: Database> App<C> {
     /// Makes so many records without a payload, each with a flow that will fetch it, all or none.
     pub(crate) fn order(&self, count: u32) -> Result<Vec<i64>, BoxError> {
         let conn = &mut self.connection()?;
+        let mut first = conn.count_my_records()?;
         loop {
-            match flowstate_diesel::transaction(conn, |tx| order_all(count, tx)) {
-                // another run has ordered the same numbers meanwhile
-                Err(Error::Database { source, .. }) if is_taken(&source) => {}
+            match flowstate_diesel::transaction(conn, |tx| order_all(first, count, tx)) {
+                // another run has ordered these numbers meanwhile, or some were deleted
+                Err(Error::Database { source, .. }) if is_taken(&source) => first += 1,
                 ordered => return Ok(ordered?),
             }
         }
     }
 }
 
-fn order_all<C: MyRecords>(count: u32, tx: &mut C) -> Result<Vec<i64>> {
-    let present = tx.count_my_records()?;
-    (present..present + i64::from(count)).map(|number| order_one(number, tx)).collect()
+fn order_all<C: MyRecords>(first: i64, count: u32, tx: &mut C) -> Result<Vec<i64>> {
+    (first..first + i64::from(count)).map(|number| order_one(number, tx)).collect()
 }
 
 fn order_one<C: MyRecords>(number: i64, tx: &mut C) -> Result<i64> {

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-use flowstate_diesel::{BoxError, Result, Store, prelude::*};
+use flowstate_diesel::{BoxError, Error, Result, Store, prelude::*};
 
 use crate::app::App;
 use crate::client::Client;
@@ -87,7 +87,15 @@ fn fetch<C: Store>(
 fn save<C: MyRecords>(mut queue: Queue, settled: &Settled, conn: &mut C) -> Result<()> {
     while let Some(id) = queue.next() {
         let mut flow = SyncThirdPartyApi::find(id, conn)?;
-        let ThirdPartyResponse(body) = flow.start_save(conn)?;
+        let ThirdPartyResponse(body) = match flow.start_save(conn) {
+            Ok(response) => response,
+            // it stays where it is: there is nothing to save into
+            Err(Error::GuardRejected { .. }) => {
+                drop(settled.send(Ok(id)));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         match flow.finish_save(&body.to_string(), conn) {
             Ok(()) => drop(settled.send(Ok(id))),
             Err(error) => {

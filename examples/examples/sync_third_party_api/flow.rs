@@ -28,6 +28,9 @@ pub(crate) struct SyncThirdPartyApi {
     pub third_party_id: String,
 }
 
+/// Why a flow is given up.
+pub(crate) const GONE: &str = "the record is gone";
+
 /// Whom a transition wakes once it is committed: ids of flows to be taken up.
 pub(crate) type Wake = Sender<i64>;
 
@@ -83,7 +86,10 @@ impl SyncThirdPartyApiRecord {
     /// The application's own write, `saved` and `completed` commit together or not at all.
     pub(crate) fn finish_save<C: MyRecords>(&mut self, payload: &str, conn: &mut C) -> Result<()> {
         self.transition(SyncThirdPartyApi::FINISH_SAVE, conn)
-            .within(|flow, conn| conn.save_my_record(&flow.my_record_id, payload))
+            .within(|flow, conn| match conn.save_my_record(&flow.my_record_id, payload)? {
+                0 => Err(BoxError::from(GONE)),
+                _ => Ok(()),
+            })
             .then(SyncThirdPartyApi::COMPLETE)
             .run()
     }

@@ -79,12 +79,11 @@ fn by_plain_threads<C: Database>(
     if !left.is_empty() {
         println!("an earlier run left {} unfinished flows, which come first", left.len());
         let settled = drivers.drive(&left)?;
-        report::check(&settled, conn)?;
-        println!("finished {} flows that were left", settled.len());
+        let finished = report::check(&settled, conn)?;
+        println!("finished {finished} flows that were left");
     }
     let new = app.order(args.flows)?;
     let settled = drivers.drive(&new)?;
-    report::check(&settled, conn)?;
     report::print(&settled, conn)
 }
 
@@ -115,7 +114,6 @@ fn by_workers<C: Database>(
         println!("stopped: the next run goes on from here");
         return Ok(());
     };
-    report::check(&settled, conn)?;
     report::print(&settled, conn)
 }
 

@@ -6,9 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// So often a step is tried in one run; the next run tries again.
-const TRIES: u32 = 5;
-/// Before the second try; twice as long before each further one.
+///
+/// Up to three fail by plan; the others are for a machine that is too busy to answer in time.
+const TRIES: u32 = 12;
+/// Before the second try; twice as long before each further one, up to a limit.
 const PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// Ids from a channel, and ids that wait for a further try.
 ///
@@ -32,7 +35,7 @@ impl Queue {
         if *failed >= TRIES {
             return false;
         }
-        let pause = PAUSE * 2_u32.pow(*failed - 1);
+        let pause = (PAUSE * 2_u32.pow(*failed - 1)).min(LONGEST_PAUSE);
         self.later.insert((Instant::now() + pause, id))
     }
 

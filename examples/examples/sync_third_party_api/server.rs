@@ -1,6 +1,6 @@
 //! The third party: a real web server on this machine that fails the first tries of everything.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -38,17 +38,23 @@ impl Drop for Server {
     }
 }
 
+/// As many as the program has threads at most.
+const MOST_SILENT: usize = 64;
+
 fn serve(http: &tiny_http::Server) {
     let mut tries: HashMap<String, u32> = HashMap::new();
-    // requests that nobody answers while the server runs
-    let mut silent: Vec<Request> = Vec::new();
+    // requests that nobody answers while their client waits; each keeps a connection open
+    let mut silent: VecDeque<Request> = VecDeque::new();
     for request in http.incoming_requests() {
         let id = request.url().trim_start_matches('/').to_owned();
         let count = tries.entry(id.clone()).or_default();
         *count += 1;
         let answered = match trouble(&id, *count) {
             Some(Trouble::Silence) => {
-                silent.push(request);
+                silent.push_back(request);
+                if silent.len() > MOST_SILENT {
+                    silent.pop_front();
+                }
                 continue;
             }
             Some(Trouble::Status(code)) => request.respond(Response::empty(code)),

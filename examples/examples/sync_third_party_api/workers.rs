@@ -11,7 +11,7 @@ use flowstate_diesel::{
 use crate::client::Client;
 use crate::database::{Connections, Database};
 use crate::flow::{
-    SyncThirdPartyApi, SyncThirdPartyApiRecord as Record, SyncThirdPartyApiState as State,
+    GONE, SyncThirdPartyApi, SyncThirdPartyApiRecord as Record, SyncThirdPartyApiState as State,
     ThirdPartyResponse,
 };
 use crate::leftovers::or_done_by_another;
@@ -54,7 +54,7 @@ impl<C: Database> Workers<C> {
                 |flow, ThirdPartyResponse(body), conn| match conn
                     .save_my_record(&flow.my_record_id, &body.to_string())?
                 {
-                    0 => Err(StepError::permanent("the record is gone")),
+                    0 => Err(StepError::permanent(GONE)),
                     _ => Ok(()),
                 },
             )

@@ -43,6 +43,26 @@ fn killed_half_way_it_finishes_what_was_left() {
     database.all_is_well(flows + 2);
 }
 
+#[test]
+fn a_flow_whose_record_is_gone_keeps_no_other_from_going_on() {
+    let database = Sqlite::fresh();
+    for (gone, drivers) in [(0, &[][..]), (1, &["--workers", "2"])] {
+        kill_when(&database, &["--flows", "60"], UNFINISHED, gone + 1);
+        database.execute(
+            "DELETE FROM my_records \
+             WHERE id = (SELECT id FROM my_records WHERE payload IS NULL LIMIT 1)",
+        );
+        for _ in 0..2 {
+            let arguments = [drivers, &["--flows", "2"]].concat();
+            let told = told(&run(&database, &arguments));
+            assert!(told.contains("ok: 2 new flows completed"), "{told}");
+            assert!(told.contains("given up: their records are gone"), "{told}");
+        }
+    }
+    assert_eq!(database.number(UNFINISHED), 2);
+    assert!(database.audit().is_clean());
+}
+
 fn a_second_run_at_the_same_time_is_refused<D: Database>() {
     let database = D::fresh();
     let mut first = start(&database, &["--flows", "60"]);

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_query;
 use diesel::sql_types::BigInt;
 use flowstate_diesel::Audit;
 use flowstate_diesel::sqlite::Customizer;
@@ -15,6 +16,15 @@ pub(crate) const FILE: &str = "sync_third_party_api.db";
 /// A fresh folder.
 pub(crate) struct Sqlite {
     folder: TempDir,
+}
+
+impl Sqlite {
+    /// Changes what is stored, while the program does not run.
+    pub(crate) fn execute(&self, change: &str) {
+        let path = self.folder().join(FILE).display().to_string();
+        let mut conn = SqliteConnection::establish(&path).expect("a connection");
+        assert_eq!(sql_query(change).execute(&mut conn), Ok(1), "{change}");
+    }
 }
 
 impl Database for Sqlite {
