@@ -8,11 +8,12 @@ use flowstate::{Artefact, Flow, Record, State, TransitionOf};
 use crate::apply::{destroy, names_json, newest_artefact};
 use crate::create;
 use crate::dialect::Dialect;
-use crate::dialect::rows::{ArtefactRow, FlowRow, HistoryRow};
+use crate::dialect::rows::FlowRow;
 use crate::dialect::sql::{
     AllArtefacts, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
 };
 use crate::dialect::statement::Bind;
+use crate::entry::{ArtefactEntry, HistoryEntry, StateCount};
 use crate::error::{Error, RecordRef, Result, What};
 use crate::failure::explain;
 use crate::read::read;
@@ -115,12 +116,26 @@ pub trait FlowStore: Flow {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Decode`] if this code cannot read one of the rows.
+    /// [`Error::Decode`] if this code cannot read one of the rows: [`FlowStore::list_each`] gives the
+    /// others all the same.
     fn list<S: AsStore>(
         states: impl IntoIterator<Item = Self::State>,
         page: Page,
         conn: &mut S,
     ) -> Result<Vec<Self::Record>> {
+        Self::list_each(states, page, conn)?.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// As [`FlowStore::list`], with the id of each record and a result of its own: a row that this
+    /// code cannot read ([`Error::Decode`]) does not keep the others away.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    fn list_each<S: AsStore>(
+        states: impl IntoIterator<Item = Self::State>,
+        page: Page,
+        conn: &mut S,
+    ) -> Result<Vec<(i64, Result<Self::Record>)>> {
         let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
         let names = states.into_iter().flat_map(stored_names);
         let names = names_json(names);
@@ -132,7 +147,8 @@ pub trait FlowStore: Flow {
         ];
         let rows = read(conn, record, |conn| conn.flows::<ListFlows>(&binds))?;
         let outcome = row::outcome(conn, record)?;
-        rows.into_iter().map(|row| row::record::<Self>(row, outcome.clone())).collect()
+        let read = |row: FlowRow| (row.id, row::record::<Self>(row, outcome.clone()));
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// How many records are in which state, by stored name: states that this code does not know are
@@ -294,81 +310,6 @@ impl<R> Once<R> {
     #[must_use]
     pub fn is_created(&self) -> bool {
         matches!(self, Self::Created(_))
-    }
-}
-
-/// How many records are in a state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StateCount {
-    /// The stored name.
-    pub state: String,
-    /// How many records.
-    pub records: i64,
-    /// Whether this code knows the state, by its name or an alias.
-    pub is_known: bool,
-}
-
-/// A row of the history. Its names are text: they outlive the code that wrote them.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct HistoryEntry {
-    /// Its place in the history: 0 is the creation, without gaps.
-    pub seq: i64,
-    /// The transition's stored name; `create` for the creation, `claim.release` where a
-    /// [claim](crate::Claim::release) was given back.
-    pub transition: String,
-    /// The state it left; `None` for the creation.
-    pub from: Option<String>,
-    /// The state it led to.
-    pub to: String,
-    /// Which try of the step it belongs to, from 1.
-    pub attempt: i32,
-    /// Why it failed, if that was said.
-    pub error: Option<String>,
-    /// Who asked for it, if that was said.
-    pub actor: Option<String>,
-    /// What else was said.
-    pub metadata: Option<serde_json::Value>,
-    /// When, by the database's clock. Order is by `seq`.
-    pub created_at: DateTime<Utc>,
-}
-
-impl HistoryEntry {
-    fn read(row: HistoryRow, record: RecordRef) -> Result<Self> {
-        let metadata = row.metadata.as_deref();
-        let metadata =
-            metadata.map(|text| json::decode(text, record, || What::Metadata)).transpose()?;
-        Ok(Self {
-            seq: row.seq,
-            transition: row.transition,
-            from: row.from_state,
-            to: row.to_state,
-            attempt: row.attempt,
-            error: row.error,
-            actor: row.actor,
-            metadata,
-            created_at: row::required_time(&row.created_at, record)?,
-        })
-    }
-}
-
-/// A stored artefact, untyped.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ArtefactEntry {
-    /// The stored name.
-    pub name: String,
-    /// Which transition persisted it.
-    pub seq: i64,
-    /// The payload.
-    pub payload: serde_json::Value,
-}
-
-impl ArtefactEntry {
-    fn read(row: ArtefactRow, record: RecordRef) -> Result<Self> {
-        let payload = json::decode(&row.payload, record, || What::Artefact(row.name.clone()))?;
-        Ok(Self { name: row.name, seq: row.seq, payload })
     }
 }
 

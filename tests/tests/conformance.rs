@@ -32,6 +32,7 @@ macro_rules! exercise {
             requirements! { $database;
                 calls:
                     list_gives_pages
+                    an_unreadable_row_is_listed_by_itself
                     aliases_are_read
                     artefacts_are_kept_with_their_transition
                     notes_are_kept_in_the_history

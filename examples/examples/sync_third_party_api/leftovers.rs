@@ -2,6 +2,7 @@
 
 use flowstate_diesel::{Error, Page, Result, Store, prelude::*};
 
+use crate::chain;
 use crate::database::Access;
 use crate::flow::{
     SyncThirdPartyApi, SyncThirdPartyApiRecord as Record, SyncThirdPartyApiState as State,
@@ -16,12 +17,19 @@ pub(crate) fn take_over<C: Store>(access: Access, conn: &mut C) -> Result<Vec<i6
     let mut ids = Vec::new();
     let mut page = Page::first(PAGE);
     loop {
-        let flows = SyncThirdPartyApi::list(unfinished.clone(), page, conn)?;
-        let Some(last) = flows.last() else { return Ok(ids) };
-        page = Page::after(last.id(), PAGE);
-        for mut flow in flows {
-            or_done_by_another(fail_over(&mut flow, access, conn))?;
-            ids.push(flow.id());
+        let flows = SyncThirdPartyApi::list_each(unfinished.clone(), page, conn)?;
+        let Some((last, _)) = flows.last() else { return Ok(ids) };
+        page = Page::after(*last, PAGE);
+        for (id, flow) in flows {
+            match flow {
+                Ok(mut flow) => or_done_by_another(fail_over(&mut flow, access, conn))?,
+                Err(error @ Error::Decode { .. }) => {
+                    eprintln!("left alone: {}", chain(&error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            ids.push(id);
         }
     }
 }

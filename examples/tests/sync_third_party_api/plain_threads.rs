@@ -60,6 +60,14 @@ fn a_flow_whose_record_is_gone_keeps_no_other_from_going_on() {
         }
     }
     assert_eq!(database.number(UNFINISHED), 2);
+    // nor does one that cannot be read
+    database.execute(
+        "UPDATE flowstate_flows SET props = '{}' \
+         WHERE id = (SELECT id FROM flowstate_flows WHERE state <> 'completed' LIMIT 1)",
+    );
+    let output = run(&database, &["--flows", "2"]);
+    assert!(errors(&output).contains("left alone: sync_third_party_api #"), "{output:?}");
+    assert!(told(&output).contains("ok: 2 new flows completed"));
     assert!(database.audit().is_clean());
 }
 

@@ -44,6 +44,26 @@ pub fn list_gives_pages<D: Database>() {
     assert_eq!(list(&both, Page::first(0)), []);
 }
 
+/// A row that cannot be read does not keep the others away.
+pub fn an_unreadable_row_is_listed_by_itself<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let jobs = Job::create_many(["a", "b", "c"].map(Job::new), conn).expect("created");
+    let ids: Vec<_> = jobs.iter().map(|job| job.id()).collect();
+    let spoil = format!("UPDATE flowstate_flows SET props = '{{}}' WHERE id = {}", ids[1]);
+    conn.batch_execute(&spoil).expect("spoilt");
+    let listed = Job::list_each([JobState::Open], Page::first(9), conn).expect("listed");
+    assert!(listed.iter().map(|(id, _)| *id).eq(ids.iter().copied()));
+    let names = listed.iter().map(|(_, job)| job.as_ref().ok().map(|job| &*job.name));
+    assert!(names.eq([Some("a"), None, Some("c")]), "the others");
+    let unreadable = listed.into_iter().nth(1).expect("three").1;
+    let record = refused!(unreadable, Error::Decode { record, .. } => record);
+    assert_eq!(record.id, Some(ids[1]));
+    refused!(Job::list([JobState::Open], Page::first(9), conn), Error::Decode { .. });
+    let rest = Job::list([JobState::Open], Page::after(ids[1], 9), conn).expect("listed");
+    assert_eq!(rest.len(), 1);
+}
+
 /// Rows under earlier names are read as before.
 pub fn aliases_are_read<D: Database>() {
     let database = D::migrated();

@@ -1,0 +1,61 @@
+//! Reading needs neither the right to write nor its turn.
+
+use diesel::connection::SimpleConnection;
+use flowstate_diesel::prelude::*;
+use flowstate_diesel::{Error, transaction};
+use flowstate_tests::flows::{Job, Note};
+use flowstate_tests::{Database, RollbackJournal, Sqlite};
+use serde_json::json;
+
+/// A job with some history.
+fn job(conn: &mut SqliteConnection) {
+    let mut job = Job::new("a").create(conn).expect("created");
+    job.transition(Job::WORK, conn).run().expect("working");
+    job.transition(Job::NOTE, conn).persist(Note(json!(1))).run().expect("noted");
+}
+
+fn audited(conn: &mut SqliteConnection) {
+    let audit = flowstate_diesel::audit(conn).expect("the audit ran");
+    assert!(audit.is_clean() && audit.flows == 1, "{audit}");
+}
+
+#[test]
+fn an_audit_goes_on_beside_a_writer() {
+    let database = Sqlite::migrated();
+    let writer = &mut database.connect();
+    let conn = &mut database.impatient();
+    job(writer);
+    transaction(writer, |writer| {
+        Job::new("b").create(writer)?;
+        audited(conn);
+        Ok::<_, Error>(())
+    })
+    .expect("committed");
+    writer.batch_execute("BEGIN IMMEDIATE; DELETE FROM flowstate_transitions").expect("another's");
+    let audit = flowstate_diesel::audit(conn).expect("the audit ran");
+    assert!(audit.is_clean() && audit.flows == 2, "what is committed: {audit}");
+    writer.batch_execute("ROLLBACK").expect("ended");
+}
+
+fn of_a_file_that_is_only_read<D: Database<Conn = SqliteConnection>>() {
+    let database = D::migrated();
+    // it stays open: with a write-ahead log readers share its memory
+    let writer = &mut database.connect();
+    job(writer);
+    let url = format!("file:{}?mode=ro", database.url());
+    let conn = &mut SqliteConnection::establish(&url).expect("a connection");
+    audited(conn);
+    // in a transaction of the caller's too
+    conn.transaction(|conn| {
+        audited(conn);
+        Ok::<_, Error>(())
+    })
+    .expect("ended");
+    Job::new("b").create(conn).map(|job| job.id()).expect_err("it may only be read");
+}
+
+#[test]
+fn a_file_that_may_only_be_read_is_audited() {
+    of_a_file_that_is_only_read::<Sqlite>();
+    of_a_file_that_is_only_read::<RollbackJournal>();
+}
