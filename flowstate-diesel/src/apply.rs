@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use crate::change::{Change, Link, Notes, Standing, Timing};
-use crate::dialect::rows::{FlowRow, Stamp};
+use crate::dialect::rows::{ArtefactRow, FlowRow, Stamp};
 use crate::dialect::sql::{
     DeleteArtefacts, DeleteFlow, DeleteHistory, LockFlow, NewestArtefact, NewestArtefactAmong,
     NewestArtefactAmongNow, NewestArtefactNow,
@@ -98,7 +98,7 @@ pub(crate) fn apply<C: Dialect>(
         // an inner transaction may see what was there when the outer one first read
         let mut has_read = conn.depth().is_ok_and(|depth| depth > 1);
         if let Some(before) = before
-            && readable(read_loads(conn, plan, subject, Loads::Remembered { has_read }))?
+            && readable(read_loads(conn, plan, subject, Loads::Remembered { has_read }, before.seq))?
             && let Some(applied) = write(conn, &plan.change(before, None))?
         {
             return Ok(applied);
@@ -110,7 +110,7 @@ pub(crate) fn apply<C: Dialect>(
         }
         subject.refresh(row)?;
         let (before, props) = subject.prepare(conn)?;
-        read_loads(conn, plan, subject, Loads::Locked { has_read })?;
+        read_loads(conn, plan, subject, Loads::Locked { has_read }, before.seq)?;
         let written = write(conn, &plan.change(before, props.as_deref()))?;
         // under the lock nobody else can move it: the caller's own `within` has
         written.ok_or_else(|| moved_within(conn, plan, before.state))
@@ -130,7 +130,9 @@ fn write_at_once<C: Dialect>(
     subject: &mut dyn Subject<C>,
 ) -> Result<Option<Applied>> {
     let Some(before) = subject.remembered().filter(|_| !plan.destroys) else { return Ok(None) };
-    let loaded = read_loads(conn, plan, subject, Loads::Remembered { has_read: false });
+    let has_read = false;
+    let loaded =
+        read_loads(conn, plan, subject, Loads::Remembered { has_read }, before.seq);
     // whoever is in the way is waited for under the lock
     if loaded.as_ref().is_err_and(Error::is_conflict) || !readable(loaded)? {
         return Ok(None);
@@ -208,16 +210,20 @@ enum Loads {
     Locked { has_read: bool },
 }
 
+/// Reads what is loaded by a record that is at `seq`.
 fn read_loads<C: Dialect>(
     conn: &mut C,
     plan: &Plan,
     subject: &mut dyn Subject<C>,
     loads: Loads,
+    seq: i64,
 ) -> Result<()> {
     let (Loads::Remembered { has_read } | Loads::Locked { has_read }) = loads;
     subject.load(matches!(loads, Loads::Remembered { .. }), &mut |name, aliases| {
-        find_artefact(conn, plan.id, name, aliases, has_read)
-            .map_err(|error| explain(conn, Some(plan.record), error))
+        let newest = newest_row(conn, plan.id, name, aliases, has_read)
+            .map_err(|error| explain(conn, Some(plan.record), error))?;
+        // READ UNCOMMITTED shows what another transaction may yet undo
+        Ok(newest.filter(|row| row.seq <= seq).map(|row| row.payload))
     })
 }
 
@@ -230,16 +236,16 @@ pub(crate) fn newest_artefact<C: Dialect>(
 ) -> diesel::QueryResult<Option<String>> {
     // an inner transaction may see what was there when the outer one first read
     let has_read = conn.depth()? > 1;
-    find_artefact(conn, id, name, aliases, has_read)
+    Ok(newest_row(conn, id, name, aliases, has_read)?.map(|row| row.payload))
 }
 
-fn find_artefact<C: Dialect>(
+fn newest_row<C: Dialect>(
     conn: &mut C,
     id: i64,
     name: &str,
     aliases: &[&str],
     has_read: bool,
-) -> diesel::QueryResult<Option<String>> {
+) -> diesel::QueryResult<Option<ArtefactRow>> {
     let rows = if aliases.is_empty() {
         let binds = [Bind::Int(id), Bind::Text(name)];
         if has_read {
@@ -256,7 +262,7 @@ fn find_artefact<C: Dialect>(
             conn.artefacts::<NewestArtefactAmong>(&binds)?
         }
     };
-    Ok(rows.into_iter().next().map(|row| row.payload))
+    Ok(rows.into_iter().next())
 }
 
 /// Stored names as a JSON array.
