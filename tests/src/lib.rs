@@ -24,4 +24,4 @@ pub mod watch;
 pub use database::Mysql;
 #[cfg(feature = "postgres")]
 pub use database::Postgres;
-pub use database::{Database, RollbackJournal, Sqlite};
+pub use database::{Database, Isolation, RollbackJournal, Sqlite};

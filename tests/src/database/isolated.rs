@@ -4,41 +4,36 @@ use std::marker::PhantomData;
 
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool};
 
-use super::Database;
+use super::server::Served;
+use super::{Database, Isolation};
 use crate::watch::Watch;
 
-/// The isolation levels that a session can have.
-#[derive(Debug)]
-pub struct ReadCommitted;
-/// See [`ReadCommitted`].
-#[derive(Debug)]
-pub struct RepeatableRead;
-/// See [`ReadCommitted`].
-#[derive(Debug)]
-pub struct Serializable;
-
-/// An isolation level, in SQL.
+/// An isolation level as a type.
 pub trait Level: std::fmt::Debug + Send + Sync + 'static {
-    /// In SQL.
-    const SQL: &'static str;
+    /// The same as a value.
+    const ISOLATION: Isolation;
 }
 
-impl Level for ReadCommitted {
-    const SQL: &'static str = "READ COMMITTED";
+macro_rules! levels {
+    ($($level:ident)*) => {
+        $(
+            #[doc = concat!("[`Isolation::", stringify!($level), "`]")]
+            #[derive(Debug)]
+            pub struct $level;
+
+            impl Level for $level {
+                const ISOLATION: Isolation = Isolation::$level;
+            }
+        )*
+    };
 }
 
-impl Level for RepeatableRead {
-    const SQL: &'static str = "REPEATABLE READ";
-}
-
-impl Level for Serializable {
-    const SQL: &'static str = "SERIALIZABLE";
-}
+levels! { ReadUncommitted ReadCommitted RepeatableRead StrictSnapshot Serializable }
 
 /// A database whose sessions can begin with a setting.
 pub trait Isolable: Database + std::fmt::Debug {
     /// Sets the level of all following transactions.
-    fn isolate(conn: &mut Self::Conn, level: &str);
+    fn isolate(conn: &mut Self::Conn, level: Isolation);
 }
 
 /// `D` with all its sessions at the level `L`.
@@ -53,6 +48,7 @@ impl<D: Isolable, L: Level> Database for Isolated<D, L> {
 
     const FOLDER: &'static str = D::FOLDER;
     const IS_ISOLATED: bool = true;
+    const ISOLATION: Isolation = L::ISOLATION;
 
     fn empty() -> Self {
         Self { database: D::empty(), level: PhantomData }
@@ -64,13 +60,13 @@ impl<D: Isolable, L: Level> Database for Isolated<D, L> {
 
     fn connect_to(url: &str) -> D::Conn {
         let mut conn = D::connect_to(url);
-        D::isolate(&mut conn, L::SQL);
+        D::isolate(&mut conn, L::ISOLATION);
         conn
     }
 
     fn impatient(&self) -> D::Conn {
         let mut conn = self.database.impatient();
-        D::isolate(&mut conn, L::SQL);
+        D::isolate(&mut conn, L::ISOLATION);
         conn
     }
 
@@ -94,6 +90,10 @@ impl<D: Isolable, L: Level> Database for Isolated<D, L> {
         D::open_transactions(conn)
     }
 
+    fn somebody_waits(conn: &mut D::Conn) -> bool {
+        D::somebody_waits(conn)
+    }
+
     fn number(conn: &mut D::Conn, sql: &str) -> i64 {
         D::number(conn, sql)
     }
@@ -103,12 +103,24 @@ impl<D: Isolable, L: Level> Database for Isolated<D, L> {
     }
 }
 
+impl<D: Isolable + Served, L: Level> Served for Isolated<D, L> {
+    const LAST_WORDS: &'static str = D::LAST_WORDS;
+
+    fn address() -> String {
+        D::address()
+    }
+
+    fn url_through(&self, port: u16) -> String {
+        self.database.url_through(port)
+    }
+}
+
 #[derive(Debug)]
 struct Customizer<D, L>(PhantomData<fn() -> (D, L)>);
 
 impl<D: Isolable, L: Level> CustomizeConnection<D::Conn, Error> for Customizer<D, L> {
     fn on_acquire(&self, conn: &mut D::Conn) -> Result<(), Error> {
-        D::isolate(conn, L::SQL);
+        D::isolate(conn, L::ISOLATION);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod isolated;
+mod isolation;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
@@ -10,6 +11,7 @@ mod postgres;
 pub mod server;
 pub mod sqlite;
 
+pub use isolation::Isolation;
 #[cfg(feature = "mysql")]
 pub use mysql::Mysql;
 #[cfg(feature = "postgres")]
@@ -21,6 +23,7 @@ use diesel::r2d2::{ConnectionManager, Pool, R2D2Connection};
 use flowstate_diesel::Store;
 
 use crate::check::Counted;
+use crate::gate::Gate;
 use crate::private::Kind;
 use crate::watch::Watch;
 
@@ -34,6 +37,9 @@ pub trait Database: Sized + Send + Sync + 'static {
 
     /// Its sessions have another isolation level than the usual one.
     const IS_ISOLATED: bool = false;
+
+    /// The isolation level of its sessions.
+    const ISOLATION: Isolation;
 
     /// The server that runs it, if there is one.
     const SERVER: Option<Kind> = None;
@@ -79,6 +85,17 @@ pub trait Database: Sized + Send + Sync + 'static {
     #[must_use]
     fn waiting_writers(_: &mut Self::Conn) -> usize {
         0
+    }
+
+    /// Whether another connection to this database waits for a lock.
+    #[must_use]
+    fn somebody_waits(conn: &mut Self::Conn) -> bool {
+        Self::waiting_writers(conn) > 0
+    }
+
+    /// Waits until another connection waits for a lock.
+    fn wait_for_a_waiter(conn: &mut Self::Conn) {
+        Gate::new().wait_for_one(|| Self::somebody_waits(conn));
     }
 
     /// The number that a query gives.

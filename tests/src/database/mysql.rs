@@ -3,9 +3,9 @@ use diesel::r2d2::{ConnectionManager, Pool};
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{Connection, MysqlConnection, RunQueryDsl, dsl};
 
-use super::Database;
 use super::isolated::Isolable;
 use super::server::{Served, address, fresh_name, server, with_database, with_port};
+use super::{Database, Isolation};
 use crate::private::Kind;
 use crate::watch::Watch;
 
@@ -32,6 +32,8 @@ impl Database for Mysql {
     type Conn = MysqlConnection;
 
     const FOLDER: &'static str = "mysql";
+    // the server's default, which a test asserts
+    const ISOLATION: Isolation = Isolation::RepeatableRead;
     const SERVER: Option<Kind> = Some(Kind::MariaDb);
 
     fn empty() -> Self {
@@ -80,6 +82,15 @@ impl Database for Mysql {
         )
     }
 
+    fn somebody_waits(conn: &mut MysqlConnection) -> bool {
+        let waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx \
+                       JOIN information_schema.processlist ON trx_mysql_thread_id = id \
+                       WHERE db = DATABASE() AND trx_state = 'LOCK WAIT'";
+        // the server looks anew only if it was not asked for a tenth of a second
+        std::thread::sleep(std::time::Duration::from_millis(110));
+        Self::number(conn, waiting) > 0
+    }
+
     fn number(conn: &mut MysqlConnection, sql: &str) -> i64 {
         dsl::sql::<BigInt>(sql).get_result(conn).expect(sql)
     }
@@ -90,8 +101,14 @@ impl Database for Mysql {
 }
 
 impl Isolable for Mysql {
-    fn isolate(conn: &mut MysqlConnection, level: &str) {
-        let sql = format!("SET SESSION TRANSACTION ISOLATION LEVEL {level}");
+    fn isolate(conn: &mut MysqlConnection, level: Isolation) {
+        // a setting of MariaDB's newer versions, read by them alone
+        let strict = match level {
+            Isolation::StrictSnapshot => "SET innodb_snapshot_isolation = ON",
+            _ => "SET @strict = 0 /*M!101108 , innodb_snapshot_isolation = OFF */",
+        };
+        let level = level.sql();
+        let sql = format!("SET SESSION TRANSACTION ISOLATION LEVEL {level}; {strict}");
         conn.batch_execute(&sql).expect("the level");
     }
 }

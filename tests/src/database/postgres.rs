@@ -3,9 +3,9 @@ use diesel::r2d2::{ConnectionManager, Pool};
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{Connection, PgConnection, RunQueryDsl, dsl};
 
-use super::Database;
 use super::isolated::Isolable;
 use super::server::{Served, address, fresh_name, server, with_port};
+use super::{Database, Isolation};
 use crate::private::Kind;
 use crate::watch::Watch;
 
@@ -38,6 +38,8 @@ impl Database for Postgres {
     type Conn = PgConnection;
 
     const FOLDER: &'static str = "postgresql";
+    // the server's default, which a test asserts
+    const ISOLATION: Isolation = Isolation::ReadCommitted;
     const SERVER: Option<Kind> = Some(Kind::Postgres);
 
     fn empty() -> Self {
@@ -84,6 +86,15 @@ impl Database for Postgres {
         )
     }
 
+    fn somebody_waits(conn: &mut PgConnection) -> bool {
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                       AND application_name = current_setting('application_name')";
+        // what it shows stays as it is for the rest of a transaction
+        let fresh = "SELECT pg_stat_clear_snapshot()";
+        conn.batch_execute(fresh).expect(fresh);
+        Self::number(conn, waiting) > 0
+    }
+
     fn number(conn: &mut PgConnection, sql: &str) -> i64 {
         dsl::sql::<BigInt>(sql).get_result(conn).expect(sql)
     }
@@ -94,7 +105,8 @@ impl Database for Postgres {
 }
 
 impl Isolable for Postgres {
-    fn isolate(conn: &mut PgConnection, level: &str) {
+    fn isolate(conn: &mut PgConnection, level: Isolation) {
+        let level = level.sql();
         let sql = format!("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}");
         conn.batch_execute(&sql).expect("the level");
     }

@@ -9,7 +9,7 @@ use diesel::{Connection, RunQueryDsl, SqliteConnection, dsl};
 use flowstate_diesel::sqlite::{Customizer, JournalMode};
 use tempfile::TempDir;
 
-use super::Database;
+use super::{Database, Isolation};
 use crate::watch::Watch;
 
 /// SQLite, a file in a folder of its own, with a write-ahead log.
@@ -83,6 +83,7 @@ impl Database for Sqlite {
     type Conn = SqliteConnection;
 
     const FOLDER: &'static str = "sqlite";
+    const ISOLATION: Isolation = Isolation::Serializable;
 
     fn empty() -> Self {
         Self { folder: tempfile::tempdir().expect("a folder") }
@@ -133,6 +134,7 @@ impl Database for RollbackJournal {
     type Conn = SqliteConnection;
 
     const FOLDER: &'static str = Sqlite::FOLDER;
+    const ISOLATION: Isolation = Isolation::Serializable;
 
     fn empty() -> Self {
         Self(Sqlite::empty())

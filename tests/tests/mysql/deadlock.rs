@@ -1,0 +1,182 @@
+//! M02 and M03: deadlocks, after which the whole transaction is gone.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection as _, MysqlConnection};
+use flowstate_diesel::prelude::*;
+use flowstate_diesel::{ConflictReason, Error, transaction};
+use flowstate_tests::flows::{Job, JobState};
+use flowstate_tests::race::race;
+use flowstate_tests::{check, refused};
+
+use super::Server;
+
+/// Makes the transaction that is open on `conn` the victim of a deadlock: a statement of the
+/// caller's own fails, and the database has rolled back everything.
+pub(crate) fn deadlock<D: Server>(
+    database: &D,
+    conn: &mut MysqlConnection,
+) -> diesel::QueryResult<()> {
+    let lock = |id: i32| format!("UPDATE locks SET n = n + 1 WHERE id = {id}");
+    conn.batch_execute(&lock(1))?;
+    let (tell, told) = channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let other = &mut database.connect();
+            // the heavier transaction survives
+            let weight = vec!["('heavy')"; 300].join(",");
+            let work = format!("BEGIN; INSERT INTO weight VALUES {weight}; {}", lock(2));
+            other.batch_execute(&work).expect("locked");
+            tell.send(()).expect("told");
+            other.batch_execute(&lock(1)).expect("it survives");
+            other.batch_execute("ROLLBACK").expect("rolled back");
+        });
+        told.recv().expect("locked");
+        thread::sleep(Duration::from_millis(300));
+        let victim = conn.batch_execute(&lock(2));
+        // should it survive, the other one may end too
+        if victim.is_ok() {
+            conn.batch_execute("ROLLBACK").expect("rolled back");
+        }
+        victim
+    })
+}
+
+pub(crate) fn with_locks<D: Server>() -> D {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    check::make_effects(conn);
+    conn.batch_execute(
+        "CREATE TABLE locks (id INT PRIMARY KEY, n INT) ENGINE = InnoDB; \
+         INSERT INTO locks VALUES (1, 0), (2, 0); \
+         CREATE TABLE weight (name VARCHAR(64)) ENGINE = InnoDB",
+    )
+    .expect("tables");
+    database
+}
+
+/// M02: a deadlock at the top level: the whole transaction runs again.
+pub(crate) fn m02_deadlock_is_retried<D: Server>() {
+    let database = with_locks::<D>();
+    let conn = &mut database.connect();
+    let mut job = Job::new("a").create(conn).expect("created");
+    let mut tries = 0;
+    transaction(conn, |conn| {
+        tries += 1;
+        conn.batch_execute("INSERT INTO effects VALUES ('before')")?;
+        job.transition(Job::WORK, conn).run()?;
+        if tries == 1 {
+            deadlock(&database, conn)?;
+        }
+        Ok::<_, Error>(())
+    })
+    .expect("retried");
+    assert_eq!((tries, job.seq(), check::rows::<D>(conn, "effects")), (2, 1, 1));
+    check::clean(conn);
+}
+
+/// M02 with our own statements: two records in opposite orders.
+pub(crate) fn m02_deadlock_over_records_is_retried<D: Server>() {
+    let database = D::migrated();
+    let jobs = [0, 1].map(|_| Job::new("a").create(&mut database.connect()).expect("created"));
+    let (locked, tries) = (Barrier::new(2), AtomicU32::new(0));
+    let ended = race(2, |number, barrier| {
+        let conn = &mut database.connect();
+        barrier.wait();
+        let mut first = true;
+        transaction(conn, |conn| {
+            tries.fetch_add(1, Ordering::SeqCst);
+            jobs[number].clone().transition(Job::ABANDON, conn).run()?;
+            if std::mem::take(&mut first) {
+                locked.wait();
+            }
+            jobs[1 - number].clone().transition(Job::ABANDON, conn).run()
+        })
+    });
+    let gone = |ended: &&Result<(), Error>| matches!(ended, Err(Error::NotFound { .. }));
+    assert_eq!(ended.iter().filter(|ended| ended.is_ok()).count(), 1, "{ended:?}");
+    assert_eq!(ended.iter().filter(gone).count(), 1, "{ended:?}");
+    assert_eq!(tries.load(Ordering::SeqCst), 3);
+    check::clean(&mut database.connect());
+}
+
+/// M03: the caller goes on after a deadlock in the caller's own transaction. Nothing is committed,
+/// and the end says so.
+pub(crate) fn m03_nothing_is_committed_after_a_deadlock<D: Server>() {
+    let database = with_locks::<D>();
+    let other = &mut database.connect();
+    let mut job = Job::new("a").create(other).expect("created");
+    let mut second = Job::new("b").create(other).expect("created");
+    let go_on = "INSERT INTO effects VALUES ('after')";
+
+    // the trap: in autocommit
+    let conn = &mut database.connect();
+    let trapped = conn.transaction(|conn| {
+        deadlock(&database, conn).expect_err("the victim");
+        conn.batch_execute(go_on)?;
+        Err::<(), _>(diesel::result::Error::RollbackTransaction)
+    });
+    trapped.expect_err("rolled back");
+    assert_eq!(check::rows::<D>(other, "effects"), 1, "and committed all the same");
+    other.batch_execute("DELETE FROM effects").expect("emptied");
+
+    // the deadlock within a transition, or before it
+    for within in [true, false] {
+        let conn = &mut database.connect();
+        let ended = conn.transaction(|conn| {
+            conn.batch_execute("INSERT INTO effects VALUES ('before')")?;
+            let moved = if within {
+                let met = |_: &_, conn: &mut _| deadlock(&database, conn);
+                job.transition(Job::WORK, conn).within(met).run()
+            } else {
+                deadlock(&database, conn).expect_err("the victim");
+                job.transition(Job::WORK, conn).run()
+            };
+            let (reason, whole) = refused!(
+                moved,
+                Error::Conflict { reason, whole_transaction, .. } => (reason, whole_transaction)
+            );
+            assert_eq!((reason, whole), (ConflictReason::Deadlock, true));
+            conn.batch_execute(go_on).expect_err("refused");
+            second.transition(Job::WORK, conn).run().expect_err("refused");
+            Ok::<_, Error>(())
+        });
+        ended.expect_err("not committed");
+        assert_eq!(check::rows::<D>(other, "effects"), 0);
+    }
+
+    // a transaction of ours can be retried
+    for in_savepoint in [true, false] {
+        let conn = &mut database.connect();
+        let mut tries = 0;
+        transaction(conn, |conn| {
+            tries += 1;
+            conn.batch_execute("INSERT INTO effects VALUES ('before')")?;
+            if tries == 1 && in_savepoint {
+                let met = conn.transaction(|conn| deadlock(&database, conn));
+                met.expect_err("the victim");
+            } else if tries == 1 {
+                deadlock(&database, conn).expect_err("the victim");
+            }
+            conn.batch_execute(go_on)?;
+            Ok::<_, Error>(())
+        })
+        .expect("retried");
+        assert_eq!((tries, check::rows::<D>(other, "effects")), (2, 2));
+        other.batch_execute("DELETE FROM effects").expect("emptied");
+        // and autocommit is on again
+        conn.batch_execute(go_on).expect("inserted");
+        assert_eq!(check::rows::<D>(other, "effects"), 1);
+        other.batch_execute("DELETE FROM effects").expect("emptied");
+    }
+    for job in [&mut job, &mut second] {
+        job.reload(other).expect("reloaded");
+        assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
+    }
+    check::clean(other);
+}
