@@ -245,6 +245,9 @@ fn check<C: Dialect, E: From<Error>>(open: &mut Open<'_, C>) -> Result<(), Faile
             scope::drop_doubtful(conn, &mark);
         }
     }
+    if open.marked {
+        conn.find_beginning().map_err(|error| sort::<C, E>(error, None))?;
+    }
     if open.code != Code::Others && witness::is_watching(conn) {
         return Ok(());
     }
@@ -289,6 +292,8 @@ struct Open<'c, C: Dialect> {
     depth: u32,
     code: Code,
     outcome: Outcome,
+    /// Its beginning is marked, because nobody sees which statements fail in it.
+    marked: bool,
     ended: bool,
     /// Let go after the end.
     _turn: Option<Turn>,
@@ -317,7 +322,12 @@ impl<'c, C: Dialect> Open<'c, C> {
             }
         };
         let depth = conn.depth()?;
-        Ok(Self { conn, depth, code, outcome, ended: false, _turn: turn })
+        let marked = depth == 1 && code != Code::Ours && !witness::is_watching(conn);
+        let open = Self { conn, depth, code, outcome, marked, ended: false, _turn: turn };
+        if marked {
+            open.conn.mark_beginning()?;
+        }
+        Ok(open)
     }
 
     fn commit(mut self) -> diesel::QueryResult<()> {
@@ -344,11 +354,16 @@ impl<C: Dialect> Drop for Open<'_, C> {
         }
         self.outcome.set_rolled_back();
         // a panic inside `conn.transaction` has left its savepoint open too
-        while self.conn.depth().is_ok_and(|depth| depth >= self.depth) {
+        while let Ok(depth) = self.conn.depth()
+            && depth >= self.depth
+        {
             if let Err(error) = C::TransactionManager::rollback_transaction(self.conn) {
                 // the database has rolled back already, or the connection is lost and Diesel knows
                 tracing::debug!(%error, "rollback failed");
-                break;
+                // of a savepoint that is gone; what it was in is still to be rolled back
+                if !self.conn.depth().is_ok_and(|now| now < depth) {
+                    break;
+                }
             }
         }
         // the closure round it goes on, and must not be taken for one outside a transaction

@@ -102,7 +102,8 @@ impl Instrumentation for Witness {
 /// ignores ([`Error::FailureIgnored`](crate::Error::FailureIgnored)). It does so through Diesel's
 /// instrumentation, of which a connection has one; set through this function yours gets every
 /// event all the same. Instrumentation set directly on a connection is left in place, and ignored
-/// failures are then not noticed on SQLite and MySQL. Diesel's
+/// failures are then not noticed on SQLite and MySQL, but for those with which MySQL ends the whole
+/// transaction. Diesel's
 /// [`set_default_instrumentation`](diesel::connection::set_default_instrumentation) works as ever.
 pub fn instrument<S: AsStore>(conn: &mut S, instrumentation: impl Instrumentation) {
     install(conn.as_store(), Some(Box::new(instrumentation)));

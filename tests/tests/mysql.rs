@@ -51,7 +51,9 @@ macro_rules! at {
             deadlock:
                 m02_deadlock_is_retried
                 m02_deadlock_over_records_is_retried
-                m03_nothing_is_committed_after_a_deadlock;
+                m03_nothing_is_committed_after_a_deadlock
+                m03_an_unseen_deadlock_commits_nothing
+                m03_nothing_is_committed_where_a_rollback_fails;
             locks:
                 m04_lock_wait_timeout_is_rolled_back_whole
                 m05_creating_and_claiming_do_not_collide

@@ -110,6 +110,17 @@ pub trait Dialect: Connection {
     /// that follows in it be committed.
     fn abandon(&mut self) {}
 
+    /// At the beginning of a transaction in which code of others runs and nobody sees which of its
+    /// statements fail: leaves what [`Dialect::find_beginning`] finds.
+    fn mark_beginning(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
+    /// Fails if the database has ended the transaction that was marked, and another one is open.
+    fn find_beginning(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
     /// The last statement before COMMIT: fails if the database would turn it into a rollback.
     fn before_commit(&mut self) -> QueryResult<()>;
 

@@ -186,10 +186,23 @@ impl Dialect for MysqlConnection {
         committed
     }
 
+    // After a rollback that failed this would commit.
     fn close(&mut self) {
-        if self.run::<AutocommitOn>(&[]).is_err() {
+        if self.depth().is_err() || self.run::<AutocommitOn>(&[]).is_err() {
             give_up(self);
         }
+    }
+
+    // A deadlock, or a statement that commits by itself, is followed by another transaction, which
+    // knows no savepoint.
+    fn mark_beginning(&mut self) -> QueryResult<()> {
+        self.batch_execute("SAVEPOINT flowstate_beginning")
+    }
+
+    fn find_beginning(&mut self) -> QueryResult<()> {
+        self.batch_execute("RELEASE SAVEPOINT flowstate_beginning").map_err(|error| {
+            if is_missing_savepoint(&error) { failure(TRANSACTION_ENDED) } else { error }
+        })
     }
 
     // Outside a transaction a savepoint is gone as soon as it is made.
@@ -314,6 +327,11 @@ impl Dialect for MysqlConnection {
         )
     }
 
+    fn is_aborted(error: &diesel::result::Error) -> bool {
+        matches!(error, diesel::result::Error::DatabaseError(_, info)
+            if info.message() == TRANSACTION_ENDED)
+    }
+
     fn is_missing_table(error: &diesel::result::Error) -> bool {
         matches!(error, diesel::result::Error::DatabaseError(_, info)
             if info.message().starts_with("Table '")
@@ -333,6 +351,9 @@ impl Dialect for MysqlConnection {
 
 const TRANSACTION_GONE: &str = "Deadlock: the database has ended the transaction";
 
+const TRANSACTION_ENDED: &str = "the database has ended the transaction: a deadlock has undone it, \
+     or a statement that commits by itself, such as CREATE TABLE, has committed it";
+
 /// Makes Diesel refuse every transaction on this connection, and a pool discard it.
 fn give_up(conn: &mut MysqlConnection) {
     AnsiTransactionManager::transaction_manager_status_mut(conn).set_in_error();
@@ -343,9 +364,10 @@ fn is_not_preparable(error: &diesel::result::Error) -> bool {
         if info.message().contains("not supported in the prepared statement protocol"))
 }
 
+/// In whatever language it says so, the server repeats the name.
 fn is_missing_savepoint(error: &diesel::result::Error) -> bool {
     matches!(error, diesel::result::Error::DatabaseError(_, info)
-        if info.message().starts_with("SAVEPOINT flowstate does not exist"))
+        if info.message().contains("flowstate"))
 }
 
 /// A failure that no statement had, in the words of the database.

@@ -105,6 +105,7 @@ impl<D: Isolable, L: Level> Database for Isolated<D, L> {
 
 impl<D: Isolable + Served, L: Level> Served for Isolated<D, L> {
     const LAST_WORDS: &'static str = D::LAST_WORDS;
+    const LAST_WORDS_OF_OTHERS: &'static str = D::LAST_WORDS_OF_OTHERS;
 
     fn address() -> String {
         D::address()

@@ -1,12 +1,15 @@
 //! M02 and M03: deadlocks, after which the whole transaction is gone.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{
+    AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager as _,
+};
 use diesel::{Connection as _, MysqlConnection};
 use flowstate_diesel::prelude::*;
 use flowstate_diesel::{ConflictReason, Error, transaction};
@@ -179,4 +182,77 @@ pub(crate) fn m03_nothing_is_committed_after_a_deadlock<D: Server>() {
         assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
     }
     check::clean(other);
+}
+
+/// M03 where failures cannot be seen, since the connection has instrumentation of its own.
+pub(crate) fn m03_an_unseen_deadlock_commits_nothing<D: Server>() {
+    let database = with_locks::<D>();
+    let other = &mut database.connect();
+    let conn = &mut database.connect();
+    conn.set_instrumentation(|_: InstrumentationEvent<'_>| ());
+    let mut job = Job::new("a").create(other).expect("created");
+    let write = |conn: &mut D::Conn, name| {
+        conn.batch_execute(&format!("INSERT INTO effects VALUES ('{name}')"))
+    };
+    let swallow = |conn: &mut D::Conn| {
+        write(conn, "before")?;
+        deadlock(&database, conn).expect_err("the victim");
+        write(conn, "after")
+    };
+    let ended = transaction(conn, |conn| Ok::<_, Error>(swallow(conn)?));
+    let failure = refused!(ended, Error::FailureIgnored { statement_error } => statement_error);
+    assert!(failure.contains("deadlock"), "{failure}");
+    let within = |_: &_, conn: &mut _| swallow(conn);
+    let moved = job.transition(Job::WORK, conn).within(within).run();
+    refused!(moved, Error::FailureIgnored { .. });
+    assert_eq!(check::rows::<D>(other, "effects"), 0);
+
+    // a statement that commits by itself is noticed too: what follows it is not committed
+    let ended = transaction(conn, |conn| {
+        write(conn, "before")?;
+        conn.batch_execute("CREATE TABLE mine (id INT)")?;
+        Ok::<_, Error>(write(conn, "after")?)
+    });
+    refused!(ended, Error::FailureIgnored { .. });
+    assert_eq!(D::text(other, "SELECT name FROM effects").as_deref(), Some("before"));
+    transaction(conn, |conn| Ok::<_, Error>(write(conn, "at last")?)).expect("committed");
+    assert_eq!(check::rows::<D>(other, "effects"), 2);
+    check::clean(other);
+}
+
+/// M03: a panic in a savepoint after a deadlock, or a transaction that Diesel has given up: what was
+/// written after the database had ended the transaction is not committed by its end.
+pub(crate) fn m03_nothing_is_committed_where_a_rollback_fails<D: Server>() {
+    let database = with_locks::<D>();
+    let other = &mut database.connect();
+    let write = "INSERT INTO effects VALUES ('after')";
+
+    let conn = &mut database.connect();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        transaction(conn, |conn| {
+            conn.transaction(|conn| {
+                deadlock(&database, conn).expect_err("the victim");
+                conn.batch_execute(write)?;
+                panic!("in a savepoint that is gone");
+                #[expect(unreachable_code, reason = "for the types")]
+                Ok::<_, Error>(())
+            })
+        })
+    }));
+    panicked.expect_err("it panics");
+    assert_eq!(check::rows::<D>(other, "effects"), 0);
+
+    let mut conn = database.connect();
+    let ended = transaction(&mut conn, |conn| {
+        conn.batch_execute(write)?;
+        AnsiTransactionManager::transaction_manager_status_mut(conn).set_in_error();
+        Ok::<_, Error>(())
+    });
+    refused!(ended, Error::Database { .. });
+    // the connection is of no more use: a pool replaces it
+    refused!(transaction(&mut conn, |_| Ok::<_, Error>(())), Error::Database { .. });
+    drop(conn);
+    // waits for the end of its session
+    let rows = D::number(other, "SELECT COUNT(*) FROM effects LOCK IN SHARE MODE");
+    assert_eq!(rows, 0);
 }
