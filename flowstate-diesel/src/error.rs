@@ -43,8 +43,9 @@ impl fmt::Display for RecordRef {
 
 /// Why a call did not do what it was asked to.
 ///
-/// After any of these nothing of the call is kept, with one exception: after
-/// [`Error::OutcomeUnknown`] it may have been committed. (What a closure itself writes after it
+/// After any of these nothing of the call is kept, with two exceptions: after
+/// [`Error::OutcomeUnknown`] it may have been committed; and what stood before a statement that
+/// commits by itself is, such as `CREATE TABLE` on MySQL. (What a closure itself writes after it
 /// ignored a failure is its own: see [`Error::FailureIgnored`].) The record in memory is as it was, or was
 /// refreshed from the row; it never shows the state that was not reached.
 #[derive(Debug, thiserror::Error)]

@@ -20,15 +20,23 @@ statements! {
 /// application's own migrations instead: they record their versions themselves, and this function
 /// then finds nothing to do.
 ///
+/// Inside a transaction of the caller's it is part of it, except on MySQL, whose `CREATE TABLE`
+/// would commit what the caller has written so far: there it is refused.
+///
 /// # Errors
 /// [`Error::Conflict`](crate::Error::Conflict) if another process migrates for longer than the
-/// database waits; [`Error::Setup`] if the server is too old; [`Error::Database`]. On SQLite and
-/// PostgreSQL nothing is changed then; MySQL commits each statement by itself, and the rest follows
-/// when this is called again.
+/// database waits; [`Error::Setup`] if the server is too old, or on MySQL if a transaction is open;
+/// [`Error::Database`]. On SQLite and PostgreSQL nothing is changed then; MySQL commits each
+/// statement by itself, and the rest follows when this is called again.
 pub fn migrate<S: AsStore>(conn: &mut S) -> Result<Vec<&'static str>> {
     let conn = conn.as_store();
     if let Some(problem) = conn.refusal().map_err(|error| explain(conn, None, error))? {
         return Err(Error::Setup { problem });
+    }
+    if S::Store::CREATING_COMMITS && conn.depth().map_err(|error| explain(conn, None, error))? > 0 {
+        let problem = "call `migrate` outside a transaction: on this database creating a table \
+                       commits what was written before";
+        return Err(Error::Setup { problem: problem.to_owned() });
     }
     transaction::run(conn, &mut |conn| {
         let applied = apply(conn).map_err(|error| explain(conn, None, error));

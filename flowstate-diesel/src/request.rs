@@ -114,7 +114,8 @@ where
     ///
     /// `work` is given the record, still in the state that it leaves, and the connection. Its error
     /// becomes [`Error::Within`] and undoes everything. A statement in it that fails must not be
-    /// ignored ([`Error::FailureIgnored`]), unless it is wrapped in `conn.transaction(…)`.
+    /// ignored ([`Error::FailureIgnored`]), unless it is wrapped in `conn.transaction(…)`; one that
+    /// makes or changes a table commits on MySQL, whatever follows.
     pub fn within<R, E: Into<BoxError>>(
         mut self,
         mut work: impl FnMut(&Record<First::Flow>, &mut C) -> Result<R, E> + 'a,

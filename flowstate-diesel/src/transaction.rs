@@ -30,6 +30,9 @@ use crate::{ignored, wake, witness};
 ///   [`Error::FailureIgnored`]. What may fail belongs into a `conn.transaction(…)` of Diesel's
 ///   inside, which becomes a savepoint.
 ///
+/// On MySQL a statement that makes or changes a table commits what came before it, whatever the end
+/// of the transaction: it belongs elsewhere.
+///
 /// Inside another transaction it is a savepoint; retries are then left to the outermost one.
 ///
 /// ```

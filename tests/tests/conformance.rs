@@ -69,6 +69,7 @@ macro_rules! exercise {
                     missing_tables_are_named
                     a26_one_of_three_processes_migrates
                     a26_a_killed_migration_can_be_run_again
+                    a_migration_commits_nothing_of_its_callers
                     a27_host_migrations_stay_apart
                     a27_copied_migrations_record_themselves
                     ;

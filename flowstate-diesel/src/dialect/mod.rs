@@ -61,6 +61,8 @@ pub trait Dialect: Connection {
     /// Whether [`Dialect::write`], [`Dialect::insert_at_once`] and [`Dialect::claim`] are one
     /// statement each, which can be a transaction of its own.
     const ONE_STATEMENT: bool = false;
+    /// Whether a statement that makes a table commits the transaction in which it stands.
+    const CREATING_COMMITS: bool = false;
 
     fn run<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<usize>;
     fn flows<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<FlowRow>>;

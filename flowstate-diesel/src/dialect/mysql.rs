@@ -144,6 +144,7 @@ impl Dialect for MysqlConnection {
         version: "2026-11-23-000000",
         up: include_str!("../../migrations/mysql/2026-11-23-000000_create_flowstate/up.sql"),
     }];
+    const CREATING_COMMITS: bool = true;
 
     runs_statements!();
 

@@ -5,9 +5,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 
 use diesel::Connection;
+use diesel::connection::SimpleConnection as _;
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Error, migrate};
+use flowstate_diesel::{Error, migrate, transaction};
 
 use crate::flows::Job;
 use crate::require::crash::crash_at;
@@ -69,6 +70,36 @@ pub fn migrate_in_child<D: Database>(event: u32, url: &str) {
     crash_at::<D>(event, conn);
     child::wait_for_go();
     child::say(&format!("applied {:?}", migrate(conn).expect("migrated")));
+}
+
+/// Inside a transaction that is rolled back, nothing of it is kept: it joins, or is refused where a
+/// `CREATE TABLE` would commit what came before. So with tables that are there already.
+pub fn a_migration_commits_nothing_of_its_callers<D: Database>() {
+    for migrated in [false, true] {
+        let database = if migrated { D::migrated() } else { D::empty() };
+        let conn = &mut database.connect();
+        check::make_effects(conn);
+        for ours in [false, true] {
+            let mut ended = None;
+            let mut body = |conn: &mut D::Conn| {
+                conn.batch_execute("INSERT INTO effects VALUES ('before')")?;
+                ended = Some(migrate(conn));
+                Err::<(), Error>(diesel::result::Error::RollbackTransaction.into())
+            };
+            let undone =
+                if ours { transaction(conn, &mut body) } else { conn.transaction(&mut body) };
+            refused!(undone, Error::Database { .. });
+            assert_eq!(check::rows::<D>(conn, "effects"), 0);
+            match ended.expect("tried") {
+                Err(Error::Setup { problem }) if D::FOLDER == "mysql" => {
+                    assert!(problem.contains("outside a transaction"), "{problem}");
+                }
+                ended => assert_eq!(ended.expect("joined").is_empty(), migrated),
+            }
+        }
+        migrate(conn).expect("migrated");
+        works::<D>(conn);
+    }
 }
 
 type Backend<D> = <<D as Database>::Conn as Connection>::Backend;
