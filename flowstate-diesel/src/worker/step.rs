@@ -118,8 +118,11 @@ fn no_link() -> Link {
 }
 
 impl<Start: Transition> Step<Start> {
-    /// The transition that claims a record.
-    pub fn start(_: Start) -> Self {
+    /// The transition that claims a record. It persists nothing: nobody is there to hand it over.
+    pub fn start(_: Start) -> Self
+    where
+        Start::Persists: PersistsNothing,
+    {
         let landing = Landing::of::<Start>();
         let origins: Vec<_> = Origin::all::<Start>().collect();
         let spec = StepSpec {
