@@ -4,6 +4,7 @@ use super::{Edge, Finding, Graph, Node};
 use crate::errors::Errors;
 use crate::model::Model;
 use crate::model::transition::Transition;
+use crate::name::plain;
 
 /// Proves the graph of a model of which every name is known, or says what is wrong.
 pub(crate) fn explain(model: &Model, errors: &mut Errors) {
@@ -39,8 +40,10 @@ fn report(finding: &Finding, model: &Model, errors: &mut Errors) {
         Finding::LeavesCompleted { transition, state } => {
             leaves_completed(&model.transitions[*transition], *state, model, errors);
         }
-        Finding::Unreachable { state, dead_end } => unreachable(*state, *dead_end, model, errors),
-        Finding::DeadEnd { state } => dead_end(*state, model, errors),
+        Finding::Unreachable { state, dead_end, never } => {
+            unreachable(*state, *dead_end, never, model, errors);
+        }
+        Finding::DeadEnd { state, in_a_loop } => dead_end(*state, in_a_loop, model, errors),
         Finding::NeverPersisted { artefact } => {
             let ident = &model.artefacts[*artefact].ident;
             let message = format!(
@@ -67,7 +70,7 @@ fn initial_is_completed(model: &Model, errors: &mut Errors) {
 fn leaves_completed(transition: &Transition, state: usize, model: &Model, errors: &mut Errors) {
     let name = &transition.ident;
     let completed = &model.states[state].ident;
-    let token = transition.from_tokens.iter().find(|token| *token == completed);
+    let token = transition.from_tokens.iter().find(|token| plain(token) == plain(completed));
     let message = format!(
         "nothing leaves the completed state `{completed}`: take it out of the states that \
          `{name}` starts from, or out of `#[completed(…)]`"
@@ -75,23 +78,27 @@ fn leaves_completed(transition: &Transition, state: usize, model: &Model, errors
     errors.at(token.unwrap_or(name), message);
 }
 
-fn unreachable(state: usize, dead_end: Option<usize>, model: &Model, errors: &mut Errors) {
+fn unreachable(
+    state: usize,
+    dead_end: Option<usize>,
+    never: &[usize],
+    model: &Model,
+    errors: &mut Errors,
+) {
     let ident = &model.states[state].ident;
     let initial = &model.states[model.initial].ident;
-    let leaving: Vec<_> = model
-        .transitions
+    let never: Vec<_> = never
         .iter()
-        .filter(|transition| transition.from == [state])
-        .map(|transition| format!("`{}`", transition.ident))
+        .map(|transition| format!("`{}`", model.transitions[*transition].ident))
         .collect();
-    let never = match leaving.as_slice() {
+    let never = match never.as_slice() {
         [] => String::new(),
         names => format!(", so that {} can never run", names.join(" and ")),
     };
     let remedy = match dead_end.map(|state| &model.states[state].ident) {
         Some(from) => format!(
-            ", and none from `{from}` to a completed state: add \
-             `#[transition(name: {from} => {ident})]`"
+            ", and none from `{from}` to a completed state: perhaps \
+             `#[transition(name: {from} => {ident})]` is missing"
         ),
         None => format!(": add `#[transition(name: From => {ident})]`, or remove the state"),
     };
@@ -99,13 +106,65 @@ fn unreachable(state: usize, dead_end: Option<usize>, model: &Model, errors: &mu
     errors.at(ident, message);
 }
 
-fn dead_end(state: usize, model: &Model, errors: &mut Errors) {
+fn dead_end(state: usize, in_a_loop: &[usize], model: &Model, errors: &mut Errors) {
     let ident = &model.states[state].ident;
+    if !in_a_loop.is_empty() {
+        let others = in_a_loop.iter().map(|state| format!(" and `{}`", model.states[*state].ident));
+        let message = format!(
+            "the loop of `{ident}`{} has no way out: add a transition from one of them to a state \
+             that leads to a completed one",
+            others.collect::<String>()
+        );
+        return errors.at(ident, message);
+    }
     let message = format!(
         "no path leads from the state `{ident}` to a completed one: add a transition out of it, \
          or declare `#[completed({ident})]`, or make it a failure with `{ident}(error)`"
     );
     errors.at(ident, message);
+}
+
+/// What to do about a path on which an artefact is missing.
+fn on_the_way(
+    transition: &Transition,
+    artefact: usize,
+    path: &[(usize, usize)],
+    model: &Model,
+) -> String {
+    let ident = &model.artefacts[artefact].ident;
+    let mut names: Vec<_> = Vec::new();
+    for (by, _) in path {
+        let name = format!("`{}`", model.transitions[*by].ident);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let some = match names.as_slice() {
+        [_, _, _, _, ..] => "a transition on that path".to_owned(),
+        few => few.join(" or "),
+    };
+    let add = format!("add `persist({ident})` to {some}");
+    match path.last() {
+        Some((_, last)) if transition.from_tokens.len() > 1 => {
+            let (last, name) = (&model.states[*last].ident, &transition.ident);
+            format!("{add}, or take `{last}` out of the states that `{name}` starts from")
+        }
+        _ => add,
+    }
+}
+
+/// What to do about a load in the initial state.
+fn not_at_the_start(transition: &Transition, artefact: usize, model: &Model) -> String {
+    let ident = &model.artefacts[artefact].ident;
+    let initial = &model.states[model.initial].ident;
+    let persists_itself = transition.persists.iter().any(|(persisted, _)| *persisted == artefact);
+    if persists_itself {
+        format!("a transition loads before it persists, so remove `load({ident})`")
+    } else if transition.from_tokens.len() > 1 {
+        format!("remove `load({ident})`, or take `{initial}` out of the states it starts from")
+    } else {
+        format!("remove `load({ident})`, or start from a later state")
+    }
 }
 
 fn may_be_missing(
@@ -121,8 +180,8 @@ fn may_be_missing(
     let message = if path.is_empty() {
         format!(
             "`{name}` loads `{artefact_ident}`, but starts from the initial state `{initial}`, \
-             where nothing is persisted yet: remove `load({artefact_ident})`, or start from a \
-             later state"
+             where nothing is persisted yet: {}",
+            not_at_the_start(transition, artefact, model)
         )
     } else {
         let steps = path.iter().map(|(by, to)| {
@@ -130,8 +189,9 @@ fn may_be_missing(
         });
         format!(
             "`{name}` loads `{artefact_ident}`, but it may not be there: nothing persists it on \
-             the path `{initial}{}`; add `persist({artefact_ident})` to a transition on that path",
-            steps.collect::<String>()
+             the path `{initial}{}`; {}",
+            steps.collect::<String>(),
+            on_the_way(transition, artefact, path, model)
         )
     };
     let token = transition.loads.iter().find(|(load, _)| *load == artefact);

@@ -45,11 +45,11 @@ pub(crate) enum Finding {
     InitialIsCompleted,
     /// A transition leaves a completed state.
     LeavesCompleted { transition: usize, state: usize },
-    /// No path leads from the initial state to this one. One from `dead_end`, which has no way to
-    /// a completed state, may be what is missing.
-    Unreachable { state: usize, dead_end: Option<usize> },
-    /// No path leads from this state to a completed one.
-    DeadEnd { state: usize },
+    /// No path leads from the initial state to this one, so that `never` can never run. One from
+    /// `dead_end`, which has no way to a completed state, may be what is missing.
+    Unreachable { state: usize, dead_end: Option<usize>, never: Vec<usize> },
+    /// No path leads from this state to a completed one, nor from those that lead back to it.
+    DeadEnd { state: usize, in_a_loop: Vec<usize> },
     /// Nothing persists this artefact.
     NeverPersisted { artefact: usize },
     /// This shortest path leads to a load of an artefact that nothing on it persists.
@@ -60,11 +60,22 @@ impl Graph {
     /// All that is wrong, each cause once.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         if self.states[self.initial].is_completed {
-            return vec![Finding::InitialIsCompleted];
+            return self.completed_at_once();
         }
         let mut findings = self.misplaced();
         findings.extend(reach::findings(self));
         findings.extend(assignment::findings(self));
+        findings
+    }
+
+    /// What is wrong if the initial state is completed, and besides: as if it was not.
+    fn completed_at_once(&self) -> Vec<Finding> {
+        let mut rest = self.clone();
+        rest.states[self.initial].is_completed = false;
+        let mut findings = vec![Finding::InitialIsCompleted];
+        if rest.states.iter().any(|node| node.is_completed) {
+            findings.extend(rest.findings());
+        }
         findings
     }
 

@@ -13,20 +13,41 @@ pub(super) fn findings(graph: &Graph) -> Vec<Finding> {
     if lost.is_empty() && stuck.is_empty() {
         return Vec::new();
     }
-    let stuck = last_of(&stuck, graph, &next);
-    pair(&first_of(&lost, &next), &stuck, &alive)
+    let (heads, tails) = (first_of(&lost, &next), last_of(&stuck, graph, &next));
+    let never = |state: usize| never_run(graph, state, &reached);
+    // one missing transition, from the dead end to the unreachable state, would explain both
+    if let ([state], [dead_end]) = (&*heads, &*tails)
+        && alive[*state]
+    {
+        let (state, dead_end) = (*state, Some(*dead_end));
+        return vec![Finding::Unreachable { state, dead_end, never: never(state) }];
+    }
+    let unreachable = heads.into_iter().map(|state| Finding::Unreachable {
+        state,
+        dead_end: None,
+        never: never(state),
+    });
+    let dead_ends = tails
+        .into_iter()
+        .map(|state| Finding::DeadEnd { state, in_a_loop: in_a_loop(state, &stuck, &next) });
+    unreachable.chain(dead_ends).collect()
 }
 
-/// One missing transition, from a dead end to an unreachable state, explains both.
-fn pair(lost: &[usize], stuck: &[usize], alive: &[bool]) -> Vec<Finding> {
-    let mut dead_ends = stuck.iter().copied();
-    let unreachable = lost.iter().map(|&state| {
-        let dead_end = if alive[state] { dead_ends.next() } else { None };
-        Finding::Unreachable { state, dead_end }
-    });
-    let mut findings: Vec<_> = unreachable.collect();
-    findings.extend(dead_ends.map(|state| Finding::DeadEnd { state }));
-    findings
+/// The dead ends that lead to this one and back.
+fn in_a_loop(state: usize, stuck: &[usize], next: &[Vec<usize>]) -> Vec<usize> {
+    let reached = flood(next, [state]);
+    let leads_back = |other: usize| reached[other] && flood(next, [other])[state];
+    stuck.iter().copied().filter(|&other| other != state && leads_back(other)).collect()
+}
+
+/// The transitions out of an unreachable state that start from no other state that is reached.
+fn never_run(graph: &Graph, state: usize, reached: &[bool]) -> Vec<usize> {
+    let edges = graph.transitions.iter().enumerate();
+    edges
+        .filter(|(_, edge)| edge.from.contains(&state))
+        .filter(|(_, edge)| !edge.from.iter().any(|&state| reached[state]))
+        .map(|(transition, _)| transition)
+        .collect()
 }
 
 /// For each state, the states one transition away.

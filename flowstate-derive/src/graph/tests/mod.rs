@@ -58,44 +58,62 @@ fn an_error_state_may_be_an_end_or_have_an_exit() {
     finds("ae!b.", &[("a", 'e', ""), ("e", 'a', ""), ("a", 'b', "")], &[]);
 }
 
+fn unreachable(state: usize, never: &[usize]) -> Finding {
+    Finding::Unreachable { state, dead_end: None, never: never.to_vec() }
+}
+
+fn dead_end(state: usize) -> Finding {
+    Finding::DeadEnd { state, in_a_loop: Vec::new() }
+}
+
 #[test]
 fn an_unreachable_state_is_found() {
-    let unreachable = Finding::Unreachable { state: 1, dead_end: None };
-    finds("abc.", &[("a", 'c', ""), ("b", 'c', "")], &[unreachable]);
+    finds("abc.", &[("a", 'c', ""), ("b", 'c', "")], &[unreachable(1, &[1])]);
+}
+
+#[test]
+fn a_transition_that_starts_from_no_reached_state_never_runs() {
+    let edges = [("a", 'd', ""), ("bc", 'd', ""), ("ab", 'd', "")];
+    finds("abcd.", &edges, &[unreachable(1, &[1]), unreachable(2, &[1])]);
 }
 
 #[test]
 fn of_unreachable_states_the_first_is_the_cause() {
-    let unreachable = Finding::Unreachable { state: 2, dead_end: None };
     let edges = [("a", 'd', ""), ("c", 'b', ""), ("b", 'd', "")];
-    finds("abcd.", &edges, std::slice::from_ref(&unreachable));
-    let unreachable = Finding::Unreachable { state: 1, dead_end: None };
-    finds("abcd.", &[("a", 'd', ""), ("b", 'c', ""), ("c", 'b', "")], &[unreachable]);
+    finds("abcd.", &edges, &[unreachable(2, &[1])]);
+    finds("abcd.", &[("a", 'd', ""), ("b", 'c', ""), ("c", 'b', "")], &[unreachable(1, &[1])]);
 }
 
 #[test]
 fn a_dead_end_is_found() {
-    finds("abc.", &[("a", 'b', ""), ("a", 'c', "")], &[Finding::DeadEnd { state: 1 }]);
+    finds("abc.", &[("a", 'b', ""), ("a", 'c', "")], &[dead_end(1)]);
 }
 
 #[test]
 fn of_dead_ends_the_last_is_the_cause() {
     let edges = [("a", 'b', ""), ("b", 'c', ""), ("a", 'd', "")];
-    finds("abcd.", &edges, &[Finding::DeadEnd { state: 2 }]);
+    finds("abcd.", &edges, &[dead_end(2)]);
     let edges = [("a", 'b', ""), ("b", 'c', ""), ("c", 'b', ""), ("a", 'd', "")];
-    finds("abcd.", &edges, &[Finding::DeadEnd { state: 1 }]);
+    finds("abcd.", &edges, &[Finding::DeadEnd { state: 1, in_a_loop: vec![2] }]);
     // an error state behind it is no excuse
     let edges = [("a", 'b', ""), ("b", 'e', ""), ("a", 'd', "")];
-    finds("abe!d.", &edges, &[Finding::DeadEnd { state: 1 }]);
+    finds("abe!d.", &edges, &[dead_end(1)]);
 }
 
 #[test]
 fn a_missing_transition_is_one_mistake() {
-    let missing = Finding::Unreachable { state: 2, dead_end: Some(1) };
+    let missing = Finding::Unreachable { state: 2, dead_end: Some(1), never: vec![1] };
     finds("abcd.", &[("a", 'b', ""), ("c", 'd', "")], std::slice::from_ref(&missing));
     finds("abcd.", &[("a", 'b', ""), ("c", 'd', ""), ("a", 'd', "")], &[missing]);
-    let missing = Finding::Unreachable { state: 1, dead_end: Some(0) };
+    let missing = Finding::Unreachable { state: 1, dead_end: Some(0), never: vec![] };
     finds("ab.", &[], &[missing]);
+}
+
+#[test]
+fn of_several_gaps_nobody_knows_which_belong_together() {
+    let edges = [("a", 'b', ""), ("c", 'd', ""), ("e", 'f', "")];
+
+    finds("abcdef.", &edges, &[unreachable(2, &[1]), unreachable(4, &[2]), dead_end(1)]);
 }
 
 #[test]
@@ -103,6 +121,9 @@ fn misplaced_transitions_are_found() {
     let leaves = Finding::LeavesCompleted { transition: 1, state: 1 };
     finds("ab.", &[("a", 'b', ""), ("b", 'a', "")], &[leaves]);
     finds("a.b.", &[("a", 'b', "")], &[Finding::InitialIsCompleted]);
+    finds("a.b", &[("a", 'b', "")], &[Finding::InitialIsCompleted]);
+    // what else is wrong is told as well
+    finds("a.bc.", &[("a", 'c', "")], &[Finding::InitialIsCompleted, unreachable(1, &[])]);
 }
 
 #[test]

@@ -138,7 +138,7 @@ proptest! {
                 Finding::Unreachable { state, .. } => {
                     prop_assert!(!closure(&graph, graph.initial).contains(state));
                 }
-                Finding::DeadEnd { state } => prop_assert!(!ends(&graph, *state)),
+                Finding::DeadEnd { state, .. } => prop_assert!(!ends(&graph, *state)),
                 other => prop_assert!(false, "{other:?}"),
             }
         }
