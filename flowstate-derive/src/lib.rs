@@ -29,9 +29,9 @@ fn derive(input: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error(),
     };
     let (model, mut errors) = Model::new(&input);
-    if let Some(model) = model.as_ref().filter(|model| model.is_whole) {
-        graph::explain(model, &mut errors);
+    if model.is_whole {
+        graph::explain(&model, &mut errors);
     }
-    let items = model.as_ref().map(expand::flow);
+    let items = expand::flow(&model);
     quote!(#errors #items)
 }

@@ -35,13 +35,16 @@ pub(crate) fn constant(ident: &Ident) -> Ident {
     identifier(&snake(&plain(ident)).to_uppercase(), &format!("_{}", plain(ident)), ident)
 }
 
+/// `type` → `Type`
+pub(crate) fn capitalized(word: &str) -> String {
+    let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+    first.to_uppercase() + rest
+}
+
 /// The type of a transition: `finish_fetch` → `FinishFetch`.
 pub(crate) fn pascal(ident: &Ident) -> Ident {
     let name = snake(&plain(ident));
-    let words = name.split('_').filter(|word| !word.is_empty()).map(|word| {
-        let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
-        first.to_uppercase() + rest
-    });
+    let words = name.split('_').map(capitalized);
     identifier(&words.collect::<String>(), &format!("Transition_{}", plain(ident)), ident)
 }
 
@@ -74,7 +77,10 @@ pub(crate) fn nearest<T: AsRef<str>>(
         let name = snake(name.as_ref());
         (distance(&wanted, &name), name.chars().count().min(wanted.chars().count()), i)
     });
-    let near = distances.filter(|(distance, length, _)| *distance <= (length / 3).max(1));
+    // of one letter nothing would be left of the name
+    let is_near =
+        |distance: usize, length: usize| distance <= (length / 3).max(1) && distance < length;
+    let near = distances.filter(|(distance, length, _)| is_near(*distance, *length));
     near.min_by_key(|(distance, _, _)| *distance).map(|(_, _, i)| i)
 }
 
@@ -127,5 +133,8 @@ mod tests {
         assert_eq!(nearest("fetching", states), Some(0));
         assert_eq!(nearest("Svaed", states), Some(2));
         assert_eq!(nearest("Archived", states), None);
+        assert_eq!(nearest("C", ["A", "B"]), None);
+        assert_eq!(nearest("a", ["A", "B"]), Some(0));
+        assert_eq!(nearest("S11", ["S1", "S2"]), Some(0));
     }
 }

@@ -6,14 +6,14 @@ pub(crate) mod persist;
 pub(crate) mod split;
 pub(crate) mod transition;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use syn::Attribute;
 
 use crate::errors::Errors;
 use crate::name;
 use named::Named;
 use option::Opt;
-use persist::Persist;
+use persist::{Artefact, Persist};
 use transition::Transition;
 
 /// An attribute that the derive knows.
@@ -76,21 +76,22 @@ impl Kind {
         }
     }
 
-    /// What an unknown attribute was probably meant to be, if it reads as that. The compiler
-    /// refuses it by its name; what it says shall not be missed as well.
+    /// What an unknown attribute was probably meant to be, if it reads as that and is missed. The
+    /// compiler refuses it by its name; what it says shall not be missed as well.
     ///
-    /// It may as well belong to another derive: short names are more likely to, and are taken only
-    /// if there is need.
+    /// It may as well belong to another derive, which is why it is not taken without need.
     fn misspelt(name: &str, attribute: &Attribute, all: &[Attribute]) -> Option<&'static Self> {
         let kind = &KINDS[name::nearest(name, KINDS.iter().map(|kind| kind.name))?];
         let is_needed = match kind.name {
             "flow" => false,
-            "state" => !all.iter().any(|other| other.path().is_ident(kind.name)),
+            "state" | "initial" | "completed" => {
+                !all.iter().any(|other| other.path().is_ident(kind.name))
+            }
             _ => true,
         };
         let mut errors = Errors::default();
         kind.read(attribute, &mut Attributes::default(), &mut errors);
-        (is_needed && errors.count() == 0).then_some(kind)
+        (is_needed && errors.is_empty()).then_some(kind)
     }
 }
 
@@ -105,6 +106,8 @@ pub(crate) struct Attributes {
     pub(crate) transitions: Vec<Transition>,
     pub(crate) flow: Vec<Opt>,
     unread: Vec<&'static str>,
+    /// Read from attributes that may belong to another derive.
+    doubtful: Vec<Persist>,
 }
 
 impl Attributes {
@@ -118,18 +121,47 @@ impl Attributes {
             if name == "doc" {
                 all.docs.push(attribute.clone());
             } else if let Some(kind) = KINDS.iter().find(|kind| kind.name == name) {
-                let before = errors.count();
+                let before = errors.gaps();
                 kind.read(attribute, &mut all, errors);
-                all.unread.extend((errors.count() > before).then_some(kind.name));
+                all.unread.extend((errors.gaps() > before).then_some(kind.name));
             } else if let Some(kind) = Kind::misspelt(&name, attribute, attributes) {
-                kind.read(attribute, &mut all, errors);
+                let mut one = Self::default();
+                kind.read(attribute, &mut one, errors);
+                all.doubtful.append(&mut one.artefacts);
+                all.take(one);
             }
         }
+        all.take_doubtful();
         all
     }
 
-    /// Whether something could be read only in part in an attribute of this name. What is not
-    /// known of it then is not a second mistake.
+    fn take(&mut self, other: Self) {
+        self.states.extend(other.states);
+        self.initial.extend(other.initial);
+        self.completed.extend(other.completed);
+        self.transitions.extend(other.transitions);
+    }
+
+    /// Takes the doubtful artefacts that a transition names.
+    fn take_doubtful(&mut self) {
+        for persist in std::mem::take(&mut self.doubtful) {
+            let mut named = self.transitions.iter().flat_map(|transition| &transition.options);
+            let idents: Vec<_> = persist.artefacts.iter().filter_map(Artefact::ident).collect();
+            if named.any(|option| idents.iter().any(|ident| option.mentions(ident))) {
+                self.artefacts.push(persist);
+            }
+        }
+    }
+
+    /// Every name that stands where a state should.
+    pub(crate) fn mentioned_states(&self) -> impl Iterator<Item = &Ident> {
+        let named = self.initial.iter().chain(&self.completed).map(|named| &named.ident);
+        let edges = self.transitions.iter().map(|transition| &transition.edge);
+        named.chain(edges.flat_map(|edge| edge.from.idents().iter().chain(&edge.to)))
+    }
+
+    /// Whether something was lost in an attribute of this name. What is not known of it then is not
+    /// a second mistake.
     pub(crate) fn misread(&self, name: &str) -> bool {
         self.unread.contains(&name)
     }

@@ -1,8 +1,9 @@
 //! `Name` and `Name(option, …)`, with doc comments: states, completed states, artefacts in lists.
 
-use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::parse::ParseStream;
-use syn::{Attribute, LitStr, Token};
+use syn::{Attribute, Token};
 
 use super::option::Opt;
 use super::split;
@@ -15,65 +16,117 @@ pub(crate) struct Named {
     pub(crate) options: Vec<Opt>,
 }
 
+/// What comes after a name and should not.
+enum Rest {
+    Nothing,
+    /// `= option`
+    Options(TokenStream),
+    /// `::Name`: the first was only the way to it.
+    Path(TokenStream),
+    /// Another name: the comma between them is missing.
+    Named(TokenStream),
+    Unknown,
+}
+
 impl Named {
     /// Reads a comma separated list; `what` is the kind of thing, with its article.
     pub(crate) fn list(tokens: TokenStream, what: &str, errors: &mut Errors) -> Vec<Self> {
-        let parts = split::parts(tokens, errors);
-        parts.into_iter().filter_map(|part| Self::parse(part, what, errors)).collect()
+        let mut list = Vec::new();
+        for part in split::parts(tokens, errors) {
+            Self::read(part, what, &mut list, errors);
+        }
+        list
     }
 
-    fn parse(part: TokenStream, what: &str, errors: &mut Errors) -> Option<Self> {
-        let result = split::parse(part, |input| {
-            let docs = docs(input)?;
-            unquoted(input, what)?;
+    fn read(part: TokenStream, what: &str, list: &mut Vec<Self>, errors: &mut Errors) {
+        let message = |text: &str| format!("write the name of {what} without quotes: `{text}`");
+        let part = split::unquoted(part, message, errors);
+        let parsed = split::parse(part, |input| {
+            let docs = docs(input, errors)?;
             let ident = split::name(input, false, format_args!("expected the name of {what}"))?;
-            let options = group(input)?;
-            split::nothing_more(input, after(input, &ident))?;
-            Ok((docs, ident, options))
+            let options = group(input, &ident, errors)?;
+            let rest = rest(input, &ident, errors)?;
+            Ok((docs, ident, options, rest))
         });
-        let (docs, ident, options) = errors.keep(result)?;
-        Some(Self { docs, ident, options: Opt::list(options, errors) })
+        let Some((docs, ident, options, rest)) = errors.keep(parsed) else { return };
+        let (options, next) = match rest {
+            Rest::Path(next) => return Self::read(next, what, list, errors),
+            Rest::Named(next) => (options, Some(next)),
+            Rest::Options(options) => (options, None),
+            Rest::Unknown => {
+                errors.lose();
+                (options, None)
+            }
+            Rest::Nothing => (options, None),
+        };
+        list.push(Self { docs, ident, options: Opt::list(options, errors) });
+        if let Some(next) = next {
+            Self::read(next, what, list, errors);
+        }
     }
 }
 
-/// What is probably meant by that which follows a name.
-fn after(input: ParseStream<'_>, ident: &Ident) -> String {
-    if input.peek(Token![=]) {
-        format!("options stand in parentheses: `{ident}(…)`")
+/// What follows a name, with what is wrong about it.
+fn rest(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<Rest> {
+    if input.is_empty() {
+        return Ok(Rest::Nothing);
+    }
+    let (message, kind): (_, fn(TokenStream) -> Rest) = if input.peek(Token![=]) {
+        (format!("options stand in parentheses: `{ident}(…)`"), Rest::Options)
     } else if input.peek(Token![::]) {
-        "refer to it by its last name, without the path before it".to_owned()
+        let last = split::last_name(&input.cursor().token_stream());
+        (format!("refer to it by its last name: `{last}`"), Rest::Path)
     } else {
-        format!("expected `,` after `{ident}`")
+        let is_name = input.peek(syn::Ident) || input.peek(syn::LitStr);
+        (
+            format!("expected `,` after `{ident}`"),
+            if is_name { Rest::Named } else { |_| Rest::Unknown },
+        )
+    };
+    errors.push(split::error(input, message));
+    if input.peek(Token![=]) {
+        input.parse::<Token![=]>()?;
     }
-}
-
-fn unquoted(input: ParseStream<'_>, what: &str) -> syn::Result<()> {
-    if !input.peek(LitStr) {
-        return Ok(());
+    while input.peek(Token![::]) {
+        input.parse::<Token![::]>()?;
+        if input.peek2(Token![::]) {
+            input.parse::<Ident>()?;
+        }
     }
-    let text: LitStr = input.parse()?;
-    let message = format!("write the name of {what} without quotes: `{}`", text.value());
-    Err(syn::Error::new_spanned(text, message))
+    Ok(kind(input.parse()?))
 }
 
 /// Doc comments, and nothing else of the kind.
-pub(crate) fn docs(input: ParseStream<'_>) -> syn::Result<Vec<Attribute>> {
-    let attributes = input.call(Attribute::parse_outer)?;
-    match attributes.iter().find(|attribute| !attribute.path().is_ident("doc")) {
-        Some(other) => {
-            Err(syn::Error::new_spanned(other, "only doc comments may stand before a name"))
+pub(crate) fn docs(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Vec<Attribute>> {
+    let mut attributes = input.call(Attribute::parse_outer)?;
+    attributes.retain(|attribute| {
+        let is_doc = attribute.path().is_ident("doc");
+        if !is_doc {
+            let path = attribute.path().to_token_stream();
+            let message = format!("only doc comments may stand before a name: remove `#[{path}…]`");
+            errors.at(attribute, message);
         }
-        None => Ok(attributes),
-    }
+        is_doc
+    });
+    Ok(attributes)
 }
 
 /// What stands in parentheses, if they come next.
-fn group(input: ParseStream<'_>) -> syn::Result<TokenStream> {
-    if let Some((TokenTree::Group(group), _)) = input.cursor().token_tree()
-        && group.delimiter() == Delimiter::Parenthesis
-    {
-        input.parse::<TokenTree>()?;
-        return Ok(group.stream());
+fn group(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<TokenStream> {
+    let Some(group) = parenthesis(input) else { return Ok(TokenStream::new()) };
+    input.parse::<TokenTree>()?;
+    if group.stream().is_empty() {
+        errors.at(&group, format_args!("nothing stands in the parentheses: write `{ident}`"));
     }
-    Ok(TokenStream::new())
+    Ok(group.stream())
+}
+
+/// The parentheses that come next, if they do.
+pub(crate) fn parenthesis(input: ParseStream<'_>) -> Option<Group> {
+    match input.cursor().token_tree() {
+        Some((TokenTree::Group(group), _)) if group.delimiter() == Delimiter::Parenthesis => {
+            Some(group)
+        }
+        _ => None,
+    }
 }

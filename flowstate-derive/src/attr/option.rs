@@ -6,6 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{LitStr, Token};
 
+use super::named::parenthesis;
 use super::split;
 use crate::errors::Errors;
 use crate::name;
@@ -81,6 +82,35 @@ impl Opt {
         parts.into_iter().filter_map(|part| errors.keep(Self::parse(part))).collect()
     }
 
+    fn is(&self, name: &str) -> bool {
+        self.key.unraw() == name
+    }
+
+    /// Whether this name stands in its parentheses.
+    pub(crate) fn mentions(&self, ident: &Ident) -> bool {
+        let Value::List(group) = &self.value else { return false };
+        group
+            .stream()
+            .into_iter()
+            .any(|token| matches!(token, TokenTree::Ident(other) if other == *ident))
+    }
+
+    /// Whether it can be taken for another form than the one it was written in.
+    fn recover(&mut self, form: Form) -> bool {
+        let value = match (form, &self.value) {
+            (Form::List, Value::Equals(tokens)) if !tokens.is_empty() => {
+                Value::List(Group::new(Delimiter::Parenthesis, tokens.clone()))
+            }
+            (Form::Text | Form::Texts | Form::Tokens, Value::List(group)) => {
+                Value::Equals(group.stream())
+            }
+            (Form::Flag, Value::Equals(tokens)) if tokens.to_string() == "true" => Value::None,
+            _ => return false,
+        };
+        self.value = value;
+        self.has(form)
+    }
+
     fn has(&self, form: Form) -> bool {
         match &self.value {
             Value::None => form == Form::Flag,
@@ -102,13 +132,9 @@ impl Value {
             input.parse::<Token![=]>()?;
             return Ok(Self::Equals(input.parse()?));
         }
-        if let Some((TokenTree::Group(group), _)) = input.cursor().token_tree()
-            && group.delimiter() == Delimiter::Parenthesis
-        {
-            input.parse::<TokenTree>()?;
-            return Ok(Self::List(group));
-        }
-        Ok(Self::None)
+        let Some(group) = parenthesis(input) else { return Ok(Self::None) };
+        input.parse::<TokenTree>()?;
+        Ok(Self::List(group))
     }
 }
 
@@ -128,23 +154,52 @@ impl ToTokens for Opt {
 pub(crate) struct Options(Vec<Opt>);
 
 impl Options {
-    /// Keeps what the table of `place` (such as "a state") knows, and reports the rest.
+    /// Keeps what the table of `place` (such as "a state") knows or what was probably meant, and
+    /// reports what is wrong.
     pub(crate) fn check(list: Vec<Opt>, place: &str, table: &[Key], errors: &mut Errors) -> Self {
         let mut kept = Self::default();
         for opt in list {
-            match table.iter().find(|key| opt.key == key.name) {
-                None => errors.at(&opt.key, unknown(&opt.key, place, table)),
-                Some(key) if !opt.has(key.form) => {
-                    errors.at(&opt, format_args!("write the option as `{}`", key.usage));
-                }
-                Some(key) if kept.given(key.name).is_some() && key.form != Form::Texts => {
-                    let message = format!("`{}` is given twice: remove one", key.name);
-                    errors.at(&opt.key, message);
-                }
-                Some(_) => kept.0.push(opt),
+            match table.iter().find(|key| opt.is(key.name)) {
+                Some(key) => kept.take(opt, key, errors),
+                None => kept.guess(opt, place, table, errors),
             }
         }
         kept
+    }
+
+    fn guess(&mut self, opt: Opt, place: &str, table: &[Key], errors: &mut Errors) {
+        errors.at(&opt.key, unknown(&opt.key, place, table));
+        match nearest(&opt.key, table) {
+            Some(key) if opt.has(key.form) && self.given(key.name).is_none() => {
+                self.take(opt, key, errors);
+            }
+            _ => errors.lose(),
+        }
+    }
+
+    fn take(&mut self, mut opt: Opt, key: &Key, errors: &mut Errors) {
+        if !opt.has(key.form) {
+            errors.at(&opt, format_args!("write the option as `{}`", key.usage));
+            if !opt.recover(key.form) {
+                return errors.lose();
+            }
+        }
+        if self.given(key.name).is_some() && key.form != Form::Texts {
+            errors.at(&opt.key, format_args!("`{}` is given twice: remove one", key.name));
+            if key.form == Form::List {
+                errors.lose();
+            }
+            return;
+        }
+        if matches!(&opt.value, Value::List(group) if group.stream().is_empty()) {
+            let message = format!(
+                "nothing stands in the parentheses: write `{}`, or remove `{}`",
+                key.usage, key.name
+            );
+            return errors.gap(&opt, message);
+        }
+        opt.key = Ident::new(key.name, opt.key.span());
+        self.0.push(opt);
     }
 
     /// The first option of this name.
@@ -172,11 +227,15 @@ impl Options {
     }
 }
 
+fn nearest<'a>(key: &Ident, table: &'a [Key]) -> Option<&'a Key> {
+    let near = name::nearest(&name::plain(key), table.iter().map(|key| key.name))?;
+    table.get(near)
+}
+
 fn unknown(key: &Ident, place: &str, table: &[Key]) -> String {
     let written = key.unraw().to_string();
-    if let Some(near) = name::nearest(&written, table.iter().map(|key| key.name)) {
-        let near = table[near].name;
-        return format!("{place} has no option `{written}`: did you mean `{near}`?");
+    if let Some(near) = nearest(key, table) {
+        return format!("{place} has no option `{written}`: did you mean `{}`?", near.name);
     }
     if let Some((_, usage)) = ELSEWHERE.iter().find(|(name, _)| written == *name) {
         return format!("{place} has no option `{written}`: write `{usage}`");

@@ -1,6 +1,6 @@
 //! `Name(Type)`, `Name { field: Type }`, `path::Existing`, and trailing options.
 
-use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use syn::parse::ParseStream;
 use syn::{Attribute, Fields, Path, Token, Visibility};
 
@@ -28,6 +28,16 @@ pub(crate) enum Payload {
     Existing(Path),
 }
 
+impl Artefact {
+    /// The name by which transitions refer to it.
+    pub(crate) fn ident(&self) -> Option<&Ident> {
+        match &self.payload {
+            Payload::Generated { ident, .. } => Some(ident),
+            Payload::Existing(path) => path.segments.last().map(|last| &last.ident),
+        }
+    }
+}
+
 impl Persist {
     /// Reads the arguments.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
@@ -36,10 +46,31 @@ impl Persist {
             if is_option(&part) {
                 persist.options.extend(errors.keep(Opt::parse(part)));
             } else {
-                persist.artefacts.extend(errors.keep(Artefact::parse(part)));
+                persist.read(part, errors);
             }
         }
         persist
+    }
+
+    fn read(&mut self, part: TokenStream, errors: &mut Errors) {
+        let message = |text: &str| format!("write it without quotes: `{text}(Type)`");
+        let is_text = is_text(&part);
+        let part = split::unquoted(part, message, errors);
+        if is_text && part.clone().into_iter().count() == 1 {
+            // nothing tells its type
+            return errors.lose();
+        }
+        let parsed = split::parse(part, |input| {
+            let attributes = input.call(Attribute::parse_outer)?;
+            let vis: Visibility = input.parse()?;
+            let payload = payload(input, vis, errors)?;
+            Ok((Artefact { attributes, payload }, input.parse::<TokenStream>()?))
+        });
+        let Some((artefact, rest)) = errors.keep(parsed) else { return };
+        self.artefacts.push(artefact);
+        if !rest.is_empty() {
+            self.read(rest, errors);
+        }
     }
 }
 
@@ -49,48 +80,34 @@ fn is_option(part: &TokenStream) -> bool {
         && matches!(tokens.next(), Some(TokenTree::Punct(equals)) if equals.as_char() == '=')
 }
 
-impl Artefact {
-    fn parse(part: TokenStream) -> syn::Result<Self> {
-        let (attributes, vis, ident, body) = split::parse(part, |input| {
-            let attributes = input.call(Attribute::parse_outer)?;
-            let vis: Visibility = input.parse()?;
-            if is_path(input) {
-                return Ok((attributes, vis, None, Body::Path(existing(input)?)));
-            }
-            let ident = split::name(input, false, "expected the name of an artefact")?;
-            let body = input.parse::<TokenTree>()?;
-            let message = format!("expected `,` after the artefact `{ident}`");
-            split::nothing_more(input, message)?;
-            Ok((attributes, vis, Some(ident), Body::Fields(body)))
-        })?;
-        let payload = match (ident, body) {
-            (Some(ident), Body::Fields(body)) => {
-                Payload::Generated { vis, ident, fields: fields(body)? }
-            }
-            (_, Body::Path(path)) => Payload::Existing(path),
-            (None, Body::Fields(body)) => {
-                return Err(syn::Error::new_spanned(body, "expected `Name(Type)`"));
-            }
-        };
-        Ok(Self { attributes, payload })
-    }
+fn is_text(part: &TokenStream) -> bool {
+    matches!(part.clone().into_iter().next(), Some(TokenTree::Literal(_)))
 }
 
-enum Body {
-    Fields(TokenTree),
-    Path(Path),
+/// Reads an artefact up to what follows it.
+fn payload(input: ParseStream<'_>, vis: Visibility, errors: &mut Errors) -> syn::Result<Payload> {
+    if is_path(input) {
+        return existing(input).map(Payload::Existing);
+    }
+    let ident = split::name(input, false, "expected the name of an artefact")?;
+    let body = input.parse::<TokenTree>()?;
+    let body = in_parentheses(body, &ident, errors);
+    let fields = fields(body, &ident, errors)?;
+    if !input.is_empty() {
+        errors.push(split::error(input, format!("expected `,` after the artefact `{ident}`")));
+    }
+    Ok(Payload::Generated { vis, ident, fields })
 }
 
 /// Whether anything but a name and a group comes.
 fn is_path(input: ParseStream<'_>) -> bool {
     let Some((_, rest)) = input.cursor().ident() else { return !input.is_empty() };
-    let group = rest.token_tree().map(|(token, _)| token);
-    !matches!(group, Some(TokenTree::Group(group)) if group.delimiter() != Delimiter::Bracket)
+    !matches!(rest.token_tree(), Some((TokenTree::Group(_), _)))
 }
 
 fn existing(input: ParseStream<'_>) -> syn::Result<Path> {
     if !(input.peek(Token![::]) || input.peek(syn::Ident) || is_path_keyword(input)) {
-        return Err(syn::Error::new(input.span(), "expected an artefact such as `Name(Type)`"));
+        return Err(split::error(input, "expected an artefact such as `Name(Type)`"));
     }
     let path: Path = input.parse()?;
     let last = path.segments.last().map(|last| &last.ident);
@@ -108,7 +125,20 @@ fn is_path_keyword(input: ParseStream<'_>) -> bool {
     input.peek(Token![crate]) || input.peek(Token![self]) || input.peek(Token![super])
 }
 
-fn fields(body: TokenTree) -> syn::Result<Fields> {
+/// The fields of an artefact; those in brackets were meant to be in parentheses.
+fn in_parentheses(body: TokenTree, ident: &Ident, errors: &mut Errors) -> TokenTree {
+    let TokenTree::Group(group) = &body else { return body };
+    if group.delimiter() != Delimiter::Bracket {
+        return body;
+    }
+    let stream = group.stream();
+    errors.at(group, format_args!("fields stand in parentheses: `{ident}({stream})`"));
+    let mut parenthesis = Group::new(Delimiter::Parenthesis, stream);
+    parenthesis.set_span(group.span());
+    parenthesis.into()
+}
+
+fn fields(body: TokenTree, ident: &Ident, errors: &mut Errors) -> syn::Result<Fields> {
     let braced = matches!(&body, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
     let tokens = TokenStream::from(body);
     let fields = if braced {
@@ -116,13 +146,18 @@ fn fields(body: TokenTree) -> syn::Result<Fields> {
     } else {
         syn::parse2(tokens).map(Fields::Unnamed)
     };
-    let expected = if braced { "expected fields: `{ name: Type }`" } else { "expected a type" };
-    let fields = fields.map_err(|error| syn::Error::new(error.span(), expected))?;
-    match fields.iter().find_map(|field| field.default.as_ref()) {
-        Some((_, value)) => Err(syn::Error::new_spanned(
-            value,
-            "a field has no default here: use `#[serde(default)]`",
-        )),
-        None => Ok(fields),
+    let mut fields = fields.map_err(|error| {
+        let expected = if braced {
+            format!("expected fields: `{ident} {{ name: Type }}`")
+        } else {
+            format!("expected a type: `{ident}(Type)`")
+        };
+        syn::Error::new(error.span(), expected)
+    })?;
+    for field in &mut fields {
+        if let Some((_, value)) = field.default.take() {
+            errors.at(value, "a field has no default here: use `#[serde(default)]`");
+        }
     }
+    Ok(fields)
 }

@@ -5,9 +5,10 @@ use std::fmt::Display;
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Meta, Token};
+use syn::{Attribute, LitStr, Meta, Token};
 
 use crate::errors::Errors;
+use crate::name;
 
 /// What stands in the parentheses of an attribute, `usage` being what it should look like.
 pub(crate) fn arguments(
@@ -17,30 +18,37 @@ pub(crate) fn arguments(
 ) -> Option<TokenStream> {
     match &attribute.meta {
         Meta::List(list) if list.tokens.is_empty() => {
-            errors.at(list, format_args!("nothing stands in the parentheses: write `{usage}`"));
+            errors.gap(list, format_args!("nothing stands in the parentheses: write `{usage}`"));
             None
         }
-        Meta::List(list) if matches!(list.delimiter, syn::MacroDelimiter::Paren(_)) => {
+        Meta::List(list) => {
+            if !matches!(list.delimiter, syn::MacroDelimiter::Paren(_)) {
+                errors.at(list, format_args!("write it with parentheses: `{usage}`"));
+            }
             Some(list.tokens.clone())
         }
         meta => {
-            errors.at(meta, format_args!("write it with parentheses: `{usage}`"));
+            errors.gap(meta, format_args!("write it with parentheses: `{usage}`"));
             None
         }
     }
 }
 
-/// Cuts at the commas that stand neither in a group nor between angle brackets.
+/// Cuts at the commas that stand neither in a group nor between angle brackets; a semicolon there
+/// was meant to be one.
 pub(crate) fn parts(tokens: TokenStream, errors: &mut Errors) -> Vec<TokenStream> {
     let mut parts = Vec::new();
     let mut part = Vec::new();
     let mut angles = Angles::default();
     for token in tokens {
         match token {
-            TokenTree::Punct(comma) if comma.as_char() == ',' && angles.are_closed() => {
-                if part.is_empty() {
-                    errors.at(comma, "nothing stands before this comma: remove it");
-                } else {
+            TokenTree::Punct(cut) if matches!(cut.as_char(), ',' | ';') && angles.are_closed() => {
+                if cut.as_char() == ';' {
+                    errors.at(&cut, "write `,` in place of `;`");
+                } else if part.is_empty() {
+                    errors.at(&cut, "nothing stands before this `,`: remove it");
+                }
+                if !part.is_empty() {
                     parts.push(std::mem::take(&mut part).into_iter().collect());
                 }
             }
@@ -79,6 +87,31 @@ impl Angles {
     }
 }
 
+/// A part of which a name stands in quotes, without them. The message is given what is in them.
+pub(crate) fn unquoted(
+    part: TokenStream,
+    message: impl FnOnce(&str) -> String,
+    errors: &mut Errors,
+) -> TokenStream {
+    let mut tokens: Vec<TokenTree> = part.into_iter().collect();
+    let at = after_attributes(&tokens);
+    let text = tokens.get(at).cloned().and_then(|token| syn::parse2::<LitStr>(token.into()).ok());
+    if let Some(text) = text
+        && let Ok(ident) = text.parse::<Ident>()
+    {
+        errors.at(&text, message(&text.value()));
+        tokens[at] = ident.into();
+    }
+    tokens.into_iter().collect()
+}
+
+/// Where the attributes before a name end.
+pub(crate) fn after_attributes(tokens: &[TokenTree]) -> usize {
+    let is_hash =
+        |pair: &&[TokenTree]| matches!(&pair[0], TokenTree::Punct(hash) if hash.as_char() == '#');
+    tokens.chunks(2).take_while(is_hash).map(<[TokenTree]>::len).sum()
+}
+
 /// Parses a whole part; what is missing at its end is missed at its last token. For parsers that
 /// do not look into groups.
 pub(crate) fn parse<T>(
@@ -109,6 +142,23 @@ pub(crate) fn end(tokens: &TokenStream) -> Span {
     })
 }
 
+/// The last name among the tokens.
+pub(crate) fn last_name(tokens: &TokenStream) -> String {
+    let is_name = |token: &TokenTree| matches!(token, TokenTree::Ident(_));
+    let name = tokens.clone().into_iter().filter(is_name).last();
+    name.map_or_else(String::new, |name| name.to_string())
+}
+
+/// The first token, as text.
+pub(crate) fn first(tokens: &TokenStream) -> String {
+    tokens.clone().into_iter().next().map_or_else(String::new, |token| token.to_string())
+}
+
+/// The last token, as text.
+pub(crate) fn last(tokens: &TokenStream) -> String {
+    tokens.clone().into_iter().last().map_or_else(String::new, |token| token.to_string())
+}
+
 /// A name, or `expected` at what stands in its place. Keywords pass if `keywords` does.
 pub(crate) fn name(
     input: ParseStream<'_>,
@@ -121,10 +171,18 @@ pub(crate) fn name(
     let is_keyword = !input.peek(syn::Ident);
     let ident = input.call(Ident::parse_any)?;
     if is_keyword && !keywords {
-        let message = format!("{expected}, but `{ident}` is a keyword of Rust");
+        let message = format!(
+            "{expected}, but `{ident}` is a keyword of Rust: write `{}`",
+            name::capitalized(&ident.to_string())
+        );
         return Err(syn::Error::new_spanned(ident, message));
     }
     Ok(ident)
+}
+
+/// A mistake at what comes next. (`input.error` would add words of its own at the end.)
+pub(crate) fn error(input: ParseStream<'_>, message: impl Display) -> syn::Error {
+    syn::Error::new(input.span(), message)
 }
 
 /// Nothing more may come, or `message` at it.

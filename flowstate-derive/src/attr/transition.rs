@@ -1,6 +1,9 @@
 //! `name: A | B => C, option, …`
 
+use std::fmt;
+
 use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::quote;
 use syn::parse::ParseStream;
 use syn::{Attribute, Token, token};
 
@@ -32,12 +35,24 @@ pub(crate) enum From {
     States(Vec<Ident>),
 }
 
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::States(states) => {
+                let names: Vec<_> = states.iter().map(ToString::to_string).collect();
+                f.write_str(&names.join(" | "))
+            }
+        }
+    }
+}
+
 impl From {
     /// The names of the states, if they are named.
-    pub(crate) fn tokens(&self) -> Vec<Ident> {
+    pub(crate) fn idents(&self) -> &[Ident] {
         match self {
-            Self::Any => Vec::new(),
-            Self::States(states) => states.clone(),
+            Self::Any => &[],
+            Self::States(states) => states,
         }
     }
 }
@@ -47,80 +62,147 @@ impl Transition {
     /// options. (A crate may nest 128 attributes of one item unless it asks for more.)
     pub(crate) fn list(tokens: TokenStream, errors: &mut Errors) -> Vec<Self> {
         let mut list: Vec<Option<Self>> = Vec::new();
-        for part in split::parts(tokens, errors) {
+        let mut parts = split::parts(tokens, errors).into_iter().peekable();
+        while let Some(part) = parts.next() {
             if list.is_empty() || is_edge(&part) {
-                list.push(edge(part, errors).map(|edge| Self { edge, options: Vec::new() }));
-            } else if let Some(Some(Self { edge, options })) = list.last_mut()
-                && !(edge.to.is_none() && is_states(&part))
-            {
+                let mut part = part;
+                while let Some(next) = parts.next_if(|next| continues(&part, next)) {
+                    part = joined(&part, &next, errors);
+                }
+                list.push(Self::read(part, errors));
+            } else if let Some(Some(Self { options, .. })) = list.last_mut() {
                 options.extend(errors.keep(Opt::parse(part)));
             }
         }
         list.into_iter().flatten().collect()
     }
+
+    /// Reads a transition without its options. One that has a name keeps it, whatever follows.
+    fn read(part: TokenStream, errors: &mut Errors) -> Option<Self> {
+        let message =
+            |text: &str| format!("write the name of a transition without quotes: `{text}`");
+        let part = split::unquoted(part, message, errors);
+        let end = split::end(&part);
+        let head = split::parse(part, |input| {
+            let docs = docs(input, errors)?;
+            let ident = split::name(input, true, "expected a transition: `name: From => To`")?;
+            Ok((docs, ident, input.parse::<TokenStream>()?))
+        });
+        let (docs, ident, rest) = errors.keep(head)?;
+        let states = split::parse_before(end, rest, |input| states(input, &ident, errors));
+        let states = errors.keep(states);
+        let (from, to, rest) = match states {
+            Some((from, to, rest)) => (from, Some(to), rest),
+            None => (From::States(Vec::new()), None, TokenStream::new()),
+        };
+        let options = if rest.is_empty() { None } else { errors.keep(Opt::parse(rest)) };
+        let edge = Edge { docs, ident, from, to };
+        Some(Self { edge, options: options.into_iter().collect() })
+    }
 }
 
 /// Whether a name and a colon come, after doc comments.
 fn is_edge(part: &TokenStream) -> bool {
-    let mut tokens = part.clone().into_iter().peekable();
-    while tokens
-        .next_if(|token| matches!(token, TokenTree::Punct(hash) if hash.as_char() == '#'))
-        .is_some()
-    {
-        tokens.next();
-    }
-    matches!(tokens.next(), Some(TokenTree::Ident(_)))
+    let tokens: Vec<_> = part.clone().into_iter().collect();
+    let mut tokens = tokens[split::after_attributes(&tokens)..].iter();
+    matches!(tokens.next(), Some(TokenTree::Ident(_) | TokenTree::Literal(_)))
         && matches!(tokens.next(), Some(TokenTree::Punct(colon)) if colon.as_char() == ':')
 }
 
-/// Whether a part belongs to the states of a transition that was cut by a comma.
-fn is_states(part: &TokenStream) -> bool {
-    let joins =
-        |token| matches!(token, TokenTree::Punct(join) if matches!(join.as_char(), '>' | '|'));
-    part.clone().into_iter().any(joins)
-}
-
-/// Reads a transition without its options. One that has a name keeps it, whatever follows.
-fn edge(part: TokenStream, errors: &mut Errors) -> Option<Edge> {
-    let end = split::end(&part);
-    let head = split::parse(part, |input| {
-        let docs = docs(input)?;
-        let ident = split::name(input, true, "expected a transition: `name: From => To`")?;
-        Ok((docs, ident, input.parse::<TokenStream>()?))
-    });
-    let (docs, ident, rest) = errors.keep(head)?;
-    let states = errors.keep(split::parse_before(end, rest, |input| states(input, &ident)));
-    let (from, to) = match states {
-        Some((from, to)) => (from, Some(to)),
-        None => (From::States(Vec::new()), None),
+/// Whether a comma stands between two states that a transition starts from.
+fn continues(part: &TokenStream, next: &TokenStream) -> bool {
+    let has = |tokens: &TokenStream, sign| {
+        let mut tokens = tokens.clone().into_iter();
+        tokens.any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign))
     };
-    Some(Edge { docs, ident, from, to })
+    let only_states = |tokens: &TokenStream| {
+        let mut tokens = tokens.clone().into_iter();
+        tokens.all(|token| matches!(token, TokenTree::Ident(_) | TokenTree::Punct(_)))
+    };
+    !has(part, '>') && !has(next, ':') && only_states(next) && !next.is_empty()
 }
 
-fn states(input: ParseStream<'_>, ident: &Ident) -> syn::Result<(From, Ident)> {
-    expect(input, input.peek(Token![:]) && !input.peek(Token![::]), |input| {
-        before_colon(input, ident)
-    })?;
-    input.parse::<Token![:]>()?;
-    let from = from(input, ident)?;
-    expect(input, input.peek(Token![=>]), |input| {
-        if input.peek(Token![->]) {
-            return "write the arrow as `=>`".to_owned();
+fn joined(part: &TokenStream, next: &TokenStream, errors: &mut Errors) -> TokenStream {
+    let (before, after) = (split::last(part), split::first(next));
+    let error = syn::Error::new(
+        split::end(part),
+        format!("several states are joined by `|`: write `{before} | {after}`"),
+    );
+    errors.push(error);
+    quote!(#part | #next)
+}
+
+/// The states of a transition, and what comes after them.
+fn states(
+    input: ParseStream<'_>,
+    ident: &Ident,
+    errors: &mut Errors,
+) -> syn::Result<(From, Ident, TokenStream)> {
+    if input.peek(Token![:]) && !input.peek(Token![::]) {
+        input.parse::<Token![:]>()?;
+    } else {
+        let error = split::error(input, before_colon(input, ident));
+        if !input.peek(syn::Ident) {
+            return Err(error);
         }
-        format!(
-            "expected `=>` and the state that `{ident}` leads to; several states before it are \
+        errors.push(error);
+    }
+    let from = from(input, ident, errors)?;
+    arrow(input, ident, errors)?;
+    let expected = format!("expected the state that `{ident}` leads to: `{ident}: {from} => To`");
+    let to = split::name(input, false, expected)?;
+    let rest = rest(input, &from, &to, ident, errors)?;
+    Ok((from, to, rest))
+}
+
+fn arrow(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<()> {
+    if input.peek(Token![->]) {
+        errors.push(split::error(input, "write the arrow as `=>`"));
+        return input.parse::<Token![->]>().map(drop);
+    }
+    if !input.peek(Token![=>]) {
+        return Err(split::error(
+            input,
+            format!(
+                "expected `=>` and the state that `{ident}` leads to; several states before it are \
              joined by `|`"
-        )
-    })?;
-    input.parse::<Token![=>]>()?;
-    let to = split::name(input, false, format_args!("expected the state that `{ident}` leads to"))?;
-    expect(input, input.is_empty(), |input| {
-        if input.peek(Token![|]) {
-            return format!("`{ident}` leads to one state: declare a second transition");
+            ),
+        ));
+    }
+    input.parse::<Token![=>]>().map(drop)
+}
+
+/// What comes after a transition where a comma is missing.
+fn rest(
+    input: ParseStream<'_>,
+    from: &From,
+    to: &Ident,
+    ident: &Ident,
+    errors: &mut Errors,
+) -> syn::Result<TokenStream> {
+    if input.is_empty() {
+        return Ok(TokenStream::new());
+    }
+    if !input.peek(Token![|]) {
+        errors.push(split::error(input, format!("expected `,` and options after `{to}`")));
+        let rest: TokenStream = input.parse()?;
+        let is_option = matches!(rest.clone().into_iter().next(), Some(TokenTree::Ident(_)));
+        if !is_option {
+            errors.lose();
         }
-        format!("expected `,` and options after `{to}`")
-    })?;
-    Ok((from, to))
+        return Ok(if is_option { rest } else { TokenStream::new() });
+    }
+    let at = input.span();
+    input.parse::<Token![|]>()?;
+    let other = input.parse::<Ident>().map_or_else(|_| "To".to_owned(), |other| other.to_string());
+    input.parse::<TokenStream>()?;
+    Err(syn::Error::new(
+        at,
+        format!(
+            "`{ident}` leads to one state: declare a second transition, \
+             `#[transition(name: {from} => {other})]`"
+        ),
+    ))
 }
 
 fn before_colon(input: ParseStream<'_>, ident: &Ident) -> String {
@@ -133,28 +215,25 @@ fn before_colon(input: ParseStream<'_>, ident: &Ident) -> String {
     }
 }
 
-fn from(input: ParseStream<'_>, ident: &Ident) -> syn::Result<From> {
-    if input.peek(Token![*]) {
-        input.parse::<Token![*]>()?;
-        expect(input, !input.peek(Token![|]), |_| {
-            "`*` already means every state that is not completed: remove the other states"
-                .to_owned()
-        })?;
-        return Ok(From::Any);
-    }
+fn from(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<From> {
     let expected = format!("expected a state that `{ident}` starts from, or `*` for all");
-    let mut states = vec![split::name(input, false, &expected)?];
+    let is_any = input.peek(Token![*]);
+    if is_any {
+        input.parse::<Token![*]>()?;
+        if input.peek(Token![|]) {
+            errors.push(split::error(
+                input,
+                "`*` already means every state that is not completed: remove the other states",
+            ));
+        }
+    }
+    let mut states = Vec::new();
+    if !is_any {
+        states.push(split::name(input, false, &expected)?);
+    }
     while input.peek(Token![|]) {
         input.parse::<Token![|]>()?;
         states.push(split::name(input, false, &expected)?);
     }
-    Ok(From::States(states))
-}
-
-fn expect(
-    input: ParseStream<'_>,
-    met: bool,
-    message: impl FnOnce(ParseStream<'_>) -> String,
-) -> syn::Result<()> {
-    if met { Ok(()) } else { Err(syn::Error::new(input.span(), message(input))) }
+    Ok(if is_any { From::Any } else { From::States(states) })
 }

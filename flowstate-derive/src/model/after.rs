@@ -55,10 +55,11 @@ fn parse(text: &str) -> Result<Duration, String> {
         let [number, unit] = pair else { return Err(usage(text)) };
         let number: u64 = number.parse().map_err(|_| usage(text))?;
         let Some((_, unit)) = UNITS.iter().find(|(name, _)| name == unit) else {
-            let units = UNITS.iter().map(|(name, _)| *name);
-            return Err(match name::nearest(unit, units) {
+            let fits = |name: &&str| name.ends_with('s') != (number == 1);
+            let units: Vec<_> = UNITS.iter().map(|(name, _)| *name).filter(fits).collect();
+            return Err(match name::nearest(unit, &units) {
                 Some(near) => {
-                    format!("`{unit}` is no unit of time: did you mean `{}`?", UNITS[near].0)
+                    format!("`{unit}` is no unit of time: did you mean `{}`?", units[near])
                 }
                 None => format!(
                     "`{unit}` is no unit of time: write `seconds`, `minutes`, `hours`, `days` or \
@@ -67,7 +68,9 @@ fn parse(text: &str) -> Result<Duration, String> {
             });
         };
         let more = number.checked_mul(*unit).and_then(|more| seconds.checked_add(more));
-        seconds = more.filter(|sum| *sum <= MOST).ok_or("a state lasts 100 years at the most")?;
+        seconds = more
+            .filter(|sum| *sum <= MOST)
+            .ok_or("a state lasts 100 years at the most, such as `5200 weeks`")?;
     }
     if seconds == 0 { Err(usage(text)) } else { Ok(Duration::from_secs(seconds)) }
 }
@@ -138,6 +141,6 @@ mod tests {
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
-        assert!(parse("3 dayz").is_err_and(|message| message.contains("did you mean `day")));
+        assert!(parse("3 dayz").is_err_and(|message| message.contains("did you mean `days`")));
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use proc_macro2::{Ident, TokenStream};
-use quote::ToTokens;
-use syn::{Attribute, Fields, Path, Visibility};
+use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Fields, Meta, Path, Token, Visibility};
 
 use super::flow::Names;
+use super::state::States;
 use super::stored::{Stored, StoredNames};
 use crate::attr::Attributes;
 use crate::attr::named::Named;
@@ -32,6 +34,12 @@ pub(crate) struct Artefact {
 pub(crate) enum Type {
     Generated { vis: Visibility, fields: Fields },
     Existing(Path),
+}
+
+impl Type {
+    pub(crate) fn is_generated(&self) -> bool {
+        matches!(self, Self::Generated { .. })
+    }
 }
 
 impl Artefact {
@@ -81,16 +89,17 @@ impl Artefacts {
         }
         let options = if persist.artefacts.len() == 1 { options } else { Options::default() };
         for written in &persist.artefacts {
-            let Some(ident) = ident(written) else { continue };
+            let Some(ident) = written.ident().cloned() else { continue };
             if self.position(&ident).is_some() {
                 let message = format!("the artefact `{ident}` is declared twice: remove one");
                 errors.at(&ident, message);
                 continue;
             }
             let stored = names.of(&ident, &options);
-            let ty = ty(written, errors);
+            let ty = ty(written);
             self.positions.insert(name::plain(&ident), self.list.len());
-            self.list.push(Artefact { ident, attributes: written.attributes.clone(), stored, ty });
+            let attributes = attributes(written, &ty, errors);
+            self.list.push(Artefact { ident, attributes, stored, ty });
         }
     }
 
@@ -98,7 +107,7 @@ impl Artefacts {
     pub(crate) fn spare(&mut self, flow: &Ident, names: &Names, errors: &mut Errors) {
         for Artefact { ident, ty, .. } in &mut self.list {
             let is_taken = [flow, &names.record, &names.state].contains(&&*ident);
-            if is_taken && matches!(ty, Type::Generated { .. }) {
+            if is_taken && ty.is_generated() {
                 let message = format!(
                     "the flow already has an item named `{ident}`: choose another name, or rename \
                      that item with `#[flow(record = …, state = …)]`"
@@ -115,12 +124,18 @@ impl Artefacts {
         &self,
         option: &str,
         tokens: TokenStream,
+        states: &States,
         errors: &mut Errors,
     ) -> Vec<(usize, Ident)> {
         let mut set: Vec<(usize, Ident)> = Vec::new();
         for named in Named::list(tokens, "an artefact", errors) {
             Options::check(named.options, "an artefact named here", &[], errors);
             let ident = named.ident;
+            if self.position(&ident).is_none() && states.position(&ident).is_some() {
+                let message = format!("`{ident}` is a state: `{option}(…)` takes artefacts");
+                errors.gap(&ident, message);
+                continue;
+            }
             let Some(artefact) = self.find(&ident, errors) else { continue };
             if set.iter().any(|(other, _)| *other == artefact) {
                 let message = format!("`{ident}` is already in this `{option}(…)`: remove one");
@@ -134,7 +149,7 @@ impl Artefacts {
                 "a transition takes up to {MAX_SET} artefacts: gather some in one with fields, \
                  `#[persist(Name {{ … }})]`"
             );
-            errors.at(ident, message);
+            errors.gap(ident, message);
             set.truncate(MAX_SET);
         }
         set
@@ -155,6 +170,9 @@ impl Artefacts {
             ),
         };
         errors.at(ident, message);
+        if near.is_none() {
+            errors.lose();
+        }
         near
     }
 
@@ -167,26 +185,43 @@ impl Artefacts {
     }
 }
 
-fn ident(written: &Written) -> Option<Ident> {
-    match &written.payload {
-        Payload::Generated { ident, .. } => Some(ident.clone()),
-        Payload::Existing(path) => path.segments.last().map(|last| last.ident.clone()),
-    }
-}
-
-fn ty(written: &Written, errors: &mut Errors) -> Type {
+fn ty(written: &Written) -> Type {
     match &written.payload {
         Payload::Generated { vis, fields, .. } => {
             Type::Generated { vis: vis.clone(), fields: fields.clone() }
         }
-        Payload::Existing(path) => {
-            for attribute in &written.attributes {
-                if !attribute.path().is_ident("doc") {
-                    let message = "this type exists already: put the attribute on it";
-                    errors.at(attribute, message);
-                }
-            }
-            Type::Existing(path.clone())
+        Payload::Existing(path) => Type::Existing(path.clone()),
+    }
+}
+
+/// The attributes that go onto the type.
+fn attributes(written: &Written, ty: &Type, errors: &mut Errors) -> Vec<Attribute> {
+    let mut attributes = written.attributes.clone();
+    for attribute in &mut attributes {
+        if !ty.is_generated() && !attribute.path().is_ident("doc") {
+            let path = attribute.path().to_token_stream();
+            let message = format!("this type exists already: put `#[{path}…]` on the type itself");
+            errors.at(attribute, message);
+        } else if attribute.path().is_ident("derive") {
+            without_serde(attribute, errors);
         }
+    }
+    attributes
+}
+
+/// Takes serde's traits out of a `#[derive(…)]`: they are there already.
+fn without_serde(derive: &mut Attribute, errors: &mut Errors) {
+    let Meta::List(list) = &mut derive.meta else { return };
+    let paths = Punctuated::<Path, Token![,]>::parse_terminated;
+    let Ok(paths) = list.parse_args_with(paths) else { return };
+    let (serde, others): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| {
+        let name = path.segments.last().map(|last| last.ident.to_string());
+        matches!(name.as_deref(), Some("Serialize" | "Deserialize"))
+    });
+    if let Some(first) = serde.first() {
+        let message =
+            "the derive gives an artefact `Serialize` and `Deserialize`: remove them here";
+        errors.at(first, message);
+        list.tokens = quote!(#(#others),*);
     }
 }

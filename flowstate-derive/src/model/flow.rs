@@ -1,7 +1,7 @@
 //! The struct itself, and `#[flow(…)]`.
 
 use proc_macro2::Ident;
-use quote::format_ident;
+use quote::{ToTokens, format_ident};
 use syn::{Data, DeriveInput, Fields, Path};
 
 use super::stored::{fits, is_storable};
@@ -30,7 +30,9 @@ impl Names {
     /// What `#[flow(…)]` says, or the defaults.
     pub(crate) fn new(attributes: &Attributes, flow: &Ident, errors: &mut Errors) -> Self {
         let options = Options::check(attributes.flow.clone(), "`#[flow(…)]`", OPTIONS, errors);
-        let stored = options.text("name").filter(|text| is_storable(text, errors));
+        let stored = options
+            .text("name")
+            .filter(|text| is_storable(text, "name", &name::snake(&name::plain(flow)), errors));
         let stored = stored.map_or_else(
             || {
                 let name = name::snake(&name::plain(flow));
@@ -39,16 +41,12 @@ impl Names {
             },
             |text| text.value(),
         );
-        let mut read = |key: &str| {
-            let tokens = options.tokens(key)?;
-            let parsed = syn::parse2::<Ident>(tokens.clone()).ok();
-            if parsed.is_none() {
-                errors.at(tokens, format_args!("expected a name: `{key} = Name`"));
-            }
-            parsed
-        };
-        let record = read("record").unwrap_or_else(|| format_ident!("{flow}Record"));
-        let state = read("state").unwrap_or_else(|| format_ident!("{flow}State"));
+        let record = named("record", &options, errors);
+        let state = named("state", &options, errors);
+        let record = record.filter(|name| is_free(name, "record", &[flow], errors));
+        let record = record.unwrap_or_else(|| format_ident!("{flow}Record"));
+        let state = state.filter(|name| is_free(name, "state", &[flow, &record], errors));
+        let state = state.unwrap_or_else(|| format_ident!("{flow}State"));
         let krate = options.tokens("crate").and_then(|tokens| {
             let path = syn::parse2(tokens.clone());
             path.map_err(|_| errors.at(tokens, "expected a path: `crate = path::to::flowstate`"))
@@ -59,9 +57,28 @@ impl Names {
     }
 }
 
-/// Whether the struct can be a flow.
-pub(crate) fn has_shape(input: &DeriveInput, errors: &mut Errors) -> bool {
-    let before = errors.count();
+/// Reads an option that names something.
+fn named(key: &str, options: &Options, errors: &mut Errors) -> Option<Ident> {
+    let tokens = options.tokens(key)?;
+    let parsed = syn::parse2(tokens.clone());
+    parsed.map_err(|_| errors.at(tokens, format_args!("expected a name: `{key} = Name`"))).ok()
+}
+
+/// Whether a name can be given to one of the generated items.
+fn is_free(name: &Ident, key: &str, taken: &[&Ident], errors: &mut Errors) -> bool {
+    let is_free = !taken.contains(&name);
+    if !is_free {
+        let message = format!(
+            "the flow already has an item named `{name}`: write another name after `{key} =`"
+        );
+        errors.at(name, message);
+    }
+    is_free
+}
+
+/// Checks the item under the derive. Whether it could be a flow if it was written otherwise: a type
+/// without parameters that serde knows.
+pub(crate) fn check_shape(input: &DeriveInput, errors: &mut Errors) -> bool {
     let ident = &input.ident;
     match &input.data {
         Data::Struct(data) => match &data.fields {
@@ -79,15 +96,27 @@ pub(crate) fn has_shape(input: &DeriveInput, errors: &mut Errors) -> bool {
             data.enum_token,
             "a flow is a struct whose fields are its props: its states go in `#[state(…)]`",
         ),
-        Data::Union(data) => {
-            errors.at(data.union_token, "a flow is a struct whose fields are its props");
-        }
+        Data::Union(data) => errors.at(
+            data.union_token,
+            format_args!("a flow is a struct whose fields are its props: `struct {ident} {{ … }}`"),
+        ),
     }
-    if !input.generics.params.is_empty() {
-        errors.at(
-            &input.generics,
-            "a flow takes no generics: each stored record has one concrete type of props",
+    let generics = &input.generics;
+    if !generics.params.is_empty() {
+        let message = format!(
+            "a flow takes no generics, since each stored record has one concrete type of props: \
+             remove `{}`",
+            text(generics)
         );
+        errors.at(generics, message);
     }
-    errors.count() == before
+    generics.params.is_empty() && !matches!(input.data, Data::Union(_))
+}
+
+/// Tokens as one would write them.
+fn text(tokens: impl ToTokens) -> String {
+    let text = tokens.to_token_stream().to_string();
+    [("< ", "<"), (" >", ">"), (" ,", ","), (" :", ":"), ("' ", "'")]
+        .iter()
+        .fold(text, |text, (spaced, close)| text.replace(spaced, close))
 }

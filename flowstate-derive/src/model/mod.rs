@@ -32,15 +32,15 @@ pub(crate) struct Model {
     /// Whether states, transitions and artefacts are all that was meant: only then can something
     /// be said of the graph.
     pub(crate) is_whole: bool,
+    /// Whether the type under the derive can implement what a flow does.
+    pub(crate) is_possible: bool,
 }
 
 impl Model {
-    /// The model and the mistakes in it; none if the shape is wrong.
-    pub(crate) fn new(input: &DeriveInput) -> (Option<Self>, Errors) {
+    /// The model and the mistakes in it.
+    pub(crate) fn new(input: &DeriveInput) -> (Self, Errors) {
         let mut errors = Errors::default();
-        if !flow::has_shape(input, &mut errors) {
-            return (None, errors);
-        }
+        let is_possible = flow::check_shape(input, &mut errors);
         let flow = &input.ident;
         let attributes = Attributes::read(&input.attrs, &mut errors);
         let (mut states, state_names) = States::new(&attributes, flow, &mut errors);
@@ -49,7 +49,7 @@ impl Model {
         let (mut artefacts, artefact_names) = Artefacts::new(&attributes, &mut errors);
         let (transitions, transition_names) =
             transition::transitions(&attributes, &states, &artefacts, &mut errors);
-        let is_whole = errors.count() == 0;
+        let is_whole = errors.gaps() == 0;
         for others in [state_names, artefact_names, transition_names] {
             errors.extend(others);
         }
@@ -66,7 +66,8 @@ impl Model {
             artefacts: artefacts.into_list(),
             transitions,
             is_whole,
+            is_possible,
         };
-        (Some(model), errors)
+        (model, errors)
     }
 }

@@ -49,12 +49,15 @@ impl States {
         for named in &attributes.states {
             states.declare(named, &mut names, errors);
         }
-        if states.list.is_empty() {
-            if states.complete {
-                errors.at(flow, "a flow has states: declare them with `#[state(A, B, …)]`");
-            }
-            states.list.push(State::placeholder(flow));
+        if states.list.is_empty() && states.complete {
+            errors.gap(flow, "a flow has states: declare them with `#[state(A, B, …)]`");
             states.complete = false;
+        }
+        if !states.complete {
+            attributes.mentioned_states().for_each(|ident| states.adopt(ident));
+        }
+        if states.list.is_empty() {
+            states.list.push(State::placeholder(flow));
         }
         (states, names.finish())
     }
@@ -62,31 +65,53 @@ impl States {
     fn declare(&mut self, written: &Named, names: &mut StoredNames, errors: &mut Errors) {
         let ident = &written.ident;
         if let Some(message) = option_as_state(ident) {
+            match self.list.last_mut() {
+                Some(before) if ident == "error" => before.is_error = true,
+                _ => errors.lose(),
+            }
             return errors.at(ident, message);
         }
         if self.position(ident).is_some() {
             return errors
-                .at(ident, format_args!("the state `{ident}` is declared twice: remove one"));
+                .gap(ident, format_args!("the state `{ident}` is declared twice: remove one"));
+        }
+        if ident == "ALL" {
+            let message = "`ALL` is the list of all states: choose another name";
+            errors.at(ident, message);
         }
         let options = Options::check(written.options.clone(), "a state", OPTIONS, errors);
-        self.positions.insert(name::plain(ident), self.list.len());
-        self.list.push(State {
-            ident: ident.clone(),
+        self.push(State {
             docs: written.docs.clone(),
             stored: names.of(ident, &options),
             is_error: options.given("error").is_some(),
-            is_completed: false,
-            destroys: false,
+            ..State::named(ident)
         });
     }
 
-    /// The state of this name, if it is declared.
+    fn push(&mut self, state: State) {
+        self.positions.insert(name::plain(&state.ident), self.list.len());
+        self.list.push(state);
+    }
+
+    /// Takes a name for that of a state that was lost.
+    fn adopt(&mut self, ident: &Ident) {
+        if self.position(ident).is_none() && option_as_state(ident).is_none() {
+            self.push(State::named(ident));
+        }
+    }
+
+    /// The state of this name, or else the one that was probably meant.
     pub(crate) fn find(&self, ident: &Ident, errors: &mut Errors) -> Option<usize> {
         let found = self.position(ident);
-        if found.is_none() && self.complete {
-            errors.at(ident, self.unknown(ident));
+        if found.is_some() || !self.complete {
+            return found;
         }
-        found
+        errors.at(ident, self.unknown(ident));
+        let near = if option_as_state(ident).is_some() { None } else { self.nearest(ident) };
+        if near.is_none() {
+            errors.lose();
+        }
+        near
     }
 
     fn unknown(&self, ident: &Ident) -> String {
@@ -99,16 +124,11 @@ impl States {
         }
     }
 
-    /// The state that was probably meant, or any: what the expansion goes on with after a mistake.
-    pub(crate) fn guess(&self, ident: &Ident) -> usize {
-        self.nearest(ident).unwrap_or(0)
-    }
-
     fn nearest(&self, ident: &Ident) -> Option<usize> {
         name::nearest(&name::plain(ident), self.list.iter().map(|state| name::plain(&state.ident)))
     }
 
-    fn position(&self, ident: &Ident) -> Option<usize> {
+    pub(crate) fn position(&self, ident: &Ident) -> Option<usize> {
         self.positions.get(&name::plain(ident)).copied()
     }
 
@@ -126,7 +146,7 @@ impl States {
                 let message = format!(
                     "a flow has an initial state, in which it is created: add `#[initial({state})]`"
                 );
-                errors.at(flow, message);
+                errors.gap(flow, message);
             }
             return None;
         };
@@ -149,7 +169,7 @@ impl States {
             let message = format!(
                 "a flow has a completed state, in which it ends: add `#[completed({state})]`"
             );
-            errors.at(flow, message);
+            errors.gap(flow, message);
         }
         for named in &attributes.completed {
             let options = named.options.clone();
@@ -186,10 +206,15 @@ fn option_as_state(ident: &Ident) -> Option<String> {
 
 impl State {
     fn placeholder(flow: &Ident) -> Self {
+        Self::named(&Ident::new("Undeclared", name::generated(flow)))
+    }
+
+    fn named(ident: &Ident) -> Self {
+        let name = name::snake(&name::plain(ident));
         Self {
-            ident: Ident::new("Undeclared", name::generated(flow)),
+            ident: ident.clone(),
             docs: Vec::new(),
-            stored: Stored { name: "undeclared".to_owned(), aliases: Vec::new() },
+            stored: Stored { name, aliases: Vec::new() },
             is_error: false,
             is_completed: false,
             destroys: false,

@@ -17,6 +17,14 @@ pub(crate) struct Stored {
     pub(crate) aliases: Vec<String>,
 }
 
+/// Where a stored name comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Rust,
+    Rename,
+    Alias,
+}
+
 /// The stored names of one kind of thing.
 #[derive(Default)]
 pub(crate) struct StoredNames {
@@ -30,17 +38,20 @@ pub(crate) struct StoredNames {
 impl StoredNames {
     /// The names of `ident`: its own in snake case unless the options say otherwise.
     pub(crate) fn of(&mut self, ident: &Ident, options: &Options) -> Stored {
-        let rename = options.text("rename").filter(|text| is_storable(text, &mut self.errors));
-        let name = rename.as_ref().map_or_else(|| name::snake(&name::plain(ident)), LitStr::value);
+        let snake = name::snake(&name::plain(ident));
+        let rename = options
+            .text("rename")
+            .filter(|text| is_storable(text, "rename", &snake, &mut self.errors));
+        let name = rename.as_ref().map_or_else(|| snake.clone(), LitStr::value);
         match &rename {
             Some(token) => self.renames.push((token.clone(), ident.clone())),
             None if fits(&name, ident, "rename = \"…\"", &mut self.errors) => {
-                self.claim(&name, ident, ident);
+                self.claim(&name, ident, ident, Written::Rust);
             }
             None => {}
         }
         let mut aliases = options.texts("alias");
-        aliases.retain(|text| is_storable(text, &mut self.errors));
+        aliases.retain(|text| is_storable(text, "alias", "old_name", &mut self.errors));
         self.aliases.extend(aliases.iter().map(|alias| (alias.clone(), ident.clone())));
         Stored { name, aliases: aliases.iter().map(LitStr::value).collect() }
     }
@@ -48,14 +59,16 @@ impl StoredNames {
     /// Holds what is written against what follows from the code, once that is known, and gives
     /// the mistakes.
     pub(crate) fn finish(mut self) -> Errors {
-        let aliases = std::mem::take(&mut self.aliases);
-        for (text, owner) in std::mem::take(&mut self.renames).into_iter().chain(aliases) {
-            self.claim(&text.value(), &text, &owner);
+        for (text, owner) in std::mem::take(&mut self.renames) {
+            self.claim(&text.value(), &text, &owner, Written::Rename);
+        }
+        for (text, owner) in std::mem::take(&mut self.aliases) {
+            self.claim(&text.value(), &text, &owner, Written::Alias);
         }
         self.errors
     }
 
-    fn claim(&mut self, name: &str, token: &dyn ToTokens, owner: &Ident) {
+    fn claim(&mut self, name: &str, token: &dyn ToTokens, owner: &Ident, written: Written) {
         match self.owners.get(name) {
             None => drop(self.owners.insert(name.to_owned(), owner.clone())),
             Some(other) if other == owner => {
@@ -64,6 +77,10 @@ impl StoredNames {
                     format_args!("`{name}` is already a stored name of `{owner}`: remove it"),
                 );
             }
+            Some(other) if written == Written::Alias => self.errors.at(
+                token,
+                format_args!("`{name}` is a stored name of `{other}`: remove this `alias`"),
+            ),
             Some(other) => self.errors.at(
                 token,
                 format_args!(
@@ -75,21 +92,23 @@ impl StoredNames {
     }
 }
 
-/// Whether a text can be a stored name.
-pub(crate) fn is_storable(text: &LitStr, errors: &mut Errors) -> bool {
+/// Whether the text of an option can be a stored name, such as `example`.
+pub(crate) fn is_storable(text: &LitStr, option: &str, example: &str, errors: &mut Errors) -> bool {
     let name = text.value();
-    if name.is_empty() || name.trim() != name || name.contains(char::is_control) {
-        errors.at(
-            text,
-            "a stored name is not empty, has no control characters, and no space around it",
-        );
-        return false;
-    }
-    if name.len() > name::MAX_LENGTH {
-        errors.at(text, format_args!("{}: choose a shorter one", too_long(&name)));
-        return false;
-    }
-    true
+    let trimmed = name.trim();
+    let message = if trimmed.is_empty() {
+        format!("`{option}` is empty: write `{option} = \"{example}\"`")
+    } else if name.contains(char::is_control) {
+        "a stored name has no control characters: remove them".to_owned()
+    } else if trimmed != name {
+        format!("a stored name has no space around it: write `{option} = \"{trimmed}\"`")
+    } else if name.len() > name::MAX_LENGTH {
+        format!("{}: choose a shorter one", too_long(&name))
+    } else {
+        return true;
+    };
+    errors.at(text, message);
+    false
 }
 
 /// Whether a name that was made from one in the code fits into its column; `option` pins another.

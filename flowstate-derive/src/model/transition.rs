@@ -33,7 +33,9 @@ pub(crate) struct Transition {
     pub(crate) docs: Vec<Attribute>,
     pub(crate) stored: Stored,
     pub(crate) from: Vec<usize>,
-    /// What is written before `=>`; nothing for `*`.
+    /// Whether `*` is written before `=>`.
+    pub(crate) from_any: bool,
+    /// What is written there otherwise.
     pub(crate) from_tokens: Vec<Ident>,
     pub(crate) to: usize,
     pub(crate) persists: Vec<(usize, Ident)>,
@@ -57,16 +59,15 @@ pub(crate) fn transitions(
         let ident = &written.edge.ident;
         let constant = name::constant(ident);
         if let Some(other) = constants.get(&constant) {
-            errors.at(ident, twice(ident, other, &constant));
+            errors.gap(ident, twice(ident, other, &constant));
             continue;
         }
         constants.insert(constant.clone(), ident.clone());
         let options = Options::check(written.options.clone(), "a transition", OPTIONS, errors);
-        let to = written.edge.to.as_ref();
-        let to = to.map(|to| states.find(to, errors).unwrap_or_else(|| states.guess(to)));
+        let to = written.edge.to.as_ref().and_then(|to| states.find(to, errors));
         let mut set = |option: &str| {
             let tokens = options.tokens(option).unwrap_or_default();
-            artefacts.set(option, tokens, errors)
+            artefacts.set(option, tokens, states, errors)
         };
         let (persists, loads) = (set("persist"), set("load"));
         let after = after::read(&options, errors);
@@ -77,7 +78,8 @@ pub(crate) fn transitions(
             docs: written.edge.docs.clone(),
             stored: names.of(ident, &options),
             from: from(written, states, errors),
-            from_tokens: written.edge.from.tokens(),
+            from_any: matches!(written.edge.from, From::Any),
+            from_tokens: written.edge.from.idents().to_vec(),
             // any state, so that the constant is there for those who use it
             to: to.unwrap_or(0),
             persists,

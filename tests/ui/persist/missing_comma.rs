@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[initial(Pending)]
 #[completed(Shipped)]
 #[persist(Receipt(String) Label(String))]
-#[transition(pay: Pending => Paid, persist(Receipt))]
+#[transition(pay: Pending => Paid, persist(Receipt, Label))]
 #[transition(ship: Paid => Shipped)]
 struct Order {}
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[completed(Shipped)]
 #[transition(pay: Pending => Paid)]
 #[transition(ship: Paid => Shipped)]
+#[transition(lose: Paid => Lost)]
 struct Order {}
 
 fn main() {}

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[persist(Receipt(String))]
 #[transition(pay: Pending => Paid, persist(Reciept))]
 #[transition(ship: Paid => Shipped)]
+#[transition(lose: Paid => Lost)]
 struct Order {}
 
 fn main() {}
