@@ -32,6 +32,6 @@ fn derive(input: TokenStream) -> TokenStream {
     if model.is_whole {
         graph::explain(&model, &mut errors);
     }
-    let items = expand::flow(&model);
+    let items = expand::flow(&model, !errors.is_empty());
     quote!(#errors #items)
 }

@@ -30,8 +30,16 @@ pub fn deserialize_state<'de, S: State, D: Deserializer<'de>>(
     name.parse().map_err(serde::de::Error::custom)
 }
 
-/// Assumed by the impls of a flow's transitions, so that a flow that is not serializable is one
-/// mistake of the flow and not one of each transition too.
+/// The marker of a state that is not completed: where a transition from `*` starts.
+#[diagnostic::on_unimplemented(
+    message = "this transition does not start from the state of `{F}` that has been reached: it cannot come next",
+    label = "does not start from `{Self}`",
+    note = "`{Self}` is completed, and `*` means every state that is not"
+)]
+pub trait Open<F> {}
+
+/// Assumed by the impls of a flow's transitions and artefacts, so that a flow that is not
+/// serializable is a mistake of the flow and not of each of them too.
 pub trait Declared<'a>: Flow {}
 
 impl<F: Flow> Declared<'_> for F {}

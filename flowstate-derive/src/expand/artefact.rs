@@ -1,15 +1,29 @@
 //! The structs of artefacts declared with a body, and what makes a type an artefact.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{Field, Fields, Visibility};
 
-use super::{link, with_list};
+use super::{at, link, placed, with_list};
 use crate::model::Model;
 use crate::model::artefact::{Artefact, Type};
+use crate::name::{generated, module, plain};
 
 pub(super) fn items(model: &Model) -> TokenStream {
-    model.artefacts.iter().map(|artefact| item(model, artefact)).collect()
+    let alias = serde_alias(model).map(|alias| {
+        let krate = &model.names.krate;
+        quote!(use #krate::__private::serde as #alias;)
+    });
+    let items = model.artefacts.iter().map(|artefact| item(model, artefact));
+    quote!(#alias #(#items)*)
+}
+
+/// Serde's derives take the path to serde as text, in which `$crate` cannot be written: then it has
+/// a name of its own.
+fn serde_alias(model: &Model) -> Option<Ident> {
+    let first = &model.names.krate.segments.first()?.ident;
+    let is_needed = model.artefacts.iter().any(|artefact| artefact.ty.is_generated());
+    (first == "$crate" && is_needed).then(|| module(&model.ident, "serde"))
 }
 
 fn item(model: &Model, artefact: &Artefact) -> TokenStream {
@@ -18,22 +32,29 @@ fn item(model: &Model, artefact: &Artefact) -> TokenStream {
     let line = format!("The artefact `{}` of {}.", stored.name, link(&model.ident));
     let line = artefact.docs().next().is_none().then(|| quote!(#[doc = #line]));
     let vis = or_of_flow(vis, model);
-    let body = body(model, artefact, fields);
+    let place = generated(ident);
+    let body = body(model, artefact, fields, place);
     let krate = &model.names.krate;
     let serde = quote!(#krate::__private::serde);
-    let path = serde.to_string().replace(' ', "");
-    quote! {
+    let path = serde_alias(model).map_or_else(|| serde.to_string(), |alias| alias.to_string());
+    let path = path.replace(' ', "");
+    let (ident, vis, serde) = (at(ident, place), placed(vis, place), placed(&serde, place));
+    quote_spanned! {place=>
         #line
-        #(#attributes)*
         #[::core::prelude::v1::derive(#serde::Serialize, #serde::Deserialize)]
         #[serde(crate = #path)]
+        #(#attributes)*
         #vis struct #ident #body
     }
 }
 
-fn body(model: &Model, artefact: &Artefact, fields: &Fields) -> TokenStream {
+fn body(model: &Model, artefact: &Artefact, fields: &Fields, place: Span) -> TokenStream {
     let list = fields.iter().map(|field| self::field(model, artefact, field));
-    if matches!(fields, Fields::Named(_)) { quote!({ #(#list),* }) } else { quote!((#(#list),*);) }
+    if matches!(fields, Fields::Named(_)) {
+        quote_spanned!(place=> { #(#list),* })
+    } else {
+        quote_spanned!(place=> (#(#list),*);)
+    }
 }
 
 fn field(model: &Model, artefact: &Artefact, field: &Field) -> TokenStream {
@@ -41,7 +62,7 @@ fn field(model: &Model, artefact: &Artefact, field: &Field) -> TokenStream {
     let vis = or_of_flow(vis, model);
     let documented = attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
     let Some(ident) = ident else { return quote!(#(#attrs)* #vis #ty) };
-    let line = format!("The `{}` of `{}`.", crate::name::plain(ident), artefact.ident);
+    let line = format!("The `{}` of `{}`.", plain(ident), artefact.ident);
     let line = (!documented).then(|| quote!(#[doc = #line]));
     quote!(#line #(#attrs)* #vis #ident: #ty)
 }
@@ -63,15 +84,22 @@ fn impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
     let aliases = (!aliases.is_empty()).then(
         || quote!(const ALIASES: &'static [&'static ::core::primitive::str] = &[#(#aliases),*];),
     );
-    quote! {
+    // two names of one type give two impls: the compiler shows the second name
+    quote_spanned! {generated(&artefact.ident)=>
         #[automatically_derived]
-        impl #krate::Artefact<#flow> for #ty {
+        impl #krate::Artefact<#flow> for #ty
+        where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
+        {
             const NAME: &'static ::core::primitive::str = #name;
             #aliases
         }
 
         #[automatically_derived]
-        impl #krate::ArtefactSet<#flow> for #ty {
+        impl #krate::ArtefactSet<#flow> for #ty
+        where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
+        {
             const NAMES: &'static [&'static ::core::primitive::str] = &[#name];
 
             fn write_to<__W: #krate::ArtefactWriter<#flow>>(
@@ -103,7 +131,7 @@ pub(super) fn definitions(model: &Model) -> TokenStream {
 }
 
 /// The type of a set of artefacts.
-pub(super) fn set(model: &Model, artefacts: &[(usize, proc_macro2::Ident)]) -> TokenStream {
+pub(super) fn set(model: &Model, artefacts: &[(usize, Ident)]) -> TokenStream {
     if let [(artefact, _)] = artefacts {
         return model.artefacts[*artefact].path();
     }

@@ -6,23 +6,28 @@ mod record;
 mod state;
 mod transition;
 
-use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::Attribute;
 
 use crate::model::Model;
 use crate::name;
 
 /// The items of a flow: what users name stands outside, the rest in an unnamed constant.
-pub(crate) fn flow(model: &Model) -> TokenStream {
+///
+/// After a mistake every transition may follow every other one: which it was is not known.
+pub(crate) fn flow(model: &Model, is_wrong: bool) -> TokenStream {
     let state = state::item(model);
     let record = record::item(model);
     let artefacts = artefact::items(model);
 
     let state_impls = state::impls(model);
+    if !model.is_possible {
+        return quote!(#state #record #artefacts const _: () = { #state_impls };);
+    }
     let record_impls = record::impls(model);
     let artefact_impls = artefact::impls(model);
-    let transitions = transition::items(model);
+    let transitions = transition::items(model, is_wrong);
     let flow = flow::impls(model);
     quote! {
         #state
@@ -62,12 +67,33 @@ fn link(ident: &Ident) -> String {
     if name.starts_with("r#") { format!("`{}`", name::plain(ident)) } else { format!("[`{name}`]") }
 }
 
+/// The name at another place.
+fn at(ident: &Ident, place: Span) -> Ident {
+    let mut ident = ident.clone();
+    ident.set_span(place);
+    ident
+}
+
+/// Tokens that stand at another place, and otherwise are what they were.
+fn placed(tokens: &impl ToTokens, place: Span) -> TokenStream {
+    let tokens = tokens.to_token_stream().into_iter().map(|mut token| {
+        if let TokenTree::Group(group) = &token {
+            let mut inner = Group::new(group.delimiter(), placed(&group.stream(), place));
+            inner.set_span(group.span());
+            token = inner.into();
+        }
+        token.set_span(token.span().located_at(place));
+        token
+    });
+    tokens.collect()
+}
+
 /// A `.with_…("…")` call, unless there is nothing to say.
 fn with(method: &str, text: &str) -> TokenStream {
     if text.is_empty() {
         return TokenStream::new();
     }
-    let method = Ident::new(method, proc_macro2::Span::call_site());
+    let method = Ident::new(method, Span::call_site());
     quote!(.#method(#text))
 }
 
@@ -76,6 +102,6 @@ fn with_list(method: &str, texts: &[String]) -> TokenStream {
     if texts.is_empty() {
         return TokenStream::new();
     }
-    let method = Ident::new(method, proc_macro2::Span::call_site());
+    let method = Ident::new(method, Span::call_site());
     quote!(.#method(&[#(#texts),*]))
 }

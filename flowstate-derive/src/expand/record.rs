@@ -1,16 +1,22 @@
 //! The wrapper round `Record`, on which users define their methods.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 
-use super::link;
+use super::{at, link, placed};
 use crate::model::Model;
+use crate::name::generated;
 
 pub(super) fn item(model: &Model) -> TokenStream {
     let Model { vis, ident, names, .. } = model;
     let (name, krate) = (&names.record, &names.krate);
+    if !model.is_possible {
+        return quote!(#vis struct #name;);
+    }
+    let place = generated(name);
+    let (name, vis) = (at(name, place), placed(vis, place));
     let line = format!("One persisted {}: define its methods here.", link(ident));
-    quote! {
+    quote_spanned! {place=>
         #[doc = #line]
         #[::core::prelude::v1::derive(::core::clone::Clone, ::core::fmt::Debug)]
         #vis struct #name(#krate::Record<#ident>);

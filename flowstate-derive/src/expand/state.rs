@@ -1,9 +1,9 @@
 //! The enum of the states.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 
-use super::{doc_text, docs_or, link, with, with_list};
+use super::{at, doc_text, docs_or, link, placed, with, with_list};
 use crate::model::Model;
 use crate::model::state::State;
 use crate::name;
@@ -13,7 +13,9 @@ pub(super) fn item(model: &Model) -> TokenStream {
     let name = &names.state;
     let line = format!("The states of {}, in the order of declaration.", link(&model.ident));
     let variants = model.states.iter().map(variant);
-    quote! {
+    let place = name::generated(name);
+    let (name, vis) = (at(name, place), placed(vis, place));
+    quote_spanned! {place=>
         #[doc = #line]
         #[::core::prelude::v1::derive(
             ::core::clone::Clone,
@@ -54,11 +56,12 @@ fn inherent(model: &Model) -> TokenStream {
     let count = states.len();
     quote! {
         const __STATES: &[#krate::StateDefinition; #count] = &[#(#definitions),*];
+        const __ALL: &[#name] = &[#(#name::#idents),*];
 
         #[automatically_derived]
         impl #name {
             /// Every state, in the order of declaration.
-            #vis const ALL: &'static [Self] = &[#(Self::#idents),*];
+            #vis const ALL: &'static [Self] = __ALL;
 
             /// The stored name.
             #[must_use]
@@ -97,7 +100,7 @@ fn traits(model: &Model) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #krate::State for #name {
-            const ALL: &'static [Self] = #name::ALL;
+            const ALL: &'static [Self] = __ALL;
 
             fn definition(self) -> &'static #krate::StateDefinition {
                 &__STATES[self as ::core::primitive::usize]

@@ -4,50 +4,75 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Visibility;
 
-use super::{artefact, doc_text, with, with_list};
+use super::{artefact, at, doc_text, placed, with, with_list};
 use crate::model::Model;
 use crate::model::transition::Transition;
-use crate::name;
+use crate::name::{self, generated};
 
-pub(super) fn items(model: &Model) -> TokenStream {
+pub(super) fn items(model: &Model, is_wrong: bool) -> TokenStream {
     let types = types(model);
     let constants = constants(model);
     let impls = model.transitions.iter().map(|transition| impls(model, transition));
-    quote!(#types #constants #(#impls)*)
+    let starts = model.transitions.iter().map(|transition| starts(model, transition, is_wrong));
+    let open = open(model);
+    quote!(#types #constants #open #(#impls #starts)*)
+}
+
+/// What every `*` stands for, written once: the size grows with the states and with the wildcards,
+/// not with their product.
+fn open(model: &Model) -> Option<TokenStream> {
+    if !model.transitions.iter().any(|transition| transition.from_any) {
+        return None;
+    }
+    let (flow, state, krate) = (&model.ident, &model.names.state, &model.names.krate);
+    let (states, _) = modules(model);
+    let open = || model.states.iter().filter(|state| !state.is_completed);
+    let idents: Vec<_> = open().map(|state| &state.ident).collect();
+    let names = open().map(|state| &state.stored.name);
+    Some(quote! {
+        #(
+            #[automatically_derived]
+            impl #krate::__private::Open<#flow> for #states::#idents {}
+        )*
+        const __OPEN: &[#state] = &[#(#state::#idents),*];
+        const __OPEN_NAMES: &[&::core::primitive::str] = &[#(#names),*];
+    })
 }
 
 /// In modules, so that they hide nothing that the user's types refer to.
 fn types(model: &Model) -> TokenStream {
     let vis = in_module(&model.vis);
     let (states, transitions) = modules(model);
-    let markers = model.states.iter().map(|state| marker(&state.ident));
-    let types = model.transitions.iter().map(|transition| &transition.ty);
+    let markers = model.states.iter().map(|state| marker(&state.ident, &vis));
+    let types = model.transitions.iter().map(|transition| unit(&transition.ty, &vis));
     quote! {
-        mod #states {
-            #(
-                /// The state of this name, as a type.
-                #vis enum #markers {}
-            )*
-        }
-        mod #transitions {
-            #(
-                /// The transition of this name, as a type.
-                #[::core::prelude::v1::derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
-                #vis struct #types;
-            )*
-        }
+        mod #states { #(#markers)* }
+        mod #transitions { #(#types)* }
+    }
+}
+
+/// Placed where the user wrote the name: what the compiler says of it is shown there.
+fn marker(state: &Ident, vis: &TokenStream) -> TokenStream {
+    let span = generated(state);
+    let (ident, vis) = (at(state, span), placed(vis, span));
+    quote_spanned! {span=>
+        /// The state of this name, as a type.
+        #vis enum #ident {}
+    }
+}
+
+fn unit(ty: &Ident, vis: &TokenStream) -> TokenStream {
+    let vis = placed(vis, ty.span());
+    quote_spanned! {ty.span()=>
+        /// The transition of this name, as a type.
+        #[::core::prelude::v1::derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
+        #vis struct #ty;
     }
 }
 
 /// The modules of the markers and of the unit types.
 fn modules(model: &Model) -> (Ident, Ident) {
     (name::module(&model.ident, "states"), name::module(&model.ident, "transitions"))
-}
-
-fn marker(state: &Ident) -> Ident {
-    let mut marker = state.clone();
-    marker.set_span(name::generated(state));
-    marker
 }
 
 /// The same visibility one module further in.
@@ -90,7 +115,8 @@ fn constants(model: &Model) -> TokenStream {
 fn edge(model: &Model, transition: &Transition) -> String {
     let name = |state: &usize| model.states[*state].ident.to_string();
     let from: Vec<_> = transition.from.iter().map(name).collect();
-    let edge = format!("`{} => {}`", from.join(" | "), name(&transition.to));
+    let from = if transition.from_any { "*".to_owned() } else { from.join(" | ") };
+    let edge = format!("`{from} => {}`", name(&transition.to));
     match &transition.after {
         Some(after) => format!("{edge}, taken by itself after {}.", after.literal.value()),
         None => edge,
@@ -99,11 +125,10 @@ fn edge(model: &Model, transition: &Transition) -> String {
 
 fn impls(model: &Model, transition: &Transition) -> TokenStream {
     let (flow, state, krate) = (&model.ident, &model.names.state, &model.names.krate);
-    let Transition { ty, from, to, .. } = transition;
+    let Transition { ty, to, .. } = transition;
     let (states, transitions) = modules(model);
-    let ident = |state: &usize| model.states[*state].ident.clone();
-    let from: Vec<_> = from.iter().map(ident).collect();
-    let to = ident(to);
+    let to = &model.states[*to].ident;
+    let from = from(model, transition);
     let name = &transition.stored.name;
     let persists = set(model, "Persists", &transition.persists);
     let loads = set(model, "Loads", &transition.loads);
@@ -118,9 +143,47 @@ fn impls(model: &Model, transition: &Transition) -> TokenStream {
             #persists
             #loads
             const NAME: &'static ::core::primitive::str = #name;
-            const FROM: &'static [#state] = &[#(#state::#from),*];
+            const FROM: &'static [#state] = #from;
             const TO: #state = #state::#to;
         }
+
+        #[automatically_derived]
+        impl #krate::TransitionOf<#flow> for #transitions::#ty
+        where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
+        {
+            type Own = Self;
+        }
+    }
+}
+
+fn from(model: &Model, transition: &Transition) -> TokenStream {
+    if transition.from_any {
+        return quote!(__OPEN);
+    }
+    let state = &model.names.state;
+    let from = transition.from.iter().map(|state| &model.states[*state].ident);
+    quote!(&[#(#state::#from),*])
+}
+
+fn starts(model: &Model, transition: &Transition, is_wrong: bool) -> TokenStream {
+    let (flow, krate) = (&model.ident, &model.names.krate);
+    let Transition { ty, from, from_any, .. } = transition;
+    let (states, transitions) = modules(model);
+    if is_wrong {
+        return quote! {
+            #[automatically_derived]
+            impl<__S> #krate::StartsFrom<__S> for #transitions::#ty {}
+        };
+    }
+    if *from_any {
+        return quote! {
+            #[automatically_derived]
+            impl<__S: #krate::__private::Open<#flow>> #krate::StartsFrom<__S> for #transitions::#ty {}
+        };
+    }
+    let from = from.iter().map(|state| &model.states[*state].ident);
+    quote! {
         #(
             #[automatically_derived]
             impl #krate::StartsFrom<#states::#from> for #transitions::#ty {}
@@ -130,7 +193,7 @@ fn impls(model: &Model, transition: &Transition) -> TokenStream {
 
 /// An associated type; the compiler shows the artefacts if something is wrong with it.
 fn set(model: &Model, name: &str, artefacts: &[(usize, Ident)]) -> TokenStream {
-    let span = artefacts.first().map_or_else(Span::call_site, |(_, ident)| name::generated(ident));
+    let span = artefacts.first().map_or_else(Span::call_site, |(_, ident)| generated(ident));
     let name = Ident::new(name, span);
     let ty = artefact::set(model, artefacts);
     quote_spanned!(span=> type #name = #ty;)
@@ -147,6 +210,7 @@ fn definition(model: &Model, transition: &Transition) -> TokenStream {
     let state = |state: &usize| &model.states[*state].stored.name;
     let (name, to) = (&transition.stored.name, state(&transition.to));
     let from = transition.from.iter().map(state);
+    let from = if transition.from_any { quote!(__OPEN_NAMES) } else { quote!(&[#(#from),*]) };
     let aliases = with_list("with_aliases", &transition.stored.aliases);
     let doc = with("with_doc", &doc_text(&transition.docs));
     let persists = with_list("persisting", &artefacts(model, &transition.persists));
@@ -156,7 +220,7 @@ fn definition(model: &Model, transition: &Transition) -> TokenStream {
         quote!(.taken_after(::core::time::Duration::from_secs(#seconds)))
     });
     quote! {
-        #krate::TransitionDefinition::new(#name, &[#(#from),*], #to)
+        #krate::TransitionDefinition::new(#name, #from, #to)
             #aliases #doc #persists #loads #after
     }
 }

@@ -23,6 +23,7 @@ const FLOW: &str = r#"
         close: Open | Stuck => Shut, persist(Name, Slip)
     )]
     #[transition(ask: Stuck => Stuck, load(Name), rename = "enquire")]
+    #[transition(lock: * => Shut, after("3 days"))]
     pub(super) struct Door {
         pub height: u32,
     }

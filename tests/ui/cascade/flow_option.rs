@@ -1,31 +1,37 @@
 use flowstate::Flow;
+use flowstate_diesel::prelude::*;
+use flowstate_diesel::{Result, Step};
 use serde::{Deserialize, Serialize};
-
-use flowstate::Transition;
 
 #[derive(Flow, Serialize, Deserialize)]
 #[flow(nam = "order")]
-#[state(Pending, Paid, Shipped)]
+#[state(Pending, Paid, Packing, Packed, Shipped, Lost(error))]
 #[initial(Pending)]
 #[completed(Shipped)]
-#[persist(Receipt(String))]
+#[persist(Receipt(String), Label { number: u64 })]
 #[transition(pay: Pending => Paid, persist(Receipt))]
-#[transition(ship: Paid => Shipped, load(Receipt))]
+#[transition(pack: Paid | Lost => Packing)]
+#[transition(seal: Packing => Packed, persist(Label))]
+#[transition(lose: Packing => Lost)]
+#[transition(ship: Packed => Shipped, load(Receipt))]
 struct Order {}
 
-fn run<T: Transition>(_: T, _: T::Persists) -> Option<T::Loads> {
-    None
-}
-
 impl OrderRecord {
-    fn pay(&self) {
-        let _: Option<()> = run(Order::PAY, Receipt(String::new()));
+    fn pay(&mut self, conn: &mut SqliteConnection) -> Result<()> {
+        let receipt = Receipt(String::new());
+        self.transition(Order::PAY, conn).persist(receipt).then(Order::PACK).run()
     }
 
-    fn ship(&self) {
-        let _: Option<Receipt> = run(Order::SHIP, ());
-        assert!(self.state() != OrderState::Shipped);
+    fn ship(&mut self, conn: &mut SqliteConnection) -> Result<Receipt> {
+        assert!(self.state() != OrderState::Paid);
+        self.transition(Order::SHIP, conn).run()
     }
 }
 
-fn main() {}
+fn seal(number: u64) -> Label {
+    Label { number }
+}
+
+fn main() {
+    let _ = Step::start(Order::PACK).finish(Order::SEAL).fail(Order::LOSE);
+}
