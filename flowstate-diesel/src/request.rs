@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flowstate::{
     ArtefactSet, Awaiting, Flow, Follows, LoadsNothing, Provided, Record, State as _, Supplied,
-    Transition, Unsupplied,
+    Transition, TransitionOf, Unsupplied,
 };
 
 use crate::apply::{Applied, Plan, apply};
@@ -146,7 +146,8 @@ where
     /// nothing, and that the artefacts of the transition before it have been handed over. `N` is `U`.
     pub fn then<U, N: Transition>(mut self, _: U) -> Request<'a, C, N, Unsupplied, First>
     where
-        U: Follows<T::To, First::Flow>,
+        U: TransitionOf<First::Flow>,
+        U::Own: Follows<T::To, First::Flow>,
         U::Loads: LoadsNothing,
         T::Persists: Provided<S, Next<U> = N>,
     {

@@ -5,6 +5,11 @@ use crate::{ArtefactSet, Flow};
 /// A declared edge of a flow: a unit type and a constant on the flow, such as `Approval::APPROVE`.
 ///
 /// The derive implements it for every `#[transition(…)]`.
+#[diagnostic::on_unimplemented(
+    message = "a transition is missing: `{Self}` is none",
+    label = "no transition",
+    note = "a step has a finish transition before it has another one and before a worker takes it: add `.finish(…)`"
+)]
 pub trait Transition: Copy + Send + Sync + 'static {
     /// The flow it belongs to.
     type Flow: Flow;
@@ -31,29 +36,31 @@ pub trait Transition: Copy + Send + Sync + 'static {
 /// Implemented for a transition once for each state in which it may run, so that a transition that
 /// cannot follow another is a type error.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not start from the state `{S}`: this transition cannot come next",
-    label = "cannot follow a transition that leads to `{S}`",
-    note = "a transition may follow at once only if the state it is left in is one of its `from` states"
+    message = "this transition does not start from the state that has been reached: it cannot come next",
+    label = "does not start from `{S}`",
+    note = "take another transition, or add `{S}` to the states it starts from: `name: … | {S} => …`"
 )]
 pub trait StartsFrom<S>: Transition {}
 
 /// A transition of the flow `F`: what a record of that flow takes.
+///
+/// The derive implements it beside [`Transition`], since the compiler shows the message of a trait
+/// only where no impl could be meant.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is a transition of another flow than `{F}`",
+    message = "this is a transition of another flow than `{F}`",
     label = "not a transition of `{F}`",
-    note = "a record takes the transitions of its own flow: the constants on `{F}`"
+    note = "each flow has transitions of its own: take one of the constants on `{F}`"
 )]
-pub trait TransitionOf<F: Flow>: Transition<Flow = F> {}
-
-// hidden, or the compiler would tell which part of it does not fit, in its own words
-#[diagnostic::do_not_recommend]
-impl<F: Flow, T: Transition<Flow = F>> TransitionOf<F> for T {}
+pub trait TransitionOf<F: Flow>: Transition<Flow = F> {
+    /// The transition itself; unknown if it is of another flow, so that nothing more is said of it.
+    type Own: Transition<Flow = F>;
+}
 
 /// A transition that can come next where one has led to the state `S` of the flow `F`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not start from the state `{S}` of `{F}`: this transition cannot come next",
-    label = "cannot follow a transition that leads to `{S}`",
-    note = "a transition can come next only if the state that has been reached is one of its `from` states"
+    message = "this transition does not start from the state of `{F}` that has been reached: it cannot come next",
+    label = "does not start from `{S}`",
+    note = "take another transition, or add `{S}` to the states it starts from: `name: … | {S} => …`"
 )]
 pub trait Follows<S, F: Flow>: StartsFrom<S> + Transition<Flow = F> {}
 

@@ -4,7 +4,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowstate::{Definition, Flow, Follows, LoadsNothing, PersistsNothing, State, Transition};
+use flowstate::{
+    Definition, Flow, Follows, LoadsNothing, PersistsNothing, State, Transition, TransitionOf,
+};
 
 use super::backoff::Backoff;
 use super::sweep::Timed;
@@ -146,11 +148,14 @@ impl<Start: Transition> Step<Start> {
         };
         Self { spec: Arc::new(spec), types: PhantomData }
     }
+}
 
+impl<Start: Transition, Last, Fail> Step<Start, (), Last, Fail> {
     /// The transition that a successful handler takes; the handler returns what it persists.
-    pub fn finish<Finish>(mut self, _: Finish) -> Step<Start, Finish>
+    pub fn finish<Finish>(mut self, _: Finish) -> Step<Start, Finish, Finish, Fail>
     where
-        Finish: Follows<Start::To, Start::Flow>,
+        Finish: TransitionOf<Start::Flow>,
+        Finish::Own: Follows<Start::To, Start::Flow>,
         Finish::Loads: LoadsNothing,
     {
         self.edit().finish_with::<Finish>();
@@ -158,23 +163,27 @@ impl<Start: Transition> Step<Start> {
     }
 }
 
-impl<Start: Transition, Finish: FinishTransition, Last> Step<Start, Finish, Last> {
+impl<Start: Transition, Finish, Last, Fail> Step<Start, Finish, Last, Fail> {
     /// A further transition that a successful handler takes at once, in the same transaction.
-    pub fn then<Then>(mut self, _: Then) -> Step<Start, Finish, Then>
+    pub fn then<Then>(mut self, _: Then) -> Step<Start, Finish, Then, Fail>
     where
         Last: Transition,
-        Then: Follows<Last::To, Start::Flow>,
+        Then: TransitionOf<Start::Flow>,
+        Then::Own: Follows<Last::To, Start::Flow>,
         Then::Persists: PersistsNothing,
         Then::Loads: LoadsNothing,
     {
         self.edit().finish_with::<Then>();
         Step { spec: self.spec, types: PhantomData }
     }
+}
 
+impl<Start: Transition, Finish, Last> Step<Start, Finish, Last> {
     /// The transition that a failed try takes.
     pub fn fail<Fail>(mut self, _: Fail) -> Step<Start, Finish, Last, Fail>
     where
-        Fail: Follows<Start::To, Start::Flow>,
+        Fail: TransitionOf<Start::Flow>,
+        Fail::Own: Follows<Start::To, Start::Flow>,
         Fail::Persists: PersistsNothing,
         Fail::Loads: LoadsNothing,
     {

@@ -1,5 +1,6 @@
 use flowstate::Flow;
-use flowstate_diesel::Step;
+use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
+use flowstate_diesel::{Step, Worker, prelude::*};
 use serde::{Deserialize, Serialize};
 
 #[derive(Flow, Serialize, Deserialize)]
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 #[transition(fail: Fetching => Failed)]
 struct Fetch {}
 
-fn main() {
-    let _ = Step::start(Fetch::START).fail(Fetch::FAIL).finish(Fetch::FINISH);
+fn worker(pool: Pool<ConnectionManager<SqliteConnection>>) {
+    let step = Step::start(Fetch::START).fail(Fetch::FAIL);
+    let _ = Worker::new(pool).step(step, |_, ()| Ok(()));
 }
+
+fn main() {}
