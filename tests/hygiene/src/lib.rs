@@ -19,11 +19,13 @@
 #![deny(clippy::as_conversions, clippy::indexing_slicing, clippy::missing_docs_in_private_items)]
 
 pub mod large;
+pub mod made;
 pub mod names;
 pub mod places;
+pub mod raw;
 pub mod shadows;
 
-/// Shadows the crate.
+/// Shadows the crate, for the flow in this module and in `shadows`.
 pub mod core {}
 /// Shadows the crate.
 pub mod std {}
@@ -33,3 +35,25 @@ pub mod diesel {}
 pub mod serde {}
 /// Shadows the crate.
 pub mod flowstate {}
+/// Shadows the crate.
+pub mod flowstate_diesel {}
+
+/// A flow in the root of the crate.
+#[::core::prelude::v1::derive(
+    ::core::fmt::Debug,
+    ::flow_core::Flow,
+    ::ser::Serialize,
+    ::ser::Deserialize
+)]
+#[serde(crate = "::ser")]
+#[flow(crate = ::flow_core)]
+#[state(Asked, Answered, Expired)]
+#[initial(Asked)]
+#[completed(Answered, Expired)]
+#[persist(
+    #[derive(::core::fmt::Debug)]
+    Answer(u8)
+)]
+#[transition(answer: Asked => Answered, persist(Answer))]
+#[transition(expire: * => Expired, after("3 days"))]
+pub struct Question {}

@@ -2,7 +2,22 @@
 
 use ::core::prelude::v1::derive;
 use ::flow_core::Flow;
+use ::flow_store::prelude::SqliteConnection;
+use ::flow_store::{RecordStore as _, Step};
 use ::ser::{Deserialize, Serialize};
+
+/// Shadows the crate.
+pub mod core {}
+/// Shadows the crate.
+pub mod std {}
+/// Shadows the crate.
+pub mod diesel {}
+/// Shadows the crate.
+pub mod serde {}
+/// Shadows the crate.
+pub mod flowstate {}
+/// Shadows the crate.
+pub mod flowstate_diesel {}
 
 /// Shadows the type.
 #[derive(::core::fmt::Debug, Serialize, Deserialize)]
@@ -44,16 +59,54 @@ pub trait Send {
     #[derive(::core::fmt::Debug)]
     Iterator(u8),
     #[derive(::core::fmt::Debug)]
-    Into { str: u8, usize: bool }
+    #[serde(rename_all = "camelCase")]
+    Into {
+        /// An attribute of serde on a field.
+        #[serde(default)]
+        str: u8,
+        usize: bool,
+    }
 )]
 #[transition(drop: Some => None, persist(Iterator, Into))]
 #[transition(clone: None => Copy)]
 #[transition(copy: Copy => Clone, load(Into), persist(Vec))]
 #[transition(default: Clone => Default, load(Vec, Iterator))]
 #[transition(ok: None | Clone => Ok)]
+#[transition(copy_again: Copy => Clone, persist(Vec))]
 #[transition(err: * => Err)]
 #[transition(state: Err => Some)]
 pub struct Sync {
     /// A field with the name of a primitive type.
     pub str: u8,
+}
+
+impl SyncRecord {
+    /// Uses a transition that persists.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn drop_both(
+        &mut self,
+        both: (Iterator, Into),
+        conn: &mut SqliteConnection,
+    ) -> ::flow_store::Result<()> {
+        self.transition(Sync::DROP, conn).persist(both).then(Sync::CLONE).run()
+    }
+
+    /// Uses one that loads.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn copy(&mut self, new: Vec, conn: &mut SqliteConnection) -> ::flow_store::Result<Into> {
+        self.transition(Sync::COPY, conn)
+            .guard("it has a name", |flow, _| flow.str > 0)
+            .persist(new)
+            .run()
+    }
+}
+
+/// A step of a worker.
+#[must_use]
+pub fn step() -> impl ::core::marker::Send {
+    Step::start(Sync::CLONE).finish(Sync::COPY_AGAIN).fail(Sync::ERR)
 }
