@@ -18,7 +18,7 @@ use crate::failure::explain;
 use crate::scope;
 use crate::transaction;
 use crate::unconfirmed::{Mark, Unconfirmed};
-use crate::wake;
+use crate::wake::{self, News};
 
 /// What a request asks for, without types.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ fn write_at_once<C: Dialect>(
     let mark = mark(&change);
     match conn.write(&change) {
         Ok(stamp) => Ok(stamp.map(|stamp| {
-            wake::committed();
+            wake::committed(News::of(&change));
             applied(&change, Some(stamp), mark)
         })),
         Err(error) if C::conflict(&error).is_some() => Ok(None),
@@ -185,7 +185,7 @@ pub(crate) fn write<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Result<Opt
     let written = written.map_err(|error| explain(conn, Some(change.record), error))?;
     let Some(stamp) = written else { return Ok(None) };
     let mark = mark(change);
-    scope::set_mark(conn, mark.clone());
+    scope::set_mark(conn, mark.clone(), News::of(change));
     Ok(Some(applied(change, stamp, mark)))
 }
 

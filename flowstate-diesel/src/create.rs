@@ -16,7 +16,8 @@ use crate::failure::explain;
 use crate::query::Once;
 use crate::request::{timing, token};
 use crate::unconfirmed::{Mark, Unconfirmed};
-use crate::{json, row, scope, transaction, wake};
+use crate::wake::{self, News};
+use crate::{json, row, scope, transaction};
 
 /// What the history keeps of a keyed creation: the props may change, and a later start with the
 /// same key must still be recognized.
@@ -51,7 +52,8 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
         let rows = rows.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
         if let Some(last) = rows.last() {
             let record = RecordRef::of::<F>(last.id);
-            scope::set_mark(conn, Mark::created(record, token, Instant::now()));
+            let news = News::of_new(&new);
+            scope::set_mark(conn, Mark::created(record, token.clone(), Instant::now()), news);
         }
         Ok(rows)
     })
@@ -109,7 +111,7 @@ fn insert_at_once<F: Flow, C: Dialect>(
     match conn.insert_at_once(&new) {
         Ok(row) => {
             if row.is_some() {
-                wake::committed();
+                wake::committed(News::of_new(&new));
             }
             Ok(row)
         }
@@ -137,7 +139,8 @@ fn insert<F: Flow, C: Dialect>(
     let written = conn.insert(&new).map_err(|error| explain(conn, Some(record), error))?;
     if let Some(row) = &written {
         let record = RecordRef::of::<F>(row.id);
-        scope::set_mark(conn, Mark::created(record, token, Instant::now()));
+        let news = News::of_new(&new);
+        scope::set_mark(conn, Mark::created(record, token.clone(), Instant::now()), news);
     }
     Ok(written)
 }

@@ -260,7 +260,7 @@ impl<F: Flow> RecordStore<F> for Record<F> {
                 .map_err(|error| explain(conn, Some(record), error))?;
             let row = rows.first().ok_or(Error::NotFound { record })?;
             destroy(conn, id, row.seq).map_err(|error| explain(conn, Some(record), error))?;
-            scope::set_mark(conn, Mark::destroyed(record));
+            scope::set_mark(conn, Mark::destroyed(record), None);
             Ok(())
         })
         .map_err(|error: Error| error.about(record))

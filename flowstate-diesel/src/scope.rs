@@ -11,6 +11,7 @@ use flowstate::Outcome;
 use crate::dialect::Dialect;
 use crate::error::{ConflictReason, RecordRef};
 use crate::unconfirmed::Mark;
+use crate::wake::News;
 
 thread_local! {
     static OPEN: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
@@ -42,11 +43,19 @@ struct Scope {
     hooks: Vec<Hook>,
     doom: Option<Doom>,
     mark: Option<Mark>,
+    /// What workers are told after the commit.
+    news: Vec<News>,
     /// The marks that a savepoint of the caller may yet undo.
     doubtful: Vec<Mark>,
 }
 
 impl Scope {
+    fn keep_news(&mut self, news: News) {
+        if !self.news.contains(&news) {
+            self.news.push(news);
+        }
+    }
+
     fn keep_mark(&mut self, mut mark: Mark, depth: u32) {
         let before = self.mark.as_ref().filter(|before| before.record == mark.record);
         mark.created |= before.is_some_and(|before| before.created);
@@ -117,10 +126,12 @@ pub(crate) struct Entered {
 }
 
 /// What a scope has gathered.
+#[derive(Default)]
 pub(crate) struct Gathered {
     pub(crate) hooks: Vec<Hook>,
     pub(crate) doom: Option<Doom>,
     pub(crate) mark: Option<Mark>,
+    pub(crate) news: Vec<News>,
 }
 
 /// Opens a scope for the transaction or savepoint that was just begun at `position`.
@@ -140,6 +151,7 @@ pub(crate) fn enter<C: Dialect>(
         hooks: Vec::new(),
         doom: None,
         mark: None,
+        news: Vec::new(),
         doubtful: Vec::new(),
     };
     OPEN.with_borrow_mut(|open| open.push(scope));
@@ -151,9 +163,9 @@ impl Entered {
     pub(crate) fn leave(mut self) -> Gathered {
         self.left = true;
         let scope = take(self.connection);
-        scope.map_or(Gathered { hooks: Vec::new(), doom: None, mark: None }, |scope| {
-            let Scope { hooks, doom, mark, mut doubtful, .. } = scope;
-            Gathered { hooks, doom, mark: mark.or_else(|| doubtful.pop()) }
+        scope.map_or_else(Gathered::default, |scope| {
+            let Scope { hooks, doom, mark, news, mut doubtful, .. } = scope;
+            Gathered { hooks, doom, mark: mark.or_else(|| doubtful.pop()), news }
         })
     }
 }
@@ -184,6 +196,7 @@ pub(crate) fn merge<C: Dialect>(conn: &mut C, gathered: Gathered) {
         let hooks = gathered.hooks.into_iter().map(|hook| Hook { depth, ..hook });
         scope.hooks.extend(hooks);
         scope.doom = scope.doom.take().or(gathered.doom);
+        gathered.news.into_iter().for_each(|news| scope.keep_news(news));
         if let Some(mark) = gathered.mark {
             scope.keep_mark(mark, depth);
         }
@@ -200,10 +213,14 @@ pub(crate) fn set_doom<C: Dialect>(conn: &C, doom: Doom) {
     innermost(conn, |scope| scope.doom.get_or_insert(doom).reason);
 }
 
-/// Remembers a row that the open transaction wrote, by which its outcome can be told.
-pub(crate) fn set_mark<C: Dialect>(conn: &mut C, mark: Mark) {
+/// Remembers a row that the open transaction wrote, by which its outcome can be told, and what
+/// workers are told of it after the commit.
+pub(crate) fn set_mark<C: Dialect>(conn: &mut C, mark: Mark, news: Option<News>) {
     let depth = conn.depth().unwrap_or_default();
-    innermost(conn, |scope| scope.keep_mark(mark, depth));
+    innermost(conn, |scope| {
+        scope.keep_mark(mark, depth);
+        news.into_iter().for_each(|news| scope.keep_news(news));
+    });
 }
 
 /// The marks by which the outcome would be told, if savepoints of the caller may have undone them

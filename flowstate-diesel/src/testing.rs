@@ -8,7 +8,7 @@ use crate::dialect::statement::Statement;
 use crate::error::Result;
 use crate::failure::explain;
 use crate::store::AsStore;
-use crate::transaction;
+use crate::{transaction, wake};
 
 /// Makes every record due now that would be later: delays and the pauses of retries are over.
 /// Records that nobody takes by themselves stay so. Returns how many.
@@ -36,7 +36,9 @@ pub fn pass_deadlines(conn: &mut impl AsStore) -> Result<usize> {
 }
 
 fn set<S: Statement, C: Dialect>(conn: &mut C) -> Result<usize> {
-    transaction::run(conn, &mut |conn| {
+    let changed = transaction::run(conn, &mut |conn| {
         conn.run::<S>(&[]).map_err(|error| explain(conn, None, error))
-    })
+    });
+    wake::everything();
+    changed
 }

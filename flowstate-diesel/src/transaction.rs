@@ -122,9 +122,7 @@ fn outermost<C: Dialect, R, E: From<Error>>(
     loop {
         match attempt(conn, &Position::Outside, code, body) {
             Ok((value, gathered)) => {
-                if gathered.mark.is_some() {
-                    wake::committed();
-                }
+                wake::committed(gathered.news);
                 run_hooks(gathered.hooks);
                 return Ok(value);
             }

@@ -3,7 +3,7 @@
 use diesel::QueryResult;
 
 use super::Dialect;
-use super::rows::{ClaimedRow, FlowRow, InsertedRow};
+use super::rows::{ClaimedRow, InsertedRow};
 use super::sql::{DueFlows, InsertArtefact, InsertCreation, InsertHistory, LastTakenOfMany};
 use super::statement::Bind;
 use crate::change::{Change, Claims, NewFlow};
@@ -67,6 +67,23 @@ pub(super) fn insert_each<C: Dialect>(
     Ok(inserted)
 }
 
+/// The same, but for the first rows of their histories, which `note` writes all at once: it is given
+/// a name, a token and the ids.
+pub(super) fn insert_all<C: Dialect>(
+    conn: &mut C,
+    flow: &NewFlow<'_>,
+    all: &[String],
+    note: impl FnOnce(&mut C, &[Bind<'_>]) -> QueryResult<usize>,
+) -> QueryResult<Vec<InsertedRow>> {
+    let mut inserted = Vec::with_capacity(all.len());
+    for props in all {
+        inserted.extend(conn.insert_flow(&NewFlow { props, ..*flow })?);
+    }
+    let ids = ids_json(inserted.iter().map(|row| row.id));
+    note(conn, &[Bind::Text(CREATE), Bind::Text(flow.token), Bind::Text(&ids)])?;
+    Ok(inserted)
+}
+
 /// A batch of claims where no statement gives back what it has changed: the rows are read under
 /// their locks, then `take` moves those whose ids it is given, as a JSON array, writes their history
 /// and says when.
@@ -80,7 +97,7 @@ pub(super) fn claim<C: Dialect>(
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = ids_json(&rows);
+    let ids = ids_json(rows.iter().map(|row| row.id));
     let taken_at = take(conn, &ids)?;
     let finishes = match claims.finish {
         Some(finish) => conn.counts::<LastTakenOfMany>(&[Bind::Text(finish), Bind::Text(&ids)])?,
@@ -121,7 +138,7 @@ pub(super) fn take_binds<'a>(claims: &Claims<'a>) -> [Bind<'a>; 4] {
     ]
 }
 
-fn ids_json(rows: &[FlowRow]) -> String {
-    let ids: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
+fn ids_json(ids: impl Iterator<Item = i64>) -> String {
+    let ids: Vec<_> = ids.map(|id| id.to_string()).collect();
     format!("[{}]", ids.join(","))
 }

@@ -86,6 +86,12 @@ statements! {
          SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
          STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
+    NoteCreations =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, to_state, attempt, token, created_at) \
+         SELECT id, 0, ?, state, 1, ?, created_at \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
     Scout =
         "SELECT source, TIMESTAMPDIFF(MICROSECOND, due, @now) DIV 1000 FROM (\
          SELECT source, \
@@ -269,6 +275,10 @@ impl Dialect for MysqlConnection {
             return Ok(None);
         }
         Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self).map(Some)
+    }
+
+    fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
+        entries::insert_all(self, flow, all, |conn, binds| conn.run::<NoteCreations>(binds))
     }
 
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {

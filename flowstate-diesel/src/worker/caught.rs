@@ -7,6 +7,7 @@ use diesel::r2d2::ManageConnection;
 
 use super::handler::Desk as _;
 use super::run::{Core, Job};
+use super::schedule::{Found, Search};
 use super::settle::{self, Fence};
 use super::stats::count;
 use super::step_error::StepError;
@@ -38,8 +39,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     /// Looks for work. What was claimed before a panic is among the jobs.
-    pub(super) fn look_caught(&self, free: usize, jobs: &mut Vec<Job>) -> Result<bool> {
-        let looked = caught("looking for work", || self.look(free, jobs));
+    pub(super) fn look_caught(&self, search: &Search, jobs: &mut Vec<Job>) -> Result<Found> {
+        let looked = caught("looking for work", || self.look(search, jobs));
         looked.inspect_err(|error| self.look_failed(error))
     }
 

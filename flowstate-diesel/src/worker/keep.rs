@@ -6,6 +6,7 @@ use diesel::r2d2::ManageConnection;
 
 use super::caught::{caught, report};
 use super::run::Core;
+use super::schedule::Search;
 use super::settle::lease;
 use crate::dialect::Dialect as _;
 use crate::failure::explain;
@@ -32,7 +33,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             }
             if self.is_overdue_for_a_look() {
                 // no thread is free to take work, but expired leases and timed transitions wait
-                let looked = self.look_caught(0, &mut Vec::new());
+                let looked = self.look_caught(&Search::without_claims(), &mut Vec::new());
                 self.looked(Instant::now());
                 if let Err(error) = looked {
                     report(|| tracing::warn!(%error, "the database could not be looked at"));

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::handler::Runner;
 use super::run::{Core, Job};
+use super::schedule::{Found, Search};
 use super::stats::count;
 use super::sweep::{self, Timed};
 use crate::dialect::Dialect as _;
@@ -14,6 +15,7 @@ use crate::dialect::rows::{CountRow, FlowRow};
 use crate::error::Result;
 use crate::failure::explain;
 use crate::store::Store;
+use crate::wake::News;
 
 /// What to ask the database, as JSON, the same each time.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Questions {
     timed: String,
     /// For each label what it stands for.
     labels: Vec<Label>,
+    /// Which steps start where.
+    served: Vec<(News, Vec<(usize, &'static str)>)>,
 }
 
 /// What the database says something about: by its place in the list of steps, or of timed
@@ -59,7 +63,24 @@ impl Questions {
             overdue.map(|(at, timed)| ask(timed.flow, timed.state, Label::Timed(at))).collect();
         let [sources, running, timed] =
             [sources, running, overdue].map(|asked| serde_json::Value::from(asked).to_string());
-        Self { sources, running, timed, labels }
+        let mut served = Vec::<(News, Vec<(usize, &'static str)>)>::new();
+        for (at, runner) in runners.iter().enumerate() {
+            let step = runner.step();
+            for state in step.sources.iter().copied() {
+                let news = News { flow: step.flow, state };
+                match served.iter_mut().find(|(known, _)| *known == news) {
+                    Some((_, steps)) => steps.push((at, state)),
+                    None => served.push((news, vec![(at, state)])),
+                }
+            }
+        }
+        Self { sources, running, timed, labels, served }
+    }
+
+    /// The steps that start where a record has come to.
+    pub(super) fn served(&self, news: News) -> &[(usize, &'static str)] {
+        let served = self.served.iter().find(|(known, _)| *known == news);
+        served.map_or(&[], |(_, steps)| steps)
     }
 }
 
@@ -75,18 +96,21 @@ struct Seen {
 }
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
-    /// Looks once, and takes what there is for up to `free` threads. Returns whether there was
-    /// anything.
-    pub(crate) fn look(&self, free: usize, jobs: &mut Vec<Job>) -> Result<bool> {
+    /// Looks once, and takes what there is for the threads that are free.
+    pub(super) fn look(&self, search: &Search, jobs: &mut Vec<Job>) -> Result<Found> {
+        if let Some(hints) = &search.hints {
+            return self.claim(hints, search, jobs);
+        }
         let seen = self.with(|conn| {
             let Questions { sources, running, timed, .. } = &self.questions;
             let rows = conn.scout(sources, running, timed);
             rows.map_err(|error| explain(conn, None, error)).map(|rows| self.understand(rows))
         })?;
         // only a thread that is free looks with no other look under way
-        let strays = free > 0 && self.release_strays()?;
-        let found = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
-        Ok(found | self.claim(&seen.due, free, jobs)?)
+        let strays = search.free > 0 && self.release_strays()?;
+        let swept = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
+        let claimed = self.claim(&seen.due, search, jobs)?;
+        Ok(Found { any: swept | claimed.any, more: swept | claimed.more })
     }
 
     fn understand(&self, mut rows: Vec<CountRow>) -> Seen {
@@ -114,38 +138,44 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     fn claim(
         &self,
         due: &[(usize, &'static str)],
-        free: usize,
+        search: &Search,
         jobs: &mut Vec<Job>,
-    ) -> Result<bool> {
+    ) -> Result<Found> {
         let mut steps: Vec<_> = due.iter().map(|(step, _)| *step).collect();
         steps.sort_unstable();
         steps.dedup();
+        let mut found = Found::default();
         if steps.is_empty() {
-            return Ok(false);
+            return Ok(found);
         }
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % steps.len();
         steps.rotate_left(first);
-        let (mut left, before) = (free, jobs.len());
+        let mut left = search.free;
         for (at, step) in steps.iter().enumerate() {
             let share = left.div_ceil(steps.len() - at);
             let sources = due.iter().filter(|(of, _)| of == step).map(|(_, state)| *state);
-            let taken = self.claim_step(*step, sources, share, jobs)?;
+            let before = jobs.len();
+            found.more |= self.claim_step(*step, sources, share, search.early, jobs)?;
+            let taken = jobs.len() - before;
+            found.any |= taken > 0;
             left = left.saturating_sub(taken);
         }
-        Ok(jobs.len() > before)
+        Ok(found)
     }
 
+    /// Returns whether there may be more.
     fn claim_step(
         &self,
         at: usize,
         sources: impl Iterator<Item = &'static str>,
         share: usize,
+        early: bool,
         jobs: &mut Vec<Job>,
-    ) -> Result<usize> {
+    ) -> Result<bool> {
         let step = self.runners[at].step();
         let held = self.held(at);
         let wanted = match step.batch {
-            Some(batch) if share > 0 => batch.max(share),
+            Some(batch) if share > 0 || early => batch.max(share),
             _ => share,
         };
         let mut left = wanted.min(step.concurrency.saturating_sub(held));
@@ -172,7 +202,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 "claimed"
             );
         }
-        Ok(jobs.len() - before)
+        Ok(left == 0)
     }
 
     fn reap(&self, leased: &[(usize, &'static str)]) -> Result<bool> {

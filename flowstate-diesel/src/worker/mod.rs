@@ -12,6 +12,7 @@ mod keep;
 mod look;
 mod release;
 mod run;
+mod schedule;
 mod settle;
 pub(crate) mod stats;
 pub(crate) mod step;

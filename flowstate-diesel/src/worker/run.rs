@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use diesel::r2d2::{ManageConnection, Pool};
 
 use super::claim::worker_id;
-use super::caught::report;
 use super::handler::{Ran, Runner};
 use super::look::Questions;
+use super::schedule::Next;
 use super::settle::Fence;
 use super::stats::{Counters, Stats, count};
 use super::sweep::Timed;
@@ -19,7 +19,7 @@ use super::trouble::Trouble;
 use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::wake::{self, Wake};
+use crate::wake;
 
 /// The first pause after a look that found nothing; each further one is twice as long.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -39,8 +39,13 @@ pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
     /// Which step is first served at the next look.
     pub(crate) turn: AtomicUsize,
     pub(super) threads: usize,
-    poll: Duration,
+    pub(super) poll: Duration,
+    /// Whether a step claims batches.
+    pub(super) batches: bool,
     shared: Mutex<Shared>,
+    /// Here threads wait for something to do, and nobody else.
+    pub(super) work: Condvar,
+    /// Here everybody else waits.
     pub(super) changed: Condvar,
 }
 
@@ -56,8 +61,16 @@ pub(super) struct Shared {
     pub(super) held: HashMap<i64, Held>,
     pub(super) busy: usize,
     pub(super) looking: bool,
-    /// Something was committed since the last look began.
+    /// There may be work that no look has seen.
     pub(super) woken: bool,
+    /// Where a record has become due since the last look began.
+    pub(super) hints: Vec<(usize, &'static str)>,
+    /// The last look left some behind, which no thread was free for.
+    pub(super) more: bool,
+    /// How many threads wait for work.
+    pub(super) waiting: usize,
+    /// Somebody waits until there is no more work.
+    pub(super) awaited: bool,
     pub(super) next_look: Instant,
     pub(super) last_look: Instant,
     pub(super) pause: Duration,
@@ -135,6 +148,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             busy: 0,
             looking: false,
             woken: true,
+            hints: Vec::new(),
+            more: false,
+            waiting: 0,
+            awaited: false,
             next_look: now,
             last_look: now,
             pause: FIRST_PAUSE,
@@ -147,6 +164,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         Arc::new(Self {
             questions: Questions::new(&runners, &timed),
             counters: Counters::new(runners.len()),
+            batches: runners.iter().any(|runner| runner.step().batch.is_some()),
             pool,
             runners,
             timed,
@@ -155,6 +173,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             threads,
             poll: longest_pause,
             shared: Mutex::new(shared),
+            work: Condvar::new(),
             changed: Condvar::new(),
         })
     }
@@ -173,7 +192,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         while let Some(next) = self.next() {
             match next {
                 Next::Run(job) => self.run_caught(*job),
-                Next::Look(free) => self.look_and_tell(free),
+                Next::Look(search) => self.look_and_tell(&search),
             }
         }
         if self.shared().phase == Phase::Abandoned {
@@ -183,56 +202,6 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         shared.ended += 1;
         drop(shared);
         self.changed.notify_all();
-    }
-
-    /// Waits for the next thing to do. `None` when the worker stops.
-    fn next(&self) -> Option<Next> {
-        let mut shared = self.shared();
-        loop {
-            if shared.phase >= Phase::Stopping {
-                return None;
-            }
-            if let Some(job) = shared.ready.pop_front() {
-                shared.busy += 1;
-                return Some(Next::Run(Box::new(job)));
-            }
-            let now = Instant::now();
-            if !shared.looking && (shared.woken || now >= shared.next_look) {
-                (shared.looking, shared.woken) = (true, false);
-                return Some(Next::Look(self.threads.saturating_sub(shared.busy)));
-            }
-            let pause = shared.next_look.saturating_duration_since(now);
-            let pause = if shared.looking { self.poll } else { pause };
-            shared = self.wait(shared, pause);
-        }
-    }
-
-    fn look_and_tell(&self, free: usize) {
-        let mut jobs = Vec::new();
-        let looked = self.look_caught(free, &mut jobs);
-        let problem = looked.as_ref().err().map(ToString::to_string);
-        let mut shared = self.shared();
-        shared.looking = false;
-        let now = Instant::now();
-        shared.last_look = now;
-        if matches!(looked, Ok(true)) {
-            shared.pause = FIRST_PAUSE;
-            shared.woken = true;
-            shared.idle = None;
-        } else {
-            shared.next_look = now + shared.pause;
-            let longest = if looked.is_ok() { self.poll } else { LONGEST_OUTAGE_PAUSE };
-            shared.pause = (shared.pause * 2).min(longest);
-            if shared.busy == 0 && !shared.woken && jobs.is_empty() {
-                shared.idle = Some(looked.map(drop));
-            }
-        }
-        shared.ready.extend(jobs);
-        drop(shared);
-        self.changed.notify_all();
-        if let Some(error) = problem {
-            report(|| tracing::warn!(error, "the database could not be looked at"));
-        }
     }
 
     pub(super) fn run(&self, job: Job) {
@@ -266,32 +235,6 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         // the last of the subscriber's code, which may panic: what follows is done once
         drop(span);
         self.put_away(fence, counter.is_some());
-    }
-
-    /// A thread is free again, and its claim settled or not.
-    pub(super) fn put_away(&self, fence: Fence, settled: bool) {
-        let mut shared = self.shared();
-        shared.busy -= 1;
-        // one that could not be settled before the worker gave up can still be given back
-        let kept = !settled && shared.phase == Phase::Abandoned;
-        let is_it = |held: &Held| held.fence.seq == fence.seq;
-        if !kept && shared.held.get(&fence.id).is_some_and(is_it) {
-            shared.held.remove(&fence.id);
-        }
-        shared.woken = true;
-        drop(shared);
-        self.changed.notify_all();
-    }
-
-    /// Waits until a look has found nothing and no handler runs.
-    pub(crate) fn wait_until_idle(&self) -> Result<()> {
-        let mut shared = self.shared();
-        loop {
-            if let Some(idle) = shared.idle.take() {
-                return idle;
-            }
-            shared = self.wait(shared, self.poll);
-        }
     }
 
     pub(crate) fn has_ended(&self, thread: &JoinHandle<()>) -> bool {
@@ -363,6 +306,17 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for work.
+    pub(super) fn wait_for_work<'g>(
+        &self,
+        shared: MutexGuard<'g, Shared>,
+        pause: Duration,
+    ) -> MutexGuard<'g, Shared> {
+        let waited = self.work.wait_timeout(shared, pause);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Waits for a change of anything else.
     pub(super) fn wait<'g>(
         &self,
         shared: MutexGuard<'g, Shared>,
@@ -370,19 +324,5 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     ) -> MutexGuard<'g, Shared> {
         let waited = self.changed.wait_timeout(shared, pause);
         waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
-enum Next {
-    Run(Box<Job>),
-    /// Look for work for so many free threads.
-    Look(usize),
-}
-
-impl<M: ManageConnection<Connection: Store>> Wake for Core<M> {
-    fn wake(&self) {
-        self.shared().woken = true;
-        // the keeper waits here too: waking one could wake only it
-        self.changed.notify_all();
     }
 }

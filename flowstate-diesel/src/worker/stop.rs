@@ -33,6 +33,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let unbegun = shared.ready.len();
         let running = shared.held.len().saturating_sub(unbegun);
         drop(shared);
+        self.work.notify_all();
         self.changed.notify_all();
         report(|| tracing::info!(running, unbegun, ?grace, "the worker is stopping"));
         let core = Arc::clone(self);
