@@ -35,19 +35,23 @@ pub(crate) fn try_release<C: Dialect>(
 ) -> Result<bool> {
     let plan = release_plan(conn, step, fence, why)?;
     let binds = [Bind::Int(fence.id), Bind::Text(step.flow)];
-    transaction::run(conn, &mut |conn| {
-        let explained = |conn: &mut C, error| explain(conn, Some(plan.record), error);
-        let locked = conn.flows::<TryLockFlow>(&binds).map_err(|error| explained(conn, error))?;
+    let released = transaction::run(conn, &mut |conn| {
+        let locked = conn.flows::<TryLockFlow>(&binds);
+        let locked = locked.map_err(|error| explain(conn, Some(plan.record), error))?;
         if locked.is_empty() {
-            let rows = conn.flows::<FindFlow>(&binds).map_err(|error| explained(conn, error))?;
-            let is_held = rows.first().is_some_and(|row| row.seq == fence.seq);
-            return if is_held { Ok(false) } else { Err(plan.lease_lost()) };
+            return Ok(false);
         }
         match write(conn, &plan.change(standing(step, fence), None))? {
             Some(_) => Ok(true),
             None => Err(plan.lease_lost()),
         }
-    })
+    })?;
+    if !released {
+        // inside the transaction a plain read may wait for the lock, too
+        let rows = read(conn, plan.record, |conn| conn.flows::<FindFlow>(&binds))?;
+        rows.first().filter(|row| row.seq == fence.seq).ok_or_else(|| plan.lease_lost())?;
+    }
+    Ok(released)
 }
 
 fn release_plan<C: Dialect>(

