@@ -5,7 +5,7 @@ use std::process::Command;
 #[test]
 fn flows_survive_killed_workers() {
     let mut chaos = Command::new(env!("CARGO_BIN_EXE_chaos"));
-    chaos.args(["--seconds", "3", "--flows", "120", "--kill-every", "200"]);
+    chaos.args(["--seconds", "6", "--flows", "200", "--kill-every", "200"]);
     let output = chaos.output().expect("run");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));

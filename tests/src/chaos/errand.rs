@@ -1,6 +1,8 @@
 //! The flow, and the worker process that runs it.
 
+use std::fs::File;
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -8,13 +10,16 @@ use flowstate::Flow;
 use flowstate_diesel::{Backoff, BoxError, Step, StepError, Worker};
 use serde::{Deserialize, Serialize};
 
+use super::visits::Visit;
 use crate::Database;
 use crate::watch::Watch;
 
 /// How long a claim holds.
 pub(super) const LEASE: Duration = Duration::from_secs(1);
 
-/// What goes wrong with an errand, in its first two tries; `Hopeless` always does.
+/// What goes wrong with an errand: `Fails` and `Panics` in each step's first two tries, `Aborts` in
+/// its first one, `Hopeless` always, until it is given up at the third; `Slow` takes longer than a
+/// lease.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Temper {
     Fine,
@@ -32,7 +37,7 @@ impl Temper {
             0 | 1 => Self::Fails,
             2 | 3 => Self::Panics,
             4 => Self::Aborts,
-            5 | 6 => Self::Slow,
+            5 => Self::Slow,
             7 => Self::Hopeless,
             _ => Self::Fine,
         }
@@ -43,11 +48,8 @@ impl Temper {
             Self::Fails if attempt <= 2 => Err("it failed".into()),
             Self::Panics if attempt <= 2 => panic!("it panicked"),
             Self::Aborts if attempt <= 1 => std::process::abort(),
-            Self::Hopeless => Err("hopeless".into()),
-            Self::Slow => {
-                std::thread::sleep(Duration::from_millis(300));
-                Ok(())
-            }
+            Self::Hopeless if attempt <= 2 => Err("hopeless".into()),
+            Self::Hopeless => Err(StepError::permanent("hopeless")),
             _ => Ok(()),
         }
     }
@@ -70,8 +72,11 @@ pub(super) struct Errand {
 }
 
 /// Runs steps until its input ends, or it is killed.
-pub(super) fn work<D: Database>(url: &str) {
-    let retry = Backoff::fixed(Duration::from_millis(50)).attempts(12);
+pub(super) fn work<D: Database>(url: &str, visits: File) {
+    // being killed costs attempts, and only the hopeless are to be given up
+    let retry = Backoff::fixed(Duration::from_millis(50)).attempts(10_000);
+    let visits = Arc::new(visits);
+    let booked = Arc::clone(&visits);
     let running = Worker::new(D::watched_pool(url, 2, Watch::new(|_| {})))
         .step(
             Step::start(Errand::CALL)
@@ -79,7 +84,12 @@ pub(super) fn work<D: Database>(url: &str) {
                 .fail(Errand::FAIL_CALL)
                 .lease(LEASE)
                 .retry(retry.clone()),
-            |claim, ()| {
+            move |claim, ()| {
+                let _visit = Visit::begin(&visits, claim.id(), claim.seq());
+                if claim.temper == Temper::Slow {
+                    // the heartbeat has to keep the claim
+                    std::thread::sleep(LEASE * 3);
+                }
                 claim.temper.show(claim.attempt())?;
                 Ok(Answer(claim.id()))
             },
@@ -90,7 +100,8 @@ pub(super) fn work<D: Database>(url: &str) {
                 .fail(Errand::FAIL_BOOK)
                 .lease(LEASE)
                 .retry(retry),
-            |claim, Answer(id), conn| {
+            move |claim, Answer(id), conn| {
+                let _visit = Visit::begin(&booked, claim.id(), claim.seq());
                 if id != claim.id() {
                     return Err(StepError::permanent("the answer of another errand"));
                 }

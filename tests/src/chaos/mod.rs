@@ -2,9 +2,12 @@
 
 mod errand;
 mod options;
+mod pack;
 mod verdict;
+mod visits;
 
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,21 +18,24 @@ use crate::private::Server;
 use crate::{Database, Sqlite};
 use errand::{Errand, Temper};
 use options::{HELP, Options};
+use pack::Pack;
 use verdict::{Count, findings};
+use visits::Told;
 
-/// The first argument of a worker process, before the database and its URL.
+/// The first argument of a worker process, before the database, its URL and the file of visits.
 const WORKER: &str = "worker";
 
 /// The program: either the one who kills, or a worker.
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     let arguments: Vec<_> = arguments.collect();
-    if let [WORKER, database, url] = *arguments.iter().map(String::as_str).collect::<Vec<_>>() {
+    if let [WORKER, database, url, visits] = *arguments.iter().map(String::as_str).collect::<Vec<_>>() {
+        let visits = visits::open(Path::new(visits));
         match database {
             #[cfg(feature = "postgres")]
-            "postgres" => errand::work::<crate::Postgres>(url),
+            "postgres" => errand::work::<crate::Postgres>(url, visits),
             #[cfg(feature = "mysql")]
-            "mysql" => errand::work::<crate::Mysql>(url),
-            _ => errand::work::<Sqlite>(url),
+            "mysql" => errand::work::<crate::Mysql>(url, visits),
+            _ => errand::work::<Sqlite>(url, visits),
         }
         return ExitCode::SUCCESS;
     }
@@ -69,39 +75,52 @@ fn on_server<D: Database>(options: &Options, kind: crate::private::Kind) -> Exit
 }
 
 fn run<D: Database>(options: &Options, url: &str, mut server: Option<Server>) -> ExitCode {
-    prepare::<D>(options, url);
+    let folder = tempfile::tempdir().expect("a folder");
+    let visits = folder.path().join("visits");
+    drop(visits::open(&visits));
+    prepare::<D>(url);
     println!("{} flows, {} worker processes on {}", options.flows, options.workers, url);
-    let mut pack = Pack::start(options, url);
+    let mut pack = Pack::start(options, url, &visits);
     let begun = Instant::now();
-    let (mut told, mut restarts) = (begun, 0);
+    let (mut told, mut fed, mut at_restart) = (begun, 0, None);
     while begun.elapsed() < options.time {
+        feed::<D>(options, begun.elapsed(), &mut fed, url);
         thread::sleep(options.kill_every);
-        pack.kill_one();
-        if restarts == 0 && begun.elapsed() > options.time / 2 {
+        pack.harm_one();
+        if at_restart.is_none() && begun.elapsed() > options.time / 2 {
+            let open = Count::read::<D>(&mut D::connect_to(url)).open;
             if let Some(server) = &mut server {
                 server.crash();
                 // an outage, with the workers dying on
                 thread::sleep(options.kill_every);
-                pack.kill_one();
+                pack.harm_one();
                 server.restart();
-                println!("the server was killed and started again");
+                println!("the server was killed with {open} flows open, and started again");
             }
-            restarts = 1;
+            at_restart = Some(open);
         }
         if told.elapsed() > Duration::from_secs(5) {
             told = Instant::now();
             pack.tell(begun, Count::read::<D>(&mut D::connect_to(url)));
         }
     }
+    pack.resume(Duration::ZERO);
+    while fed < options.flows {
+        feed::<D>(options, options.time, &mut fed, url);
+    }
     let settled = settle::<D>(&mut pack, begun, url);
     let stopped = pack.stop();
-    let conn = &mut D::connect_to(url);
-    let mut found = findings::<D>(options.flows, conn);
-    if !settled {
-        found.push("the flows did not settle in five minutes".to_owned());
-    }
-    if !stopped {
-        found.push("a worker did not stop in a minute".to_owned());
+    let seen = Told::read(&visits);
+    println!("{} handlers began, {} of them came too late", seen.begun, seen.late);
+    let mut found = findings::<D>(options.flows, &seen, &mut D::connect_to(url));
+    for (is_so, finding) in [
+        (!settled, "the flows did not settle in five minutes"),
+        (!stopped, "a worker did not stop in a minute"),
+        (pack.kills == 0, "no worker was killed: it shows nothing"),
+        (pack.deaths == 0, "no worker aborted: it shows nothing"),
+        (at_restart.is_none_or(|open| open == 0), "nothing was open half-way: it shows nothing"),
+    ] {
+        found.extend(is_so.then(|| finding.to_owned()));
     }
     if found.is_empty() {
         println!("nothing was lost, doubled or left over");
@@ -113,12 +132,25 @@ fn run<D: Database>(options: &Options, url: &str, mut server: Option<Server>) ->
     ExitCode::FAILURE
 }
 
-fn prepare<D: Database>(options: &Options, url: &str) {
+fn prepare<D: Database>(url: &str) {
     let conn = &mut D::connect_to(url);
     flowstate_diesel::migrate(conn).expect("migrated");
     conn.batch_execute("CREATE TABLE bookings (flow_id BIGINT NOT NULL)").expect("a table");
-    let errands = (0..options.flows).map(|number| Errand { temper: Temper::of(number) });
-    Errand::create_many(errands, conn).expect("created");
+}
+
+/// Creates flows: some at once, and the others evenly over the time, so that there is work to the
+/// end.
+fn feed<D: Database>(options: &Options, elapsed: Duration, fed: &mut usize, url: &str) {
+    let part = (0.1 + elapsed.as_secs_f64() / options.time.as_secs_f64()).min(1.0);
+    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "a part of them")]
+    #[expect(clippy::cast_precision_loss, reason = "few")]
+    let due = (options.flows as f64 * part).ceil() as usize;
+    let numbers = *fed..due.min(options.flows);
+    let errands = numbers.clone().map(|number| Errand { temper: Temper::of(number) });
+    // somebody who was stopped may hold the database: later
+    if Errand::create_many(errands, &mut D::connect_to(url)).is_ok() {
+        *fed = numbers.end.max(*fed);
+    }
 }
 
 /// Waits until nothing is open any more; the workers that abort are still replaced.
@@ -140,81 +172,5 @@ fn settle<D: Database>(pack: &mut Pack<'_>, begun: Instant, url: &str) -> bool {
         }
         thread::sleep(Duration::from_millis(100));
         pack.replace_the_dead();
-    }
-}
-
-/// The worker processes.
-struct Pack<'a> {
-    options: &'a Options,
-    url: &'a str,
-    workers: Vec<Child>,
-    kills: u32,
-    deaths: u32,
-}
-
-impl<'a> Pack<'a> {
-    fn start(options: &'a Options, url: &'a str) -> Self {
-        let mut pack = Self { options, url, workers: Vec::new(), kills: 0, deaths: 0 };
-        pack.workers = (0..options.workers).map(|_| pack.worker()).collect();
-        pack
-    }
-
-    fn worker(&self) -> Child {
-        let program = std::env::current_exe().expect("the program's path");
-        let mut command = Command::new(program);
-        command.args([WORKER, &self.options.database, self.url]).env("RUST_BACKTRACE", "0");
-        // their panics are part of the play
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("a worker")
-    }
-
-    fn kill_one(&mut self) {
-        self.replace_the_dead();
-        let at = fastrand::usize(..self.workers.len());
-        let worker = self.worker();
-        let mut killed = std::mem::replace(&mut self.workers[at], worker);
-        killed.kill().expect("killed");
-        killed.wait().expect("its end");
-        self.kills += 1;
-    }
-
-    fn replace_the_dead(&mut self) {
-        for at in 0..self.workers.len() {
-            if self.workers[at].try_wait().is_ok_and(|ended| ended.is_some()) {
-                self.workers[at] = self.worker();
-                self.deaths += 1;
-            }
-        }
-    }
-
-    fn tell(&self, begun: Instant, count: Count) {
-        println!(
-            "{:3} s: {} completed, {} given up, {} open; {} kills, {} aborts",
-            begun.elapsed().as_secs(),
-            count.completed,
-            count.given_up,
-            count.open,
-            self.kills,
-            self.deaths
-        );
-    }
-
-    /// Ends all by the end of their input. `false` if one had to be killed.
-    fn stop(mut self) -> bool {
-        for worker in &mut self.workers {
-            drop(worker.stdin.take());
-        }
-        let begun = Instant::now();
-        let mut all = true;
-        for worker in &mut self.workers {
-            while worker.try_wait().is_ok_and(|ended| ended.is_none()) {
-                if begun.elapsed() > Duration::from_mins(1) {
-                    all = false;
-                    let _ = worker.kill();
-                }
-                thread::sleep(Duration::from_millis(20));
-            }
-        }
-        all
     }
 }

@@ -1,8 +1,9 @@
 //! What must hold in the end.
 
-use flowstate_diesel::AsStore;
+use flowstate_diesel::{AsStore, Page, prelude::*};
 
-use super::errand::LEASE;
+use super::errand::{Errand, ErrandState, LEASE, Temper};
+use super::visits::Told;
 use crate::Database;
 
 /// Where the flows are.
@@ -25,7 +26,7 @@ impl Count {
 }
 
 /// Everything that is wrong.
-pub(super) fn findings<D: Database>(flows: usize, conn: &mut D::Conn) -> Vec<String> {
+pub(super) fn findings<D: Database>(flows: usize, seen: &Told, conn: &mut D::Conn) -> Vec<String> {
     let mut findings = Vec::new();
     let audit = flowstate_diesel::audit(conn.as_store()).expect("the audit ran");
     if !audit.is_clean() {
@@ -40,7 +41,42 @@ pub(super) fn findings<D: Database>(flows: usize, conn: &mut D::Conn) -> Vec<Str
             findings.push(format!("{number} {what}"));
         }
     }
+    let expired = "SELECT COUNT(*) FROM flowstate_transitions WHERE error = 'lease expired'";
+    if D::number(conn, expired) == 0 {
+        findings.push("no lease ran out: it shows nothing".to_owned());
+    }
+    findings.extend(misjudged::<D>(conn));
+    for (flow, seq) in &seen.shared {
+        findings.push(format!("two processes ran the claim {seq} of #{flow}"));
+    }
+    for (flow, seq) in &seen.overtaken {
+        // its process died, or it lost its claim: in any case the next began after its lease
+        let ended = format!(
+            "SELECT COUNT(*) FROM flowstate_transitions WHERE flow_id = {flow} \
+             AND seq = {seq} + 1 AND (error = 'lease expired' OR transition = 'claim.release')"
+        );
+        if D::number(conn, &ended) == 0 {
+            findings.push(format!("a handler of #{flow} began beside that of the claim {seq}"));
+        }
+    }
     findings
+}
+
+/// The hopeless are given up, and nobody else is.
+fn misjudged<D: Database>(conn: &mut D::Conn) -> Vec<String> {
+    let (mut found, mut page) = (Vec::new(), Page::first(500));
+    loop {
+        let states = ErrandState::ALL.iter().copied();
+        let errands = Errand::list(states, page, conn).expect("listed");
+        let Some(last) = errands.last() else { return found };
+        page = Page::after(last.id(), 500);
+        for errand in errands {
+            let is_given_up = errand.state() != ErrandState::Booked;
+            if is_given_up != (errand.temper == Temper::Hopeless) {
+                found.push(format!("{:?} #{} is {}", errand.temper, errand.id(), errand.state()));
+            }
+        }
+    }
 }
 
 /// What must not be found, and how to find it.
@@ -92,7 +128,7 @@ fn checks<D: Database>() -> Vec<(&'static str, String)> {
                 "SELECT s.flow_id FROM flowstate_transitions s JOIN flowstate_transitions e \
                  ON e.flow_id = s.flow_id AND e.seq = s.seq + 1 \
                  WHERE s.transition IN ('call', 'book') AND e.transition NOT IN \
-                 ('finish_call', 'fail_call', 'finish_book', 'fail_book')",
+                 ('finish_call', 'fail_call', 'finish_book', 'fail_book', 'claim.release')",
             ),
         ),
         (

@@ -1,0 +1,120 @@
+//! What the handlers saw themselves, kept beside the database: a file to which every process adds
+//! lines, in the order in which they are written.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+
+/// A line that a handler adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Line<'a> {
+    begins: bool,
+    flow: i64,
+    /// The claim's: the record's `seq` after the start transition.
+    seq: i64,
+    process: &'a str,
+}
+
+/// A handler at work. Its end is written when it is dropped, by a panic too, but by no death.
+#[derive(Debug)]
+pub(super) struct Visit<'a> {
+    file: &'a File,
+    flow: i64,
+    seq: i64,
+}
+
+impl<'a> Visit<'a> {
+    pub(super) fn begin(file: &'a File, flow: i64, seq: i64) -> Self {
+        write(file, "begin", flow, seq);
+        Self { file, flow, seq }
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        write(self.file, "end", self.flow, self.seq);
+    }
+}
+
+fn write(mut file: &File, what: &str, flow: i64, seq: i64) {
+    // in one call: lines of others do not come between
+    let line = format!("{what} {flow} {seq} {}\n", std::process::id());
+    file.write_all(line.as_bytes()).expect("a line");
+}
+
+/// The file, for a process that adds to it.
+pub(super) fn open(path: &Path) -> File {
+    OpenOptions::new().create(true).append(true).open(path).expect("the visits")
+}
+
+/// What the lines tell.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// How many handlers began.
+    pub(super) begun: usize,
+    /// Claims that two processes had, by flow and `seq`.
+    pub(super) shared: Vec<(i64, i64)>,
+    /// Claims whose handler had not ended when that of the next claim of the record began: each must
+    /// have been lost before.
+    pub(super) overtaken: Vec<(i64, i64)>,
+    /// Those of them whose handler ended all the same: it was late.
+    pub(super) late: usize,
+}
+
+impl Told {
+    pub(super) fn read(path: &Path) -> Self {
+        Self::of(&std::fs::read_to_string(path).unwrap_or_default())
+    }
+
+    fn of(text: &str) -> Self {
+        let mut told = Self::default();
+        let mut holders: HashMap<(i64, i64), &str> = HashMap::new();
+        let mut running: HashMap<i64, Vec<i64>> = HashMap::new();
+        for line in text.lines().filter_map(Line::read) {
+            let (key, running) = ((line.flow, line.seq), running.entry(line.flow).or_default());
+            if line.begins {
+                told.begun += 1;
+                // a transactional handler may run again, in the same process
+                if holders.insert(key, line.process).is_some_and(|other| other != line.process) {
+                    told.shared.push(key);
+                }
+                let earlier = running.iter().filter(|seq| **seq != line.seq);
+                told.overtaken.extend(earlier.map(|seq| (line.flow, *seq)));
+                running.push(line.seq);
+            } else {
+                running.retain(|seq| *seq != line.seq);
+                told.late += usize::from(told.overtaken.contains(&key));
+            }
+        }
+        told.overtaken.sort_unstable();
+        told.overtaken.dedup();
+        told
+    }
+}
+
+impl<'a> Line<'a> {
+    /// `None` for one that a death cut short.
+    fn read(line: &'a str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let begins = words.next()? == "begin";
+        let (flow, seq) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        Some(Self { begins, flow, seq, process: words.next()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Told;
+
+    #[test]
+    fn tells_who_overtook_whom() {
+        let told = Told::of(
+            "begin 1 2 a\nbegin 2 2 a\nend 1 2 a\nbegin 1 5 b\nbegin 1 8 c\nend 1 5 b\nend 2 2 a\n",
+        );
+        assert_eq!((told.begun, told.late), (4, 1));
+        assert_eq!((told.overtaken, told.shared), (vec![(1, 5)], vec![]));
+        let told = Told::of("begin 1 2 a\nbegin 1 2 a\nend 1 2 a\nbegin 1 2 b\n");
+        assert_eq!(told.shared, [(1, 2)]);
+    }
+}
