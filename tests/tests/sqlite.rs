@@ -11,7 +11,7 @@ mod reading;
 #[path = "sqlite/statements.rs"]
 mod statements;
 
-use flowstate_tests::require::{crash, stress};
+use flowstate_tests::require::{crash, crowd, stress};
 use flowstate_tests::{Database, RollbackJournal, Sqlite};
 
 /// The hidden test that is the body of child processes.
@@ -31,6 +31,11 @@ fn s05_processes_lose_and_double_nothing_with_a_rollback_journal() {
 #[test]
 fn threads_lose_and_double_nothing_with_a_rollback_journal() {
     stress::threads_lose_and_double_nothing::<RollbackJournal>();
+}
+
+#[test]
+fn eight_threads_lose_nothing_with_a_rollback_journal() {
+    crowd::eight_threads_lose_nothing::<RollbackJournal>();
 }
 
 #[test]

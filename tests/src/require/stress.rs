@@ -8,7 +8,7 @@ use crate::race::race;
 use crate::{Database, check, child};
 
 const RECORDS: usize = 5;
-const ROUNDS: usize = 500;
+const MOVES: usize = 500;
 
 /// The records, made by whoever comes first.
 fn records<D: Database>(conn: &mut D::Conn) -> Vec<JobRecord> {
@@ -32,26 +32,27 @@ fn step<D: Database>(way: usize, job: &mut JobRecord, conn: &mut D::Conn) -> Res
     }
 }
 
-/// Moves records at random, and counts what succeeded.
-fn run<D: Database>(mut jobs: Vec<JobRecord>, conn: &mut D::Conn) -> usize {
+/// Moves records at random until so many moves have succeeded.
+fn run<D: Database>(mut jobs: Vec<JobRecord>, conn: &mut D::Conn) {
     let mut moved = 0;
-    for _ in 0..ROUNDS {
+    while moved < MOVES {
         let job = &mut jobs[fastrand::usize(..RECORDS)];
         match step::<D>(fastrand::usize(..3), job, conn) {
             Ok(()) => moved += 1,
-            Err(Error::InvalidTransition { .. } | Error::Conflict { .. }) => {}
+            // another was quicker, and the copy shows by now where the record is
+            Err(Error::InvalidTransition { .. }) => {}
+            // SQLite has the others wait for far longer than any of these transactions takes
+            Err(Error::Conflict { .. }) if D::SERVER.is_some() => {}
             Err(error) => panic!("not foretold: {error:?}"),
         }
     }
-    moved
 }
 
-fn nothing_lost_nothing_doubled<D: Database>(moved: usize, conn: &mut D::Conn) {
+fn nothing_lost_nothing_doubled<D: Database>(movers: usize, conn: &mut D::Conn) {
     check::clean(conn);
-    let moved = i64::try_from(moved).expect("few");
+    let moved = i64::try_from(movers * MOVES).expect("few");
     let records = i64::try_from(RECORDS).expect("few");
     assert_eq!(check::sizes::<D>(conn), [records, records + moved, 0]);
-    assert!(moved > 100, "they did move: {moved}");
 }
 
 /// 8 threads of 500 moves over 5 records.
@@ -59,20 +60,20 @@ pub fn threads_lose_and_double_nothing<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let jobs = records::<D>(conn);
-    let moved = race(8, |_, barrier| {
+    race(8, |_, barrier| {
         let conn = &mut database.connect();
         barrier.wait();
-        run::<D>(jobs.clone(), conn)
+        run::<D>(jobs.clone(), conn);
     });
-    nothing_lost_nothing_doubled::<D>(moved.iter().sum(), conn);
+    nothing_lost_nothing_doubled::<D>(8, conn);
 }
 
 /// S05: two processes of 500 moves that also make the database.
 pub fn s05_processes_lose_and_double_nothing<D: Database>() {
     let database = D::empty();
     let ended = child::run_together::<D>(&["stress"; 2], &database.url());
-    let moved = ended.iter().map(|child| child.said[0].parse::<usize>().expect("a number")).sum();
-    nothing_lost_nothing_doubled::<D>(moved, &mut database.connect());
+    assert!(ended.iter().all(|child| child.said == ["moved"]), "{ended:?}");
+    nothing_lost_nothing_doubled::<D>(2, &mut database.connect());
 }
 
 /// The child of the former.
@@ -81,5 +82,6 @@ pub fn stress_in_child<D: Database>(url: &str) {
     let conn = &mut D::connect_to(url);
     migrate(conn).expect("migrated");
     let jobs = records::<D>(conn);
-    child::say(&run::<D>(jobs, conn).to_string());
+    run::<D>(jobs, conn);
+    child::say("moved");
 }
