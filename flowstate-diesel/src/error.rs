@@ -207,10 +207,13 @@ pub enum Error {
     /// closure itself sends after it ignored such a failure are in no transaction, and each is
     /// committed by itself: return the error.
     #[error(
-        "a statement failed inside the transaction and the failure was ignored: {statement_error}; \
-         return the error, or wrap what may fail in `conn.transaction(…)`"
+        "{}a statement failed inside the transaction and the failure was ignored: {statement_error}; \
+         return the error, or wrap what may fail in `conn.transaction(…)`",
+        of(*record)
     )]
     FailureIgnored {
+        /// The record, if a call about one was refused.
+        record: Option<RecordRef>,
         /// What the database said of the statement.
         statement_error: String,
     },
@@ -229,9 +232,12 @@ pub enum Error {
     },
     /// The tables are missing.
     #[error(
-        "the tables of flowstate are missing; run `flowstate_diesel::migrate(&mut conn)` first"
+        "{}the tables of flowstate are missing; run `flowstate_diesel::migrate(&mut conn)` first",
+        of(*record)
     )]
     NotMigrated {
+        /// The record, if the call was about one.
+        record: Option<RecordRef>,
         /// What the database said.
         source: diesel::result::Error,
     },
@@ -250,7 +256,7 @@ pub enum Error {
         source: BoxError,
     },
     /// The database or the connection failed. Nothing was committed.
-    #[error("{}the database failed", record.map(|record| format!("{record}: ")).unwrap_or_default())]
+    #[error("{}the database failed", of(*record))]
     Database {
         /// The record, if the failure arose over one.
         record: Option<RecordRef>,
@@ -312,6 +318,11 @@ impl fmt::Display for What {
     }
 }
 
+/// The beginning of a message about a record.
+fn of(record: Option<RecordRef>) -> String {
+    record.map(|record| format!("{record}: ")).unwrap_or_default()
+}
+
 fn one_of(names: &[&'static str]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(" or ")
@@ -328,7 +339,11 @@ impl From<diesel::result::Error> for Error {
 impl Error {
     /// The same, said of this record if it was said of none: BEGIN and COMMIT know of no record.
     pub(crate) fn about(mut self, of: RecordRef) -> Self {
-        if let Self::Conflict { record, .. } | Self::Database { record, .. } = &mut self {
+        if let Self::Conflict { record, .. }
+        | Self::Database { record, .. }
+        | Self::FailureIgnored { record, .. }
+        | Self::NotMigrated { record, .. } = &mut self
+        {
             record.get_or_insert(of);
         }
         self

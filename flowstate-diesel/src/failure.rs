@@ -27,9 +27,9 @@ pub(crate) fn explain<C: Dialect>(
             source: error,
         }
     } else if C::is_aborted(&error) {
-        Error::FailureIgnored { statement_error: witness::first_failure(conn, &error) }
+        Error::FailureIgnored { record, statement_error: witness::first_failure(conn, &error) }
     } else if C::is_missing_table(&error) {
-        Error::NotMigrated { source: error }
+        Error::NotMigrated { record, source: error }
     } else {
         Error::Database { record, source: error }
     }

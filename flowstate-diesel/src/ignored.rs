@@ -18,7 +18,9 @@ pub(crate) fn refuse<C: Dialect>(conn: &mut C) -> Result<()> {
         return conn.join().map_err(|error| explain(conn, None, error));
     }
     match unanswered(conn) {
-        Some(failure) => Err(Error::FailureIgnored { statement_error: failure.message }),
+        Some(failure) => {
+            Err(Error::FailureIgnored { record: None, statement_error: failure.message })
+        }
         None => Ok(()),
     }
 }
@@ -32,7 +34,7 @@ pub(crate) fn unanswered<C: Dialect>(conn: &mut C) -> Option<Failure> {
 /// Why nothing more can be done: the transaction is gone, and the closure that was given it goes on.
 pub(crate) fn ended<C: Dialect>(conn: &mut C) -> Error {
     match witness::failure(conn, 0) {
-        Some(failure) => Error::FailureIgnored { statement_error: failure.message },
+        Some(failure) => Error::FailureIgnored { record: None, statement_error: failure.message },
         None => unbalanced(),
     }
 }

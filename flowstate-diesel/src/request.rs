@@ -235,7 +235,7 @@ impl<F: Flow, C: Dialect> Asked<'_, F, C> {
         }
         let position = scope::position(conn).map_err(|error| explain(conn, Some(record), error))?;
         if matches!(position, Position::Ended) {
-            return Err(ignored::ended(conn));
+            return Err(ignored::ended(conn).about(record));
         }
         let hooks = std::mem::take(&mut closures.hooks);
         if !hooks.is_empty() && matches!(position, Position::Inside { rooted: false, .. }) {

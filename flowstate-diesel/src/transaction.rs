@@ -151,7 +151,7 @@ fn inside<C: Dialect, R, E: From<Error>>(
     if let Some(failure) = ignored::unanswered(conn) {
         return Err(match failure.conflict {
             Some(reason) => doomed(Doom { record: None, reason, message: failure.message }, &tries),
-            None => Error::FailureIgnored { statement_error: failure.message }.into(),
+            None => Error::FailureIgnored { record: None, statement_error: failure.message }.into(),
         });
     }
     match attempt(conn, position, Code::Ours, body) {
@@ -204,9 +204,9 @@ fn attempt<C: Dialect, R, E: From<Error>>(
     match (result, doom, failure) {
         (_, Some(doom), _) => Err(Failed::Doomed(doom)),
         (Err(error), None, _) => Err(error),
-        (Ok(_), None, Some(failure)) => {
-            Err(Failed::For(Error::FailureIgnored { statement_error: failure.message }.into()))
-        }
+        (Ok(_), None, Some(failure)) => Err(Failed::For(
+            Error::FailureIgnored { record: None, statement_error: failure.message }.into(),
+        )),
         (Ok(value), None, None) => match open.commit() {
             Ok(()) => Ok((value, gathered)),
             Err(error) => Err(commit_failed::<C, E>(error, gathered)),
@@ -280,7 +280,7 @@ fn sort<C: Dialect, E: From<Error>>(
     match C::conflict(&error) {
         Some(reason) => Failed::Doomed(Doom { record, reason, message: error.to_string() }),
         None if C::is_aborted(&error) => {
-            Failed::For(Error::FailureIgnored { statement_error: error.to_string() }.into())
+            Failed::For(Error::FailureIgnored { record, statement_error: error.to_string() }.into())
         }
         None => Failed::For(Error::Database { record, source: error }.into()),
     }

@@ -65,6 +65,11 @@ macro_rules! exercise {
                     a_keyed_start_joins_a_transaction
                     a_key_without_its_beginning_is_a_conflict
                     ;
+                messages:
+                    a_refused_transition_names_its_record
+                    what_cannot_be_read_names_its_record
+                    what_is_in_the_way_names_the_record
+                    ;
                 migrations:
                     missing_tables_are_named
                     a26_one_of_three_processes_migrates

@@ -10,6 +10,7 @@ pub mod cut;
 pub mod cut_create;
 pub mod hooks;
 pub mod keys;
+pub mod messages;
 pub mod migrations;
 pub mod panics;
 pub mod pools;

@@ -29,7 +29,7 @@ pub fn a04_ignored_failure_commits_nothing<D: Database>() {
         .run();
     let statement_error = refused!(
         ignored,
-        Error::FailureIgnored { statement_error } => statement_error
+        Error::FailureIgnored { statement_error, .. } => statement_error
     );
     assert!(statement_error.contains("no_such_table"), "{statement_error}");
     assert_eq!(job.state(), JobState::Open);
