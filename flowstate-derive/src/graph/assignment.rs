@@ -10,9 +10,19 @@ pub(super) fn findings(graph: &Graph) -> Vec<Finding> {
     (0..graph.artefacts).flat_map(|artefact| of(graph, &leaving, artefact)).collect()
 }
 
+/// Artefacts that nothing persists.
+pub(super) fn never_persisted(graph: &Graph) -> Vec<Finding> {
+    let never = (0..graph.artefacts).filter(|artefact| !is_persisted(graph, *artefact));
+    never.map(|artefact| Finding::NeverPersisted { artefact }).collect()
+}
+
+fn is_persisted(graph: &Graph, artefact: usize) -> bool {
+    graph.transitions.iter().any(|edge| edge.persists.contains(&artefact))
+}
+
 fn of(graph: &Graph, leaving: &[Vec<usize>], artefact: usize) -> Vec<Finding> {
     let edges = || graph.transitions.iter().enumerate();
-    if !edges().any(|(_, edge)| edge.persists.contains(&artefact)) {
+    if !is_persisted(graph, artefact) {
         return vec![Finding::NeverPersisted { artefact }];
     }
     let mut loads = edges().filter(|(_, edge)| edge.loads.contains(&artefact)).peekable();

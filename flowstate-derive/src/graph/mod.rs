@@ -68,14 +68,12 @@ impl Graph {
         findings
     }
 
-    /// What is wrong if the initial state is completed, and besides: as if it was not.
+    /// What is wrong if the initial state is completed, and besides, whichever state it should be.
     fn completed_at_once(&self) -> Vec<Finding> {
-        let mut rest = self.clone();
-        rest.states[self.initial].is_completed = false;
+        let of_initial = |finding: &Finding| matches!(finding, Finding::LeavesCompleted { state, .. } if *state == self.initial);
         let mut findings = vec![Finding::InitialIsCompleted];
-        if rest.states.iter().any(|node| node.is_completed) {
-            findings.extend(rest.findings());
-        }
+        findings.extend(self.misplaced().into_iter().filter(|finding| !of_initial(finding)));
+        findings.extend(assignment::never_persisted(self));
         findings
     }
 

@@ -2,12 +2,11 @@ use flowstate::Flow;
 use serde::{Deserialize, Serialize};
 
 #[derive(Flow, Serialize, Deserialize)]
-#[state(Pending, Paid, Shipped, Returned)]
+#[state(Pending, Paid, Shipped)]
 #[initial(Pending)]
 #[completed(Pending, Shipped)]
-#[persist(Receipt(String))]
+#[persist(Receipt(String), Label(u64))]
 #[transition(pay: Pending => Paid, persist(Receipt))]
-#[transition(resend: Returned => Paid)]
 #[transition(ship: Paid => Shipped)]
 struct Order {}
 

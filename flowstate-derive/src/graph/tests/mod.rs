@@ -122,8 +122,11 @@ fn misplaced_transitions_are_found() {
     finds("ab.", &[("a", 'b', ""), ("b", 'a', "")], &[leaves]);
     finds("a.b.", &[("a", 'b', "")], &[Finding::InitialIsCompleted]);
     finds("a.b", &[("a", 'b', "")], &[Finding::InitialIsCompleted]);
-    // what else is wrong is told as well
-    finds("a.bc.", &[("a", 'c', "")], &[Finding::InitialIsCompleted, unreachable(1, &[])]);
+    // what is wrong whichever state it should be is told as well
+    let leaves = Finding::LeavesCompleted { transition: 1, state: 2 };
+    let never = Finding::NeverPersisted { artefact: 0 };
+    let edges = [("a", 'b', "-0"), ("c", 'b', "")];
+    finds("a.bc.", &edges, &[Finding::InitialIsCompleted, leaves, never]);
 }
 
 #[test]
