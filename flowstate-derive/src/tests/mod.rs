@@ -3,6 +3,7 @@
 mod correct;
 mod expansion;
 mod fuzz;
+mod graphs;
 mod mistakes;
 
 use proc_macro2::TokenStream;
