@@ -1,22 +1,27 @@
-//! One flow, written twice: a line of states, each with an error state and a way back.
+//! One flow, written twice: a line of states, each with an error state and a way back, and one
+//! error state more, so that their number is even.
 
 use std::fmt::Write as _;
 
 /// With the derive.
 pub(crate) fn derived(states: usize) -> String {
-    let last = states / 2 - 1;
+    let last = last(states);
     let names: Vec<_> = (0..last).map(|i| format!("S{i}, F{i}(error)")).collect();
-    let edges: Vec<_> = (0..last)
-        .map(|i| (i, i + 1))
-        .map(|(i, next)| {
-            format!("go_{i}: S{i} | F{i} => S{next}, persist(Note),\n    fail_{i}: S{i} => F{i}")
-        })
-        .collect();
+    let edges = (0..last).map(|i| (i, i + 1)).map(|(i, next)| {
+        format!("go_{i}: S{i} | F{i} => S{next}, persist(Note),\n    fail_{i}: S{i} => F{i}")
+    });
+    let edges: Vec<_> = edges.chain(["spare: S0 => Spare".to_owned()]).collect();
     let mut out = String::from(
         "//! A flow.\nuse serde::{Deserialize, Serialize};\n\
          /// A flow.\n#[derive(flowstate::Flow, Serialize, Deserialize)]\n",
     );
-    line(&mut out, format_args!("#[state(\n    {},\n    S{last}\n)]", names.join(",\n    ")));
+    line(
+        &mut out,
+        format_args!(
+            "#[state(\n    {},\n    S{last},\n    Spare(error)\n)]",
+            names.join(",\n    ")
+        ),
+    );
     line(&mut out, format_args!("#[initial(S0)]\n#[completed(S{last})]"));
     line(&mut out, format_args!("#[persist(Note(String))]"));
     line(&mut out, format_args!("#[transition(\n    {}\n)]", edges.join(",\n    ")));
@@ -24,19 +29,25 @@ pub(crate) fn derived(states: usize) -> String {
     out
 }
 
+/// The number of the last state on the line.
+fn last(states: usize) -> usize {
+    states / 2 - 1
+}
+
 /// The same items as a patient person would write them.
 pub(crate) fn by_hand(states: usize) -> String {
-    let steps = states / 2;
-    let names: Vec<String> =
-        (0..steps).flat_map(|i| [format!("S{i}"), format!("F{i}")]).take(steps * 2 - 1).collect();
+    let last = last(states);
+    let names = (0..last).flat_map(|i| [format!("S{i}"), format!("F{i}")]);
+    let names: Vec<String> = names.chain([format!("S{last}"), "Spare".to_owned()]).collect();
     let mut out = String::from(HEAD);
     state(&mut out, &names);
-    for (i, next) in (0..steps - 1).map(|i| (i, i + 1)) {
+    for (i, next) in (0..last).map(|i| (i, i + 1)) {
         let go = [format!("S{i}"), format!("F{i}")];
         transition(&mut out, &format!("Go{i}"), &go, &format!("S{next}"), "Note");
         transition(&mut out, &format!("Fail{i}"), &go[..1], &format!("F{i}"), "()");
     }
-    definition(&mut out, &names, steps);
+    transition(&mut out, "Spare", &["S0".to_owned()], "Spare", "()");
+    definition(&mut out, &names, last);
     out
 }
 
@@ -60,7 +71,7 @@ fn state(out: &mut String, names: &[String]) {
     }
     line(out, format_args!("    ];\n}}\nconst STATES: &[StateDefinition] = &["));
     for name in names {
-        let error = if name.starts_with('F') { ".error()" } else { "" };
+        let error = if is_step(name) { "" } else { ".error()" };
         let stored = name.to_lowercase();
         line(out, format_args!("    StateDefinition::new(\"{stored}\", \"{name}\"){error},"));
     }
@@ -92,6 +103,9 @@ impl Transition for {name} {{
     const NAME: &'static str = \"{stored}\";
     const FROM: &'static [LargeState] = &[{}];
     const TO: LargeState = LargeState::{to};
+}}
+impl TransitionOf<Large> for {name} {{
+    type Own = Self;
 }}",
             states.join(", ")
         ),
@@ -101,9 +115,14 @@ impl Transition for {name} {{
     }
 }
 
-fn definition(out: &mut String, names: &[String], steps: usize) {
+/// Whether a state is on the line.
+fn is_step(name: &str) -> bool {
+    name.strip_prefix('S').is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
+fn definition(out: &mut String, names: &[String], last: usize) {
     line(out, format_args!("const TRANSITIONS: &[TransitionDefinition] = &["));
-    for (i, next) in (0..steps - 1).map(|i| (i, i + 1)) {
+    for (i, next) in (0..last).map(|i| (i, i + 1)) {
         line(
             out,
             format_args!(
@@ -113,6 +132,7 @@ fn definition(out: &mut String, names: &[String], steps: usize) {
             ),
         );
     }
+    line(out, format_args!("    TransitionDefinition::new(\"spare\", &[\"s0\"], \"spare\"),"));
     line(out, format_args!("];\n// {} states", names.len()));
 }
 
