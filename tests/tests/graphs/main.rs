@@ -192,6 +192,24 @@ correct! {
         #[transition(count: B => B, persist(Count), load(Count))]
         #[transition(end: B => C)]
     }
+    taken_after_a_time {
+        #[state(Asked, Answered, Expired(error), Closed)]
+        #[initial(Asked)]
+        #[completed(Closed)]
+        #[transition(answer: Asked => Answered)]
+        #[transition(expire: Asked => Expired, after("3 days"))]
+        #[transition(ask_again: Expired => Asked, after("1 hour 30 minutes"))]
+        #[transition(close: Answered | Expired => Closed)]
+    }
+    taken_after_a_time_from_everywhere {
+        #[state(Asked, Answered, Gone)]
+        #[initial(Asked)]
+        #[completed(Gone)]
+        #[persist(Answer(u8))]
+        #[transition(answer: Asked => Answered, persist(Answer))]
+        #[transition(read: Answered => Gone, load(Answer))]
+        #[transition(forget: * => Gone, after("2 weeks"))]
+    }
     loaded_again_after_a_failure {
         #[state(A, Saving, Failed(error), Saved)]
         #[initial(A)]
