@@ -158,11 +158,16 @@ impl Options {
     /// reports what is wrong.
     pub(crate) fn check(list: Vec<Opt>, place: &str, table: &[Key], errors: &mut Errors) -> Self {
         let mut kept = Self::default();
-        for opt in list {
-            match table.iter().find(|key| opt.is(key.name)) {
-                Some(key) => kept.take(opt, key, errors),
-                None => kept.guess(opt, place, table, errors),
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            list.into_iter().partition(|opt| table.iter().any(|key| opt.is(key.name)));
+        for opt in known {
+            if let Some(key) = table.iter().find(|key| opt.is(key.name)) {
+                kept.take(opt, key, errors);
             }
+        }
+        // after those that are known: what is given is not what was meant
+        for opt in unknown {
+            kept.guess(opt, place, table, errors);
         }
         kept
     }

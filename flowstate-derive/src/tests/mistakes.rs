@@ -45,6 +45,7 @@ fn what_a_mistake_hides_is_understood() {
         ("Paid, persist(", "Paid; persist(", "write `,` in place of `;`"),
         ("Paid, persist(", "Paid persist(", "expected `,` and options after `Paid`"),
         ("persist(Receipt))", "persit(Receipt))", "did you mean `persist`?"),
+        ("load(Receipt))", "loud(Receipt), load(Receipt))", "did you mean `load`?"),
         ("persist(Receipt))", "persist = Receipt)", "write the option as `persist(Artefact)`"),
         ("persist(Receipt))", "persist(Reciept))", "did you mean `Receipt`?"),
         ("persist(Receipt))", "persist(slip::Receipt))", "by its last name: `Receipt`"),
