@@ -162,6 +162,8 @@ fn not_at_the_start(transition: &Transition, artefact: usize, model: &Model) -> 
         format!("a transition loads before it persists, so remove `load({ident})`")
     } else if transition.from_tokens.len() > 1 {
         format!("remove `load({ident})`, or take `{initial}` out of the states it starts from")
+    } else if transition.from_any {
+        format!("remove `load({ident})`, or name later states in place of `*`")
     } else {
         format!("remove `load({ident})`, or start from a later state")
     }
