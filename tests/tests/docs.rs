@@ -12,7 +12,7 @@ fn path(of: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(of)
 }
 
-/// The page with the present messages.
+/// The page with the present messages, and the present code where it is shown.
 fn refreshed(page: &str) -> String {
     let mut out = String::new();
     let mut lines = page.lines();
@@ -20,12 +20,26 @@ fn refreshed(page: &str) -> String {
         out.push_str(line);
         out.push('\n');
         if let Some(case) = line.strip_prefix(MARK).and_then(|rest| rest.strip_suffix(" -->")) {
-            out.push_str(&message(case));
-            let _ = lines.find(|line| *line == "```text");
+            out.push_str(&match case.strip_suffix(".rs") {
+                Some(_) => code(case),
+                None => message(case),
+            });
+            let _ = lines.find(|line| line.starts_with("```"));
             let _ = lines.find(|line| *line == "```");
         }
     }
     out
+}
+
+/// The code of a case from its derive on, with the numbers of the lines.
+fn code(case: &str) -> String {
+    let text = fs::read_to_string(path("ui").join(case)).expect(case);
+    let lines = text.lines().enumerate().map(|(index, line)| format!("{:2} | {line}", index + 1));
+    let lines = lines.skip_while(|line| !line.contains("#[derive("));
+    let lines: Vec<_> = lines.take_while(|line| !line.contains("fn main() {}")).collect();
+    let lines: Vec<_> = lines.iter().map(|line| line.trim_end()).collect();
+    let end = lines.iter().rposition(|line| !line.ends_with('|')).map_or(0, |last| last + 1);
+    format!("```text\n{}\n```\n", lines[..end].join("\n"))
 }
 
 /// The snapshot of a case, without the path that leads to it here.
@@ -47,36 +61,47 @@ fn compile_time_messages_are_as_the_compiler_prints_them() {
     assert!(page == fresh, "docs/compile-time.md is stale: run this test with `BLESS=1`");
 }
 
+/// What a message says whatever the names in it are: up to its first comma or colon.
+fn shape(headline: &str) -> String {
+    let said = headline.split_once(": ").map_or(headline, |(_, said)| said);
+    let said = said.split(": ").next().and_then(|said| said.split(", ").next()).unwrap_or(said);
+    let mut quoted = false;
+    said.chars().fold(String::new(), |mut shape, c| {
+        if !quoted || c == '`' {
+            shape.push(c);
+        }
+        quoted ^= c == '`';
+        shape
+    })
+}
+
+fn headlines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| line.starts_with("error"))
+}
+
+/// The cases that are proofs, and not only a word in the wrong place.
+fn proofs() -> Vec<PathBuf> {
+    let files = |folder: &str| fs::read_dir(path("ui").join(folder)).expect(folder);
+    let files = files("graph").chain(files("types")).chain(files("transition"));
+    let files = files.map(|file| file.expect("a file").path());
+    let is_proof = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_time = path.parent().is_some_and(|folder| folder.ends_with("transition"));
+        name.ends_with(".stderr") && (!is_time || name.starts_with("after_"))
+    };
+    files.filter(is_proof).collect()
+}
+
 #[test]
 fn every_proof_is_on_the_page() {
     let page = fs::read_to_string(path("../docs/compile-time.md")).unwrap();
-    let proofs = [
-        "graph/unreachable_state",
-        "graph/missing_transition",
-        "graph/dead_end",
-        "graph/out_of_a_completed_state",
-        "graph/initial_is_completed",
-        "graph/artefact_missing_on_a_long_path",
-        "graph/artefact_loaded_in_the_initial_state",
-        "graph/artefact_nothing_persists",
-        "types/transition_of_another_flow",
-        "types/then_in_the_wrong_order",
-        "types/step_finish_of_another_flow",
-        "types/then_that_loads",
-        "types/step_fail_persists",
-        "types/step_without_fail",
-        "types/persist_nothing",
-        "types/then_before_persist",
-        "types/persist_the_wrong_artefact",
-        "types/persist_in_the_wrong_order",
-        "types/persist_twice",
-        "types/load_what_is_not_declared",
-        "types/handler_takes_what_is_not_loaded",
-        "types/handler_returns_the_wrong_type",
-        "types/artefact_of_another_flow",
-        "types/guard_with_a_result_of_nothing",
-    ];
-    for proof in proofs {
-        assert!(page.contains(&format!("{MARK}{proof}.stderr -->")), "{proof}");
+    let shown: Vec<String> = headlines(&page).map(shape).collect();
+    for proof in proofs() {
+        let text = fs::read_to_string(&proof).unwrap();
+        // other codes are the compiler's own: a wrong type is shown once, a wrong name never
+        let ours = |line: &&str| line.starts_with("error: ") || line.contains("[E0277]");
+        for headline in headlines(&text).filter(ours) {
+            assert!(shown.contains(&shape(headline)), "{}: {headline}", proof.display());
+        }
     }
 }
