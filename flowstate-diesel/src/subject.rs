@@ -38,7 +38,7 @@ impl<'r, 'a, F: Flow, C, T: Transition<Flow = F>> Typed<'r, 'a, F, C, T> {
 
     /// The columns after the transition.
     ///
-    /// `due_at` is an estimate where it would take a further statement to read it.
+    /// The times are estimates where it would take a further statement to read them.
     pub(crate) fn moved(
         &self,
         applied: &Applied,
@@ -52,7 +52,7 @@ impl<'r, 'a, F: Flow, C, T: Transition<Flow = F>> Typed<'r, 'a, F, C, T> {
                 row::required_time(&stamp.updated_at, record)?,
                 row::optional_time(stamp.due_at.as_deref(), record)?,
             ),
-            Some(Stamp::Given(time)) => {
+            Some(Stamp::Estimated(time)) => {
                 let time = (*time).max(before.updated_at);
                 (time, due_in.and_then(|due_in| time.checked_add_signed(due_in)))
             }

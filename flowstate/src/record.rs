@@ -15,6 +15,9 @@ use crate::{Flow, State};
 /// transition holds it against the row. The derive generates a wrapper `…Record` round it for
 /// users' methods.
 ///
+/// After a transition on MySQL or MariaDB, whose statements do not tell them, the times in memory are
+/// estimates by the program's clock until the record is read again.
+///
 /// A clone is cheap: the props are shared.
 pub struct Record<F: Flow> {
     row: Row<F>,

@@ -45,17 +45,12 @@ impl Speech for Mysql {
 }
 
 statements! {
-    /// There is no RETURNING, and to read a time back would take one more statement. So when it
-    /// happened is told by this process; what workers go by (due, lease, deadline) by the database.
+    /// There is no RETURNING, and to read the times back would take one more statement.
     Advance =
-        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, \
-         due_at = @after, \
-         completed_at = CASE WHEN ? THEN GREATEST(updated_at, CAST(? AS DATETIME(6))) END, \
-         last_errored_at = CASE WHEN ? THEN GREATEST(updated_at, CAST(? AS DATETIME(6))) END, \
-         leased_until = @after, leased_by = ?, deadline_at = @after, \
-         updated_at = GREATEST(updated_at, CAST(? AS DATETIME(6))), \
-         props = COALESCE(@json, props) \
-         WHERE id = ? AND seq = ?";
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
+         leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
+         props = COALESCE(@json, props) WHERE id = ? AND seq = ?";
     InsertFlow =
         "INSERT INTO flowstate_flows \
          (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
@@ -79,7 +74,7 @@ statements! {
          STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it \
          SET state = ?, seq = seq + 1, due_at = NULL, completed_at = NULL, \
          last_errored_at = NULL, leased_until = @after, leased_by = ?, deadline_at = @after, \
-         updated_at = GREATEST(updated_at, @now)";
+         updated_at = @now";
     NoteClaims =
         "INSERT INTO flowstate_transitions \
          (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
@@ -236,25 +231,21 @@ impl Dialect for MysqlConnection {
 
     fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
         let (after, timing) = (change.after(), change.timing);
-        let (now, now_text) = now();
         let updated = self.run::<Advance>(&[
             Bind::Text(after.state),
             Bind::Int(after.seq),
             Bind::Int(after.attempts.into()),
             Bind::MaybeInt(timing.due_in),
             change.completes.into(),
-            Bind::Text(&now_text),
             after.is_error.into(),
-            Bind::Text(&now_text),
             Bind::MaybeInt(timing.lease.map(|(micros, _)| micros)),
             Bind::Maybe(timing.lease.map(|(_, worker)| worker)),
             Bind::MaybeInt(timing.deadline_in),
-            Bind::Text(&now_text),
             Bind::Maybe(change.props),
             Bind::Int(change.id),
             Bind::Int(change.before.seq),
         ])?;
-        Ok((updated == 1).then_some(Stamp::Given(now)))
+        Ok((updated == 1).then(|| Stamp::Estimated(now())))
     }
 
     fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {

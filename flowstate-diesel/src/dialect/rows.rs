@@ -115,9 +115,8 @@ pub struct StampRow {
 #[derive(Debug)]
 pub enum Stamp {
     Read(StampRow),
-    /// The database could not say without being asked again: it was given this time, and kept it if
-    /// it is later than the one before.
-    Given(DateTime<Utc>),
+    /// The database could not say without being asked again: about this time, by our clock.
+    Estimated(DateTime<Utc>),
 }
 
 /// The SQL types of [`StampRow`].

@@ -66,11 +66,12 @@ pub fn what_cannot_be_read_names_its_record<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     Job::new("another").create(conn).expect("created");
-    let mut job = half(conn);
+    let job = half(conn);
     let id = &*format!("job #{}", job.id());
     let mut spoil = |sql: &str| conn.batch_execute(sql).expect("spoilt");
     spoil("UPDATE flowstate_artefacts SET payload = '5', name = 'other'");
     let conn = &mut database.connect();
+    let mut job = Job::find(job.id(), conn).expect("found");
     let read = job.transition(Job::READ, conn).run();
     says(read, "MissingArtefact", &[id, "artefact `note`"]);
     spoil("UPDATE flowstate_flows SET props = '{\"name\": 5}'");

@@ -113,6 +113,7 @@ pub fn completion_keeps_or_destroys<D: Database>() {
     kept.transition(Job::FINISH, conn).run().expect("finished");
     assert!(kept.completed_at().is_some() && kept.due_at().is_none());
     let found = Job::find(kept.id(), conn).expect("still there");
+    kept.reload(conn).expect("reloaded");
     assert_eq!(found.completed_at(), kept.completed_at());
     assert!(found.is_completed() && found.due_at().is_none());
 
@@ -136,6 +137,7 @@ pub fn an_error_is_remembered_while_it_lasts<D: Database>() {
     job.transition(Job::FAIL, conn).error("no luck").run().expect("failed");
     assert_eq!(job.last_errored_at(), Some(job.updated_at()));
     let found = Job::find(job.id(), conn).expect("found");
+    job.reload(conn).expect("reloaded");
     assert_eq!(found.last_errored_at(), job.last_errored_at());
     assert!(found.is_error());
     job.transition(Job::WORK, conn).run().expect("working again");

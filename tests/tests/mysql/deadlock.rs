@@ -200,7 +200,7 @@ pub(crate) fn m03_an_unseen_deadlock_commits_nothing<D: Server>() {
         write(conn, "after")
     };
     let ended = transaction(conn, |conn| Ok::<_, Error>(swallow(conn)?));
-    let failure = refused!(ended, Error::FailureIgnored { statement_error } => statement_error);
+    let failure = refused!(ended, Error::FailureIgnored { statement_error, .. } => statement_error);
     assert!(failure.contains("deadlock"), "{failure}");
     let within = |_: &_, conn: &mut _| swallow(conn);
     let moved = job.transition(Job::WORK, conn).within(within).run();
