@@ -98,7 +98,13 @@ pub(crate) fn apply<C: Dialect>(
         // an inner transaction may see what was there when the outer one first read
         let mut has_read = conn.depth().is_ok_and(|depth| depth > 1);
         if let Some(before) = before
-            && readable(read_loads(conn, plan, subject, Loads::Remembered { has_read }, before.seq))?
+            && readable(read_loads(
+                conn,
+                plan,
+                subject,
+                Loads::Remembered { has_read },
+                before.seq,
+            ))?
             && let Some(applied) = write(conn, &plan.change(before, None))?
         {
             return Ok(applied);
@@ -131,8 +137,7 @@ fn write_at_once<C: Dialect>(
 ) -> Result<Option<Applied>> {
     let Some(before) = subject.remembered().filter(|_| !plan.destroys) else { return Ok(None) };
     let has_read = false;
-    let loaded =
-        read_loads(conn, plan, subject, Loads::Remembered { has_read }, before.seq);
+    let loaded = read_loads(conn, plan, subject, Loads::Remembered { has_read }, before.seq);
     // whoever is in the way is waited for under the lock
     if loaded.as_ref().is_err_and(Error::is_conflict) || !readable(loaded)? {
         return Ok(None);

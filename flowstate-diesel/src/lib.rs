@@ -9,6 +9,7 @@ mod dialect;
 mod entry;
 mod error;
 mod failure;
+mod hooks;
 mod ignored;
 mod json;
 mod migrate;

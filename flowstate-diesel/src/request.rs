@@ -14,10 +14,11 @@ use crate::closures::{Closures, HookResult, Verdict};
 use crate::dialect::Dialect;
 use crate::error::{BoxError, Error, RecordRef, Result, What};
 use crate::failure::explain;
+use crate::hooks::run_hook;
 use crate::scope::{self, Position};
 use crate::subject::{Encoder, Typed};
 use crate::unconfirmed::Mark;
-use crate::{ignored, json, row, transaction};
+use crate::{ignored, json, row};
 
 /// A transition that has been asked for and not run yet: [`Request::run`] runs it.
 ///
@@ -299,7 +300,7 @@ fn hand_over_hooks<F: Flow, C: Dialect>(
     });
     if matches!(position, Position::Outside) {
         let record = mark.record.to_string();
-        hooks.for_each(|hook| transaction::run_hook(&record, hook));
+        hooks.for_each(|hook| run_hook(&record, hook));
     } else {
         scope::defer(conn, hooks.map(|hook| (mark.clone(), hook)));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use flowstate::{Flow, Outcome, Record, Row};
+use flowstate::{Flow, Outcome, Record, Row, State as _};
 
 use crate::dialect::Dialect;
 use crate::dialect::rows::FlowRow;
@@ -11,19 +11,19 @@ use crate::error::{Error, RecordRef, Result, What};
 use crate::failure::explain;
 use crate::{json, scope, time};
 
-/// Reads a row. `known` saves decoding the props again if the row has not changed since.
+/// Reads a row. `known` saves decoding it again if it has not changed since.
 pub(crate) fn decode<F: Flow>(row: FlowRow, known: Option<&Row<F>>) -> Result<Row<F>> {
     let record = RecordRef::of::<F>(row.id);
-    let state = state::<F>(&row.state, record)?;
-    let props = match known {
-        Some(known) if known.seq == row.seq => Arc::clone(&known.props),
-        _ => Arc::new(props(&row.props, record)?),
-    };
+    let is_known = |known: &&Row<F>| known.seq == row.seq && known.state.as_str() == row.state;
+    if let Some(known) = known.filter(is_known) {
+        // what else there is changes with the `seq`
+        return Ok(Row { due_at: optional_time(row.due_at.as_deref(), record)?, ..known.clone() });
+    }
     Ok(Row {
         id: row.id,
-        state,
+        state: state::<F>(&row.state, record)?,
         seq: row.seq,
-        props,
+        props: Arc::new(props(&row.props, record)?),
         key: row.key.map(Into::into),
         attempts: row.attempts,
         due_at: optional_time(row.due_at.as_deref(), record)?,

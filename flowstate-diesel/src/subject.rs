@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use flowstate::{
     Artefact, ArtefactReader, ArtefactSet, ArtefactWriter, Flow, Outcome, Record, Row, State as _,
     Transition,
@@ -47,15 +47,15 @@ impl<'r, 'a, F: Flow, C, T: Transition<Flow = F>> Typed<'r, 'a, F, C, T> {
     ) -> Result<Row<F>> {
         let record = RecordRef::of::<F>(self.flow.id());
         let before = self.flow.row();
+        let later =
+            |time: DateTime<Utc>| (time, due_in.and_then(|due_in| time.checked_add_signed(due_in)));
         let (updated_at, due_at) = match &applied.stamp {
             Some(Stamp::Read(stamp)) => (
                 row::required_time(&stamp.updated_at, record)?,
                 row::optional_time(stamp.due_at.as_deref(), record)?,
             ),
-            Some(Stamp::Estimated(time)) => {
-                let time = (*time).max(before.updated_at);
-                (time, due_in.and_then(|due_in| time.checked_add_signed(due_in)))
-            }
+            Some(Stamp::Dated(time)) => later(row::required_time(time, record)?),
+            Some(Stamp::Estimated(time)) => later((*time).max(before.updated_at)),
             None => (before.updated_at, None),
         };
         Ok(Row {

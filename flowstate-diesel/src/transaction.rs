@@ -1,16 +1,15 @@
 //! Transactions: opened the right way for the database, retried as a whole, rolled back on a
 //! panic, with hooks after the outermost commit.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use diesel::connection::TransactionManager;
 use flowstate::Outcome;
 
 use crate::dialect::{Dialect, FailedCommit};
 use crate::error::Error;
 use crate::failure::{conflict, explain};
+use crate::hooks::run_hooks;
 use crate::retry::Tries;
-use crate::scope::{self, Doom, Gathered, Hook, Position};
+use crate::scope::{self, Doom, Gathered, Position};
 use crate::store::AsStore;
 use crate::turnstile::Turn;
 use crate::unconfirmed::{Mark, Unconfirmed};
@@ -375,28 +374,4 @@ impl<C: Dialect> Drop for Open<'_, C> {
             self.conn.close();
         }
     }
-}
-
-/// Runs hooks after the commit. Nothing they do can undo it, so a failure is only reported.
-pub(crate) fn run_hooks(hooks: Vec<Hook>) {
-    for hook in hooks {
-        run_hook(&hook.mark.record.to_string(), hook.run);
-    }
-}
-
-pub(crate) fn run_hook(record: &str, hook: Box<dyn FnOnce()>) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(hook)) {
-        let panic = panic_text(&*panic);
-        tracing::error!(
-            record,
-            panic,
-            "an after_commit hook panicked; the transition is committed"
-        );
-    }
-}
-
-/// The text of a panic.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }

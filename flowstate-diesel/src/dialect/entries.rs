@@ -4,7 +4,9 @@ use diesel::QueryResult;
 
 use super::Dialect;
 use super::rows::{ClaimedRow, InsertedRow};
-use super::sql::{DueFlows, InsertArtefact, InsertCreation, InsertHistory, LastTakenOfMany};
+use super::sql::{
+    DueFlows, InsertArtefact, InsertCreation, InsertHistory, InsertPlainHistory, LastTakenOfMany,
+};
 use super::statement::Bind;
 use crate::change::{Change, Claims, NewFlow};
 
@@ -12,18 +14,21 @@ pub(super) fn insert<C: Dialect>(conn: &mut C, change: &Change<'_>) -> QueryResu
     let notes = change.notes;
     for (at, entry) in change.entries().enumerate() {
         let first = at == 0;
-        conn.run::<InsertHistory>(&[
-            Bind::Int(change.id),
-            Bind::Int(entry.seq),
-            Bind::Text(entry.link.transition),
-            Bind::Text(entry.from),
-            Bind::Text(entry.link.to),
-            Bind::Int(entry.attempt.into()),
-            Bind::Maybe(notes.error.as_deref().filter(|_| first)),
-            Bind::Maybe(notes.actor.as_deref()),
-            Bind::Maybe(notes.metadata.as_deref().filter(|_| first)),
-            Bind::Text(&notes.token),
-        ])?;
+        let [id, seq] = [Bind::Int(change.id), Bind::Int(entry.seq)];
+        let [transition, from, to] =
+            [entry.link.transition, entry.from, entry.link.to].map(Bind::Text);
+        let (attempt, token) = (Bind::Int(entry.attempt.into()), Bind::Text(&notes.token));
+        let error = notes.error.as_deref().filter(|_| first);
+        let metadata = notes.metadata.as_deref().filter(|_| first);
+        let actor = notes.actor.as_deref();
+        if error.or(metadata).or(actor).is_none() {
+            conn.run::<InsertPlainHistory>(&[id, seq, transition, from, to, attempt, token])?;
+        } else {
+            let [error, actor, metadata] = [error, actor, metadata].map(Bind::Maybe);
+            conn.run::<InsertHistory>(&[
+                id, seq, transition, from, to, attempt, error, actor, metadata, token,
+            ])?;
+        }
         for (name, payload) in &entry.link.artefacts {
             conn.run::<InsertArtefact>(&[
                 Bind::Int(change.id),
@@ -125,16 +130,6 @@ pub(super) fn note_binds<'a>(claims: &Claims<'a>) -> [Bind<'a>; 4] {
         Bind::Text(claims.from),
         Bind::Text(claims.lease.1),
         Bind::Text(claims.token),
-    ]
-}
-
-/// And for the rows.
-pub(super) fn take_binds<'a>(claims: &Claims<'a>) -> [Bind<'a>; 4] {
-    [
-        Bind::Text(claims.link.to),
-        Bind::Int(claims.lease.0),
-        Bind::Text(claims.lease.1),
-        Bind::MaybeInt(claims.deadline_in),
     ]
 }
 

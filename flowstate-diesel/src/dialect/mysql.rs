@@ -51,6 +51,12 @@ statements! {
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
          leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
          props = COALESCE(@json, props) WHERE id = ? AND seq = ?";
+    /// The usual change.
+    AdvanceOnce =
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
+         leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
+         WHERE id = ? AND seq = ?";
     InsertFlow =
         "INSERT INTO flowstate_flows \
          (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
@@ -231,20 +237,24 @@ impl Dialect for MysqlConnection {
 
     fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
         let (after, timing) = (change.after(), change.timing);
-        let updated = self.run::<Advance>(&[
-            Bind::Text(after.state),
-            Bind::Int(after.seq),
-            Bind::Int(after.attempts.into()),
-            Bind::MaybeInt(timing.due_in),
-            change.completes.into(),
-            after.is_error.into(),
-            Bind::MaybeInt(timing.lease.map(|(micros, _)| micros)),
-            Bind::Maybe(timing.lease.map(|(_, worker)| worker)),
-            Bind::MaybeInt(timing.deadline_in),
-            Bind::Maybe(change.props),
-            Bind::Int(change.id),
-            Bind::Int(change.before.seq),
-        ])?;
+        let [state, seq, attempts] =
+            [Bind::Text(after.state), Bind::Int(after.seq), Bind::Int(after.attempts.into())];
+        let due = Bind::MaybeInt(timing.due_in);
+        let [completes, fails] = [change.completes.into(), after.is_error.into()];
+        let [id, before] = [Bind::Int(change.id), Bind::Int(change.before.seq)];
+        let (lease, deadline, props) = (timing.lease, timing.deadline_in, change.props);
+        let updated = if lease.is_none() && deadline.is_none() && props.is_none() {
+            let binds = [state, seq, attempts, due, completes, fails, id, before];
+            self.run::<AdvanceOnce>(&binds)?
+        } else {
+            let worker = Bind::Maybe(lease.map(|(_, worker)| worker));
+            let lease = Bind::MaybeInt(lease.map(|(micros, _)| micros));
+            let (deadline, props) = (Bind::MaybeInt(deadline), Bind::Maybe(props));
+            self.run::<Advance>(&[
+                state, seq, attempts, due, completes, fails, lease, worker, deadline, props, id,
+                before,
+            ])?
+        };
         Ok((updated == 1).then(|| Stamp::Estimated(now())))
     }
 
@@ -274,12 +284,15 @@ impl Dialect for MysqlConnection {
 
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
         entries::claim(self, claims, |conn, ids| {
-            let mut take = vec![Bind::Text(ids)];
-            take.extend(entries::take_binds(claims));
-            conn.run::<TakeClaims>(&take)?;
-            let mut note = entries::note_binds(claims).to_vec();
-            note.push(Bind::Text(ids));
-            conn.run::<NoteClaims>(&note)?;
+            conn.run::<TakeClaims>(&[
+                Bind::Text(ids),
+                Bind::Text(claims.link.to),
+                Bind::Int(claims.lease.0),
+                Bind::Text(claims.lease.1),
+                Bind::MaybeInt(claims.deadline_in),
+            ])?;
+            let [transition, from, worker, token] = entries::note_binds(claims);
+            conn.run::<NoteClaims>(&[transition, from, worker, token, Bind::Text(ids)])?;
             Ok(None)
         })
     }

@@ -3,6 +3,7 @@
 use diesel::connection::AnsiTransactionManager;
 use diesel::pg::PgConnection;
 use diesel::result::DatabaseErrorKind;
+use diesel::sql_types::Text;
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use super::entries::CREATE;
@@ -14,7 +15,7 @@ use super::postgres_sql::{
 };
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedColumns, ClaimedRow, CountColumns, CountRow, FlowColumns,
-    FlowRow, HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp, StampColumns,
+    FlowRow, HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
 };
 use super::statement::{Bind, Bound, Statement};
 use super::{Dialect, FailedCommit, Migration, conflict, runs_statements};
@@ -63,14 +64,15 @@ impl Dialect for PgConnection {
         ];
         let place = [Bind::Int(change.id), Bind::Int(change.before.seq)];
         let usual = timing.lease.is_none() && change.props.is_none();
-        let stamp = if let Some(entry) = change.only_entry().filter(|_| usual) {
+        let stamp: QueryResult<String> = if let Some(entry) = change.only_entry().filter(|_| usual)
+        {
             binds.extend(place);
             binds.extend(entry_binds(change, &entry));
             match &*entry.link.artefacts {
-                [] => Bound::<AdvanceOnce, StampColumns>::new(&binds).get_result(self),
+                [] => Bound::<AdvanceOnce, Text>::new(&binds).get_result(self),
                 [(name, payload), ..] => {
                     binds.extend([Bind::Text(name), Bind::Text(payload)]);
-                    Bound::<AdvanceOnceKeeping, StampColumns>::new(&binds).get_result(self)
+                    Bound::<AdvanceOnceKeeping, Text>::new(&binds).get_result(self)
                 }
             }
         } else {
@@ -82,9 +84,9 @@ impl Dialect for PgConnection {
             ]);
             binds.extend(place);
             binds.extend([Bind::Text(&history), Bind::Text(&artefacts)]);
-            Bound::<Advance, StampColumns>::new(&binds).get_result(self)
+            Bound::<Advance, Text>::new(&binds).get_result(self)
         };
-        Ok(stamp.optional()?.map(Stamp::Read))
+        Ok(stamp.optional()?.map(Stamp::Dated))
     }
 
     // one statement: see `Insert`

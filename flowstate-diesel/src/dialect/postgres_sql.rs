@@ -38,7 +38,7 @@ macro_rules! moved {
              deadline_at = clock.now + ? * interval '1 microsecond', updated_at = clock.now, ",
             $more,
             " FROM (SELECT @now) AS clock (now) WHERE id = ? AND seq = ? \
-             RETURNING id, state, seq, updated_at, due_at)"
+             RETURNING id, state, seq, updated_at)"
         )
     };
 }
@@ -59,7 +59,7 @@ macro_rules! moved_once {
 
 macro_rules! stamp {
     () => {
-        " SELECT @time(updated_at), @time(due_at) FROM moved"
+        " SELECT @time(updated_at) FROM moved"
     };
 }
 

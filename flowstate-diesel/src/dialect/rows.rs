@@ -115,12 +115,14 @@ pub struct StampRow {
 #[derive(Debug)]
 pub enum Stamp {
     Read(StampRow),
+    /// Only this was said: what is due later is so by the time that was asked for.
+    Dated(String),
     /// The database could not say without being asked again: about this time, by our clock.
     Estimated(DateTime<Utc>),
 }
 
 /// The SQL types of [`StampRow`].
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "sqlite")]
 pub(crate) type StampColumns = (Text, Nullable<Text>);
 
 /// A row that was just inserted.

@@ -64,6 +64,11 @@ statements! {
         "INSERT INTO flowstate_transitions \
          (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, token, \
          created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, @json, ?, @now)";
+    /// The usual one, of which nothing else is said.
+    InsertPlainHistory =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, token, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, @now)";
     /// The first history row, of the time at which the record was created.
     InsertCreation =
         "INSERT INTO flowstate_transitions \

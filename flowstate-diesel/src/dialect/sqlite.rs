@@ -1,5 +1,6 @@
 //! SQLite, 3.35 or newer (`RETURNING`).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
@@ -28,7 +29,7 @@ impl Speech for Sqlite {
         lock: "",
         current: "",
         skip: "",
-        after: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', (", " / 1000000.0) || ' seconds')"],
+        after: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', ", ")"],
         json: ["", ""],
         among: ["(SELECT value FROM json_each(", "))"],
         ids: ["(SELECT value FROM json_each(", "))"],
@@ -39,6 +40,12 @@ impl Speech for Sqlite {
 }
 
 statements! {
+    /// The usual change.
+    AdvanceOnce =
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
+         leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
+         WHERE id = ? AND seq = ? RETURNING updated_at, due_at";
     Advance =
         "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, \
          due_at = @after, \
@@ -155,43 +162,57 @@ impl Dialect for SqliteConnection {
 
     fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
         let (after, timing) = (change.after(), change.timing);
-        let binds = [
-            Bind::Text(after.state),
-            Bind::Int(after.seq),
-            Bind::Int(after.attempts.into()),
-            Bind::MaybeInt(timing.due_in),
-            change.completes.into(),
-            after.is_error.into(),
-            Bind::MaybeInt(timing.lease.map(|(micros, _)| micros)),
-            Bind::Maybe(timing.lease.map(|(_, worker)| worker)),
-            Bind::MaybeInt(timing.deadline_in),
-            Bind::Maybe(change.props),
-            Bind::Int(change.id),
-            Bind::Int(change.before.seq),
-        ];
-        let stamp = Bound::<Advance, StampColumns>::new(&binds).get_result(self).optional()?;
-        Ok(stamp.map(Stamp::Read))
+        let [due, lease, deadline] =
+            [timing.due_in, timing.lease.map(|(micros, _)| micros), timing.deadline_in]
+                .map(seconds);
+        let [state, seq, attempts] =
+            [Bind::Text(after.state), Bind::Int(after.seq), Bind::Int(after.attempts.into())];
+        let [completes, fails] = [change.completes.into(), after.is_error.into()];
+        let [id, before] = [Bind::Int(change.id), Bind::Int(change.before.seq)];
+        let due = Bind::Maybe(due.as_deref());
+        let stamp = if lease.is_none() && deadline.is_none() && change.props.is_none() {
+            let binds = [state, seq, attempts, due, completes, fails, id, before];
+            Bound::<AdvanceOnce, StampColumns>::new(&binds).get_result(self)
+        } else {
+            let worker = Bind::Maybe(timing.lease.map(|(_, worker)| worker));
+            let [lease, deadline] = [&lease, &deadline].map(|time| Bind::Maybe(time.as_deref()));
+            let props = Bind::Maybe(change.props);
+            let binds = [
+                state, seq, attempts, due, completes, fails, lease, worker, deadline, props, id,
+                before,
+            ];
+            Bound::<Advance, StampColumns>::new(&binds).get_result(self)
+        };
+        Ok(stamp.optional()?.map(Stamp::Read))
     }
 
     fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        let [due, deadline] = [flow.timing.due_in, flow.timing.deadline_in].map(seconds);
         let binds = [
             Bind::Text(flow.flow),
             Bind::Text(flow.state),
             Bind::Text(flow.props),
             Bind::Maybe(flow.key),
-            Bind::MaybeInt(flow.timing.due_in),
-            Bind::MaybeInt(flow.timing.deadline_in),
+            Bind::Maybe(due.as_deref()),
+            Bind::Maybe(deadline.as_deref()),
             flow.completes.into(),
         ];
         Bound::<InsertFlow, InsertedColumns>::new(&binds).get_result(self).optional()
     }
 
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
+        let [lease, deadline] = [Some(claims.lease.0), claims.deadline_in].map(seconds);
         entries::claim(self, claims, |conn, ids| {
-            let [note, take] = [entries::note_binds(claims), entries::take_binds(claims)]
-                .map(|binds| binds.into_iter().chain([Bind::Text(ids)]).collect::<Vec<_>>());
-            let taken: Vec<StampRow> = Bound::<TakeClaims, StampColumns>::new(&take).load(conn)?;
-            conn.run::<NoteClaims>(&note)?;
+            let taken: Vec<StampRow> = Bound::<TakeClaims, StampColumns>::new(&[
+                Bind::Text(claims.link.to),
+                Bind::Maybe(lease.as_deref()),
+                Bind::Text(claims.lease.1),
+                Bind::Maybe(deadline.as_deref()),
+                Bind::Text(ids),
+            ])
+            .load(conn)?;
+            let [transition, from, worker, token] = entries::note_binds(claims);
+            conn.run::<NoteClaims>(&[transition, from, worker, token, Bind::Text(ids)])?;
             Ok(taken.into_iter().next().map(|row| row.updated_at))
         })
     }
@@ -229,6 +250,17 @@ impl Dialect for SqliteConnection {
             FailedCommit::Unknown
         } else {
             FailedCommit::NotCommitted
+        }
+    }
+}
+
+/// Microseconds as a modifier of SQLite's time functions. The usual one, none, takes no allocation.
+fn seconds(micros: Option<i64>) -> Option<Cow<'static, str>> {
+    match micros? {
+        0 => Some("0 seconds".into()),
+        micros => {
+            let (whole, part) = (micros / 1_000_000, micros % 1_000_000);
+            Some(format!("{whole}.{part:06} seconds").into())
         }
     }
 }

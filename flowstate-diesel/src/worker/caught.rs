@@ -12,8 +12,8 @@ use super::settle::{self, Fence};
 use super::stats::count;
 use super::step_error::StepError;
 use crate::error::{Error, Result};
+use crate::hooks::panic_text;
 use crate::store::Store;
-use crate::transaction::panic_text;
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Runs a job. If it panics outside its handler, its try has failed.

@@ -14,9 +14,10 @@ use crate::dialect::Dialect;
 use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
+use crate::hooks::panic_text;
 use crate::ignored;
 use crate::subject::Decoder;
-use crate::transaction::{self, panic_text};
+use crate::transaction;
 
 /// A step with its handler, without types.
 pub(crate) trait Runner<C>: Send + Sync {

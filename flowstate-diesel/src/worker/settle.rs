@@ -92,7 +92,12 @@ pub(super) fn plan(
     }
 }
 
-pub(super) fn end<C: Dialect>(conn: &mut C, step: &StepSpec, fence: Fence, plan: &Plan) -> Result<()> {
+pub(super) fn end<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    fence: Fence,
+    plan: &Plan,
+) -> Result<()> {
     apply(conn, plan, &mut Held(standing(step, fence))).map(drop)
 }
 

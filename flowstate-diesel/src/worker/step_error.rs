@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::error::BoxError;
+use crate::hooks::panic_text;
 use crate::request::chain;
-use crate::transaction::panic_text;
 
 /// The error of a handler: any error, by `?`, with what it means for the next try.
 ///

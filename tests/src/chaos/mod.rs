@@ -28,7 +28,9 @@ const WORKER: &str = "worker";
 /// The program: either the one who kills, or a worker.
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     let arguments: Vec<_> = arguments.collect();
-    if let [WORKER, database, url, visits] = *arguments.iter().map(String::as_str).collect::<Vec<_>>() {
+    if let [WORKER, database, url, visits] =
+        *arguments.iter().map(String::as_str).collect::<Vec<_>>()
+    {
         let visits = visits::open(Path::new(visits));
         match database {
             #[cfg(feature = "postgres")]

@@ -88,8 +88,7 @@ pub fn a29_a_record_that_others_have_locked<D: Database>() {
     thread::scope(|scope| {
         scope.spawn(|| {
             transaction(&mut database.connect(), |conn| {
-                let sql =
-                    format!("UPDATE flowstate_flows SET flow = flow WHERE id = {}", ids[1]);
+                let sql = format!("UPDATE flowstate_flows SET flow = flow WHERE id = {}", ids[1]);
                 conn.batch_execute(&sql)?;
                 locked.note();
                 stopped.pass();
