@@ -132,7 +132,10 @@ fn impls(model: &Model, transition: &Transition) -> TokenStream {
     let name = &transition.stored.name;
     let persists = set(model, "Persists", &transition.persists);
     let loads = set(model, "Loads", &transition.loads);
-    quote! {
+    let place = ty.span();
+    let (flow, transitions) = (at(flow, place), at(&transitions, place));
+    let krate = placed(krate, place);
+    quote_spanned! {place=>
         #[automatically_derived]
         impl #krate::Transition for #transitions::#ty
         where

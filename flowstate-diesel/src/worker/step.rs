@@ -14,7 +14,7 @@ use crate::change::{Link, Timing};
 use crate::query::stored_names;
 use crate::request::{link, timing};
 
-/// A unit of work for workers: `Step::start(T).finish(T).fail(T)`.
+/// A unit of work for workers: `Step::start(T).finish(T).fail(T)`, the last two in any order.
 ///
 /// Claiming a record takes the start transition; a handler that returns `Ok` takes the finish
 /// transition (and those of [`Step::then`] at once); an error, a panic or a lease that ran out takes

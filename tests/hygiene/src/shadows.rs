@@ -108,5 +108,5 @@ impl SyncRecord {
 /// A step of a worker.
 #[must_use]
 pub fn step() -> impl ::core::marker::Send {
-    Step::start(Sync::CLONE).finish(Sync::COPY_AGAIN).fail(Sync::ERR)
+    Step::start(Sync::CLONE).fail(Sync::ERR).finish(Sync::COPY_AGAIN)
 }
