@@ -127,6 +127,8 @@ fn transitions_are_constants_with_types() {
     assert_eq!(edge(EveryOption::CANCEL), (vec!["new", "reading", "failed"], "cancelled"));
     after(SyncThirdPartyApi::START_FETCH, SyncThirdPartyApi::FINISH_FETCH);
     after(SyncThirdPartyApi::FAIL_FETCH, SyncThirdPartyApi::START_FETCH);
+    after(EveryOption::READ, EveryOption::CANCEL);
+    after(EveryOption::FAIL, EveryOption::CANCEL);
     assert_eq!(starts_from::<_, _>(EveryOption::READ), "begin");
 }
 
@@ -169,6 +171,7 @@ fn the_definition_is_the_graph_as_data() {
     assert_eq!((read.aliases, read.from), (&["start"][..], &["new"][..]));
     assert_eq!(definition.transitions[1].persists, ["remark", "page"]);
     assert_eq!(definition.transitions[3].loads, ["remark", "page"]);
+    assert_eq!(definition.transitions[4].from, ["new", "reading", "failed"]);
 
     let names: Vec<_> = definition.artefacts.iter().map(|artefact| artefact.name).collect();
     assert_eq!(names, ["remark", "page", "receipt"]);
