@@ -1,6 +1,6 @@
 //! `Name` and `Name(option, …)`, with doc comments: states, completed states, artefacts in lists.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Attribute, Token};
@@ -71,29 +71,44 @@ fn rest(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Resu
     if input.is_empty() {
         return Ok(Rest::Nothing);
     }
-    let (message, kind): (_, fn(TokenStream) -> Rest) = if input.peek(Token![=]) {
-        (format!("options stand in parentheses: `{ident}(…)`"), Rest::Options)
-    } else if input.peek(Token![::]) {
+    let at = input.span();
+    let mut mistake = |message: String| errors.push(syn::Error::new(at, message));
+    if input.peek(Token![::]) {
         let last = split::last_name(&input.cursor().token_stream());
-        (format!("refer to it by its last name: `{last}`"), Rest::Path)
-    } else {
-        let is_name = input.peek(syn::Ident) || input.peek(syn::LitStr);
-        (
-            format!("expected `,` after `{ident}`"),
-            if is_name { Rest::Named } else { |_| Rest::Unknown },
-        )
-    };
-    errors.push(split::error(input, message));
+        mistake(format!("refer to it by its last name: `{last}`"));
+        while input.peek(Token![::]) {
+            input.parse::<Token![::]>()?;
+            if input.peek2(Token![::]) {
+                input.parse::<Ident>()?;
+            }
+        }
+        return Ok(Rest::Path(input.parse()?));
+    }
+    if let Some(options) = options(input)? {
+        mistake(format!("options stand in parentheses: `{ident}({options})`"));
+        return Ok(Rest::Options(options));
+    }
+    mistake(format!("expected `,` after `{ident}`"));
+    let is_name = input.peek(syn::Ident) || input.peek(syn::LitStr);
+    let rest = input.parse()?;
+    Ok(if is_name { Rest::Named(rest) } else { Rest::Unknown })
+}
+
+/// What was meant to stand in parentheses: `= error`, `: error`, `[error]`, or `error` alone.
+fn options(input: ParseStream<'_>) -> syn::Result<Option<TokenStream>> {
     if input.peek(Token![=]) {
         input.parse::<Token![=]>()?;
-    }
-    while input.peek(Token![::]) {
-        input.parse::<Token![::]>()?;
-        if input.peek2(Token![::]) {
-            input.parse::<Ident>()?;
+    } else if input.peek(Token![:]) {
+        input.parse::<Token![:]>()?;
+    } else if let Some(group) = split::group(input)? {
+        return Ok(Some(group.stream()));
+    } else {
+        let word = input.cursor().ident().map(|(word, _)| word.to_string());
+        if !matches!(word.as_deref(), Some("error" | "destroy" | "rename" | "alias")) {
+            return Ok(None);
         }
     }
-    Ok(kind(input.parse()?))
+    input.parse().map(Some)
 }
 
 /// Doc comments, and nothing else of the kind.
@@ -113,20 +128,15 @@ pub(crate) fn docs(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<V
 
 /// What stands in parentheses, if they come next.
 fn group(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<TokenStream> {
-    let Some(group) = parenthesis(input) else { return Ok(TokenStream::new()) };
+    let Some((TokenTree::Group(group), _)) = input.cursor().token_tree() else {
+        return Ok(TokenStream::new());
+    };
+    if group.delimiter() != Delimiter::Parenthesis {
+        return Ok(TokenStream::new());
+    }
     input.parse::<TokenTree>()?;
     if group.stream().is_empty() {
         errors.at(&group, format_args!("nothing stands in the parentheses: write `{ident}`"));
     }
     Ok(group.stream())
-}
-
-/// The parentheses that come next, if they do.
-pub(crate) fn parenthesis(input: ParseStream<'_>) -> Option<Group> {
-    match input.cursor().token_tree() {
-        Some((TokenTree::Group(group), _)) if group.delimiter() == Delimiter::Parenthesis => {
-            Some(group)
-        }
-        _ => None,
-    }
 }

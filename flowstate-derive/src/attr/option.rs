@@ -6,7 +6,6 @@ use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{LitStr, Token};
 
-use super::named::parenthesis;
 use super::split;
 use crate::errors::Errors;
 use crate::name;
@@ -63,6 +62,8 @@ enum Value {
     None,
     Equals(TokenStream),
     List(Group),
+    /// `key: value`, `key[value]`: in no form that there is.
+    Other(TokenStream),
 }
 
 impl Opt {
@@ -98,11 +99,14 @@ impl Opt {
     /// Whether it can be taken for another form than the one it was written in.
     fn recover(&mut self, form: Form) -> bool {
         let value = match (form, &self.value) {
-            (Form::List, Value::Equals(tokens)) if !tokens.is_empty() => {
+            (Form::List, Value::Equals(tokens) | Value::Other(tokens)) if !tokens.is_empty() => {
                 Value::List(Group::new(Delimiter::Parenthesis, tokens.clone()))
             }
             (Form::Text | Form::Texts | Form::Tokens, Value::List(group)) => {
                 Value::Equals(group.stream())
+            }
+            (Form::Text | Form::Texts | Form::Tokens, Value::Other(tokens)) => {
+                Value::Equals(tokens.clone())
             }
             (Form::Flag, Value::Equals(tokens)) if tokens.to_string() == "true" => Value::None,
             _ => return false,
@@ -117,6 +121,7 @@ impl Opt {
             Value::Equals(_) if matches!(form, Form::Text | Form::Texts) => self.text().is_some(),
             Value::Equals(tokens) => form == Form::Tokens && !tokens.is_empty(),
             Value::List(_) => form == Form::List,
+            Value::Other(_) => false,
         }
     }
 
@@ -132,9 +137,15 @@ impl Value {
             input.parse::<Token![=]>()?;
             return Ok(Self::Equals(input.parse()?));
         }
-        let Some(group) = parenthesis(input) else { return Ok(Self::None) };
-        input.parse::<TokenTree>()?;
-        Ok(Self::List(group))
+        if input.peek(Token![:]) && !input.peek(Token![::]) {
+            input.parse::<Token![:]>()?;
+            return Ok(Self::Other(input.parse()?));
+        }
+        Ok(match split::group(input)? {
+            Some(group) if group.delimiter() == Delimiter::Parenthesis => Self::List(group),
+            Some(group) => Self::Other(group.stream()),
+            None => Self::None,
+        })
     }
 }
 
@@ -143,7 +154,7 @@ impl ToTokens for Opt {
         self.key.to_tokens(tokens);
         match &self.value {
             Value::None => {}
-            Value::Equals(value) => value.to_tokens(tokens),
+            Value::Equals(value) | Value::Other(value) => value.to_tokens(tokens),
             Value::List(group) => group.to_tokens(tokens),
         }
     }
@@ -184,8 +195,14 @@ impl Options {
 
     fn take(&mut self, mut opt: Opt, key: &Key, errors: &mut Errors) {
         if !opt.has(key.form) {
-            errors.at(&opt, format_args!("write the option as `{}`", key.usage));
-            if !opt.recover(key.form) {
+            let written = opt.clone();
+            let is_clear = opt.recover(key.form);
+            let usage = match &opt.value {
+                Value::List(group) if is_clear => format!("{}({})", key.name, group.stream()),
+                _ => key.usage.to_owned(),
+            };
+            errors.at(&written, format_args!("write the option as `{usage}`"));
+            if !is_clear {
                 return errors.lose();
             }
         }
@@ -226,7 +243,7 @@ impl Options {
     pub(crate) fn tokens(&self, name: &str) -> Option<TokenStream> {
         match &self.given(name)?.value {
             Value::None => None,
-            Value::Equals(tokens) => Some(tokens.clone()),
+            Value::Equals(tokens) | Value::Other(tokens) => Some(tokens.clone()),
             Value::List(group) => Some(group.stream()),
         }
     }

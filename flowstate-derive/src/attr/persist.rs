@@ -76,7 +76,9 @@ impl Persist {
 
 fn is_option(part: &TokenStream) -> bool {
     let mut tokens = part.clone().into_iter();
-    matches!(tokens.next(), Some(TokenTree::Ident(_)))
+    // types begin with a capital letter
+    let is_key = |key: &Ident| !key.to_string().starts_with(char::is_uppercase);
+    matches!(tokens.next(), Some(TokenTree::Ident(key)) if is_key(&key))
         && matches!(tokens.next(), Some(TokenTree::Punct(equals)) if equals.as_char() == '=')
 }
 
@@ -86,6 +88,13 @@ fn is_text(part: &TokenStream) -> bool {
 
 /// Reads an artefact up to what follows it.
 fn payload(input: ParseStream<'_>, vis: Visibility, errors: &mut Errors) -> syn::Result<Payload> {
+    if input.peek(Token![struct]) {
+        errors.push(split::error(input, "the derive writes the struct: remove `struct`"));
+        input.parse::<Token![struct]>()?;
+    }
+    if input.peek(syn::Ident) && (input.peek2(Token![=]) || is_typed(input)) {
+        return typed(input, vis, errors);
+    }
     if is_path(input) {
         return existing(input).map(Payload::Existing);
     }
@@ -96,6 +105,23 @@ fn payload(input: ParseStream<'_>, vis: Visibility, errors: &mut Errors) -> syn:
     if !input.is_empty() {
         errors.push(split::error(input, format!("expected `,` after the artefact `{ident}`")));
     }
+    Ok(Payload::Generated { vis, ident, fields })
+}
+
+/// Whether a name, a colon and a type come.
+fn is_typed(input: ParseStream<'_>) -> bool {
+    input.peek2(Token![:]) && !input.peek2(Token![::])
+}
+
+/// `Name: Type`, `Name = Type`
+fn typed(input: ParseStream<'_>, vis: Visibility, errors: &mut Errors) -> syn::Result<Payload> {
+    let ident: Ident = input.parse()?;
+    let at = input.span();
+    input.parse::<TokenTree>()?;
+    let ty: TokenStream = input.parse()?;
+    let message = format!("the type stands in parentheses: `{ident}({ty})`");
+    errors.push(syn::Error::new(at, message));
+    let fields = fields(Group::new(Delimiter::Parenthesis, ty).into(), &ident, errors)?;
     Ok(Payload::Generated { vis, ident, fields })
 }
 

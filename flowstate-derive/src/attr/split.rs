@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, LitStr, Meta, Token};
@@ -140,6 +140,16 @@ pub(crate) fn end(tokens: &TokenStream) -> Span {
         TokenTree::Group(group) if group.delimiter() != Delimiter::None => group.span_close(),
         token => token.span(),
     })
+}
+
+/// The group that comes next, if one does. (One without delimiters is what a macro left.)
+pub(crate) fn group(input: ParseStream<'_>) -> syn::Result<Option<Group>> {
+    let Some((TokenTree::Group(group), _)) = input.cursor().token_tree() else { return Ok(None) };
+    if group.delimiter() == Delimiter::None {
+        return Ok(None);
+    }
+    input.parse::<TokenTree>()?;
+    Ok(Some(group))
 }
 
 /// The last name among the tokens.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::ParseStream;
 use syn::{Attribute, Token, token};
@@ -64,7 +64,7 @@ impl Transition {
         let mut list: Vec<Option<Self>> = Vec::new();
         let mut parts = split::parts(tokens, errors).into_iter().peekable();
         while let Some(part) = parts.next() {
-            if list.is_empty() || is_edge(&part) {
+            if list.is_empty() || (is_edge(&part) && !is_option(&part)) {
                 let mut part = part;
                 while let Some(next) = parts.next_if(|next| continues(&part, next)) {
                     part = joined(&part, &next, errors);
@@ -89,6 +89,7 @@ impl Transition {
             Ok((docs, ident, input.parse::<TokenStream>()?))
         });
         let (docs, ident, rest) = errors.keep(head)?;
+        let rest = without_parentheses(rest, &ident, errors);
         let states = split::parse_before(end, rest, |input| states(input, &ident, errors));
         let states = errors.keep(states);
         let (from, to, rest) = match states {
@@ -109,12 +110,32 @@ fn is_edge(part: &TokenStream) -> bool {
         && matches!(tokens.next(), Some(TokenTree::Punct(colon)) if colon.as_char() == ':')
 }
 
+/// Whether it is an option with a colon, such as `persist: Receipt`.
+fn is_option(part: &TokenStream) -> bool {
+    ["persist", "load", "after", "rename", "alias"].contains(&&*split::first(part))
+        && !has(part, '>')
+}
+
+fn has(tokens: &TokenStream, sign: char) -> bool {
+    let mut tokens = tokens.clone().into_iter();
+    tokens.any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign))
+}
+
+/// `pay(Pending => Paid)`
+fn without_parentheses(rest: TokenStream, ident: &Ident, errors: &mut Errors) -> TokenStream {
+    let tokens: Vec<_> = rest.clone().into_iter().collect();
+    match tokens.as_slice() {
+        [TokenTree::Group(group)] if has(&group.stream(), '>') && !has(&group.stream(), ':') => {
+            let inner = group.stream();
+            errors.at(group, format_args!("write it without parentheses: `{ident}: {inner}`"));
+            quote!(: #inner)
+        }
+        _ => rest,
+    }
+}
+
 /// Whether a comma stands between two states that a transition starts from.
 fn continues(part: &TokenStream, next: &TokenStream) -> bool {
-    let has = |tokens: &TokenStream, sign| {
-        let mut tokens = tokens.clone().into_iter();
-        tokens.any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign))
-    };
     let only_states = |tokens: &TokenStream| {
         let mut tokens = tokens.clone().into_iter();
         tokens.all(|token| matches!(token, TokenTree::Ident(_) | TokenTree::Punct(_)))
@@ -124,6 +145,11 @@ fn continues(part: &TokenStream, next: &TokenStream) -> bool {
 
 fn joined(part: &TokenStream, next: &TokenStream, errors: &mut Errors) -> TokenStream {
     let (before, after) = (split::last(part), split::first(next));
+    if !has(part, ':') {
+        let message = format!("write `:` after the name: `{before}: {next}`");
+        errors.push(syn::Error::new(split::end(part), message));
+        return quote!(#part: #next);
+    }
     let error = syn::Error::new(
         split::end(part),
         format!("several states are joined by `|`: write `{before} | {after}`"),
@@ -150,15 +176,20 @@ fn states(
     let from = from(input, ident, errors)?;
     arrow(input, ident, errors)?;
     let expected = format!("expected the state that `{ident}` leads to: `{ident}: {from} => To`");
-    let to = split::name(input, false, expected)?;
+    let to = state(input, &expected, errors)?;
     let rest = rest(input, &from, &to, ident, errors)?;
     Ok((from, to, rest))
 }
 
 fn arrow(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<()> {
-    if input.peek(Token![->]) {
+    let is_thin = input.peek(Token![->]);
+    if is_thin || input.peek(Token![>]) {
         errors.push(split::error(input, "write the arrow as `=>`"));
-        return input.parse::<Token![->]>().map(drop);
+        return if is_thin {
+            input.parse::<Token![->]>().map(drop)
+        } else {
+            input.parse::<Token![>]>().map(drop)
+        };
     }
     if !input.peek(Token![=>]) {
         return Err(split::error(
@@ -228,12 +259,46 @@ fn from(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Resu
         }
     }
     let mut states = Vec::new();
-    if !is_any {
-        states.push(split::name(input, false, &expected)?);
+    if let Some(group) = split::group(input)? {
+        states = in_a_group(&group, errors);
+    } else if !is_any {
+        states.push(state(input, &expected, errors)?);
     }
     while input.peek(Token![|]) {
+        if input.peek(Token![||]) {
+            errors.push(split::error(input, "write one `|`"));
+            input.parse::<Token![|]>()?;
+        }
         input.parse::<Token![|]>()?;
-        states.push(split::name(input, false, &expected)?);
+        states.push(state(input, &expected, errors)?);
     }
     Ok(if is_any { From::Any } else { From::States(states) })
+}
+
+/// `[A, B]`, `(A | B)`
+fn in_a_group(group: &Group, errors: &mut Errors) -> Vec<Ident> {
+    let idents = group.stream().into_iter().filter_map(|token| match token {
+        TokenTree::Ident(ident) => Some(ident),
+        _ => None,
+    });
+    let states = From::States(idents.collect());
+    errors.at(group, format_args!("several states are joined by `|`: write `{states}`"));
+    states.idents().to_vec()
+}
+
+/// The name of a state; the path to it is not needed.
+fn state(input: ParseStream<'_>, expected: &str, errors: &mut Errors) -> syn::Result<Ident> {
+    let mut ident = split::name(input, false, expected)?;
+    let at = input.span();
+    let mut is_path = false;
+    while input.peek(Token![::]) {
+        input.parse::<Token![::]>()?;
+        ident = split::name(input, false, expected)?;
+        is_path = true;
+    }
+    if is_path {
+        let message = format!("refer to it by its last name: `{ident}`");
+        errors.push(syn::Error::new(at, message));
+    }
+    Ok(ident)
 }

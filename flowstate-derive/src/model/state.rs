@@ -65,11 +65,8 @@ impl States {
     fn declare(&mut self, written: &Named, names: &mut StoredNames, errors: &mut Errors) {
         let ident = &written.ident;
         if let Some(message) = option_as_state(ident) {
-            match self.list.last_mut() {
-                Some(before) if ident == "error" => before.is_error = true,
-                _ => errors.lose(),
-            }
-            return errors.at(ident, message);
+            errors.at(ident, message);
+            return self.declare_beside(written, errors);
         }
         if self.position(ident).is_some() {
             return errors
@@ -86,6 +83,21 @@ impl States {
             is_error: options.given("error").is_some(),
             ..State::named(ident)
         });
+    }
+
+    /// The states that `error(A)` or `A, error` may mean.
+    fn declare_beside(&mut self, option: &Named, errors: &mut Errors) {
+        let is_error = option.ident == "error";
+        for inner in &option.options {
+            self.adopt(&inner.key);
+            if let Some(state) = self.position(&inner.key) {
+                self.list[state].is_error |= is_error;
+            }
+        }
+        match self.list.last_mut() {
+            Some(before) if is_error => before.is_error |= option.options.is_empty(),
+            _ => errors.lose(),
+        }
     }
 
     fn push(&mut self, state: State) {

@@ -193,7 +193,7 @@ impl Flow {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     #[test]
     fn what_is_accepted_never_misses_an_artefact(flow in flows()) {
