@@ -51,6 +51,11 @@ impl Errors {
         self.gaps += others.gaps;
     }
 
+    /// Takes over those of another collector that miss nothing which matters here.
+    pub(crate) fn extend_whole(&mut self, others: Self) {
+        self.list.extend(others.list);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -121,9 +121,11 @@ impl Attributes {
             if name == "doc" {
                 all.docs.push(attribute.clone());
             } else if let Some(kind) = KINDS.iter().find(|kind| kind.name == name) {
-                let before = errors.gaps();
-                kind.read(attribute, &mut all, errors);
-                all.unread.extend((errors.gaps() > before).then_some(kind.name));
+                let mut own = Errors::default();
+                kind.read(attribute, &mut all, &mut own);
+                all.unread.extend((own.gaps() > 0).then_some(kind.name));
+                // it says nothing of the graph, so that nothing of the graph is missing
+                if kind.name == "flow" { errors.extend_whole(own) } else { errors.extend(own) }
             } else if let Some(kind) = Kind::misspelt(&name, attribute, attributes) {
                 let mut one = Self::default();
                 kind.read(attribute, &mut one, errors);

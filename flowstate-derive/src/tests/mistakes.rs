@@ -100,6 +100,8 @@ fn one_misspelt_option_does_not_hide_the_graph() {
     let found = with("Lost(error)", "Lost(eror), Returned");
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[1].contains("no path leads from `Pending` to the state `Returned`"), "{found:?}");
+    let found = with("#[state(Pending", "#[flow] #[state(Returned, Pending");
+    assert_eq!(found.len(), 2, "{found:?}");
 }
 
 #[test]
