@@ -131,6 +131,8 @@ pub struct Claims<'a> {
     pub flow: &'static str,
     pub from: &'a str,
     pub link: &'a Link,
+    /// How far back they may be overdue, in microseconds.
+    pub reach: i64,
     pub limit: i64,
     pub lease: (i64, &'a str),
     pub deadline_in: Option<i64>,

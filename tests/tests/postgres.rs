@@ -18,6 +18,8 @@ use flowstate_tests::statements::sent;
 use flowstate_tests::{Database, Postgres, check, refused};
 use serde_json::json;
 
+#[path = "postgres/horizon.rs"]
+mod horizon;
 mod pgbouncer;
 
 #[test]

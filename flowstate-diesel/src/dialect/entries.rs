@@ -74,6 +74,7 @@ pub(super) fn insert_each<C: Dialect>(
 
 /// The same, but for the first rows of their histories, which `note` writes all at once: it is given
 /// a name, a token and the ids.
+#[cfg(feature = "mysql")]
 pub(super) fn insert_all<C: Dialect>(
     conn: &mut C,
     flow: &NewFlow<'_>,
@@ -97,7 +98,8 @@ pub(super) fn claim<C: Dialect>(
     claims: &Claims<'_>,
     take: impl FnOnce(&mut C, &str) -> QueryResult<Option<String>>,
 ) -> QueryResult<Vec<ClaimedRow>> {
-    let binds = [Bind::Text(claims.flow), Bind::Text(claims.from), Bind::Int(claims.limit)];
+    let [flow, from] = [Bind::Text(claims.flow), Bind::Text(claims.from)];
+    let binds = [flow, from, Bind::Int(claims.reach), Bind::Int(claims.limit)];
     let mut rows = conn.flows::<DueFlows>(&binds)?;
     if rows.is_empty() {
         return Ok(Vec::new());

@@ -173,9 +173,10 @@ pub trait Dialect: Connection {
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>>;
 
     /// What there is to do for workers, in one statement: of `sources`, a JSON array of
-    /// `[label, flow, state]`, the labels of those with a due record, and by how many milliseconds
-    /// the oldest is overdue; likewise of `running` those with an expired lease, and of `timed`
-    /// those with a deadline that has passed.
+    /// `[label, flow, state, reach]`, the labels of those with a record that is due by at most
+    /// `reach` microseconds, and by how many milliseconds the oldest is overdue; likewise, without a
+    /// `reach`, of `running` those with an expired lease, and of `timed` those with a deadline that
+    /// has passed.
     fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>>;
 
     /// Extends claims of a worker, in one statement. `leases` is a JSON array of

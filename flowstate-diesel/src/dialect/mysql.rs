@@ -31,6 +31,7 @@ impl Speech for Mysql {
         skip: "FOR UPDATE SKIP LOCKED",
         current: "LOCK IN SHARE MODE",
         after: ["UTC_TIMESTAMP(6) + INTERVAL ", " MICROSECOND"],
+        ago: ["UTC_TIMESTAMP(6) - INTERVAL ", " MICROSECOND"],
         json: ["", ""],
         among: [
             "(SELECT name FROM JSON_TABLE(",
@@ -97,11 +98,13 @@ statements! {
         "SELECT source, TIMESTAMPDIFF(MICROSECOND, due, @now) DIV 1000 FROM (\
          SELECT source, \
          (SELECT due_at FROM flowstate_flows \
-         WHERE flow = asked_flow AND state = asked_state AND due_at IS NOT NULL \
+         WHERE flow = asked_flow AND state = asked_state \
+         AND due_at >= UTC_TIMESTAMP(6) - INTERVAL reach MICROSECOND \
          ORDER BY due_at LIMIT 1) AS due \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (source VARCHAR(20) CHARACTER SET utf8mb4 PATH '$[0]', \
          asked_flow VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[1]', \
-         asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]')) AS sources \
+         asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]', \
+         reach BIGINT PATH '$[3]')) AS sources \
          UNION ALL SELECT label, \
          (SELECT leased_until FROM flowstate_flows \
          WHERE flow = asked_flow AND state = asked_state AND leased_until <= @began \

@@ -25,6 +25,7 @@ pub(super) enum Alone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Around {
     After,
+    Ago,
     Json,
     Among,
     Ids,
@@ -87,6 +88,7 @@ pub(super) const fn cut(sql: &'static str) -> Pieces {
             b"current" => Piece::Alone(Alone::Current),
             b"string" => Piece::Alone(Alone::String),
             b"after" => Piece::Around(Around::After, None),
+            b"ago" => Piece::Around(Around::Ago, None),
             b"json" => Piece::Around(Around::Json, None),
             b"among" => Piece::Around(Around::Among, None),
             b"ids" => Piece::Around(Around::Ids, None),

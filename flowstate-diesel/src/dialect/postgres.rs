@@ -140,6 +140,7 @@ impl Dialect for PgConnection {
         let binds = [
             Bind::Text(claims.flow),
             Bind::Text(claims.from),
+            Bind::Int(claims.reach),
             Bind::Int(claims.limit),
             Bind::Text(claims.link.to),
             Bind::Int(lease),

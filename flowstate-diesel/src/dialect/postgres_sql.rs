@@ -17,6 +17,7 @@ impl Speech for Pg {
         skip: "FOR NO KEY UPDATE SKIP LOCKED",
         current: "",
         after: ["clock_timestamp() + ", " * interval '1 microsecond'"],
+        ago: ["statement_timestamp() - ", " * interval '1 microsecond'"],
         json: ["", "::json"],
         among: ["(SELECT json_array_elements_text(", "::json))"],
         ids: ["(SELECT json_array_elements_text(", "::json)::bigint)"],
@@ -162,7 +163,8 @@ statements! {
     Claim = concat!(
         "WITH due AS (\
          SELECT id, due_at AS was_due FROM flowstate_flows \
-         WHERE flow = ? AND state = ? AND due_at <= @began ORDER BY due_at LIMIT ? @skip\
+         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began \
+         ORDER BY due_at LIMIT ? @skip\
          ), moved AS (\
          UPDATE flowstate_flows AS flow SET state = ?, seq = seq + 1, due_at = NULL, \
          completed_at = NULL, last_errored_at = NULL, \
@@ -186,7 +188,8 @@ statements! {
         "SELECT source, (extract(epoch FROM @now - due) * 1000)::bigint FROM (\
          SELECT asked ->> 0 AS source, \
          (SELECT due_at FROM flowstate_flows \
-         WHERE flow = asked ->> 1 AND state = asked ->> 2 AND due_at IS NOT NULL \
+         WHERE flow = asked ->> 1 AND state = asked ->> 2 \
+         AND due_at >= @began - (asked ->> 3)::bigint * interval '1 microsecond' \
          ORDER BY due_at LIMIT 1) AS due \
          FROM json_array_elements(@json) AS sources (asked) \
          UNION ALL SELECT asked ->> 0, \

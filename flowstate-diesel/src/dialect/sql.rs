@@ -30,7 +30,8 @@ statements! {
     /// are passed over.
     DueFlows = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows \
-         WHERE flow = ? AND state = ? AND due_at <= @began ORDER BY due_at LIMIT ? @skip"
+         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began \
+         ORDER BY due_at LIMIT ? @skip"
     );
     /// Likewise those whose lease has run out.
     ExpiredFlows = concat!(

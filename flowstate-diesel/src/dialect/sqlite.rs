@@ -30,6 +30,7 @@ impl Speech for Sqlite {
         current: "",
         skip: "",
         after: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', ", ")"],
+        ago: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', (-", " / 1000000.0) || ' seconds')"],
         json: ["", ""],
         among: ["(SELECT value FROM json_each(", "))"],
         ids: ["(SELECT value FROM json_each(", "))"],
@@ -77,7 +78,9 @@ statements! {
            SELECT json_extract(value, '$[0]') AS source, \
              (SELECT due_at FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
-              AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS due FROM json_each(?) \
+              AND due_at >= strftime('%Y-%m-%d %H:%M:%f000', 'now', \
+                (-json_extract(value, '$[3]') / 1000000.0) || ' seconds') \
+              ORDER BY due_at LIMIT 1) AS due FROM json_each(?) \
            UNION ALL SELECT json_extract(value, '$[0]'), \
              (SELECT leased_until FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \

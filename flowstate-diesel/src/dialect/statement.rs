@@ -57,6 +57,8 @@ pub(crate) struct Words {
     pub current: &'static str,
     /// `@after`: a bind in microseconds, as the time so much later than now; NULL if it is.
     pub after: [&'static str; 2],
+    /// `@ago`: a bind in microseconds, as the time so much earlier than when the statement began.
+    pub ago: [&'static str; 2],
     /// `@json`: a bind of JSON text.
     pub json: [&'static str; 2],
     /// `@among`: a bind of a JSON array of strings, as the right side of `IN`.
@@ -87,6 +89,7 @@ impl Words {
     fn around(&self, word: Around) -> [&'static str; 2] {
         match word {
             Around::After => self.after,
+            Around::Ago => self.ago,
             Around::Json => self.json,
             Around::Among => self.among,
             Around::Ids => self.ids,

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use flowstate::{ArtefactSet, Flow, Record, Transition};
 
+use super::horizon::EVERYTHING;
 use super::release::release;
 use super::settle::{self, Fence};
 use super::step::{FailTransition, FinishTransition, Step, StepSpec};
@@ -18,6 +19,7 @@ use crate::dialect::rows::{ClaimedRow, CountRow};
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
 use crate::read::read;
+use crate::request::micros;
 use crate::row;
 use crate::store::AsStore;
 use crate::subject::{Decoder, Encoder};
@@ -64,7 +66,7 @@ where
     let worker = WORKER.get_or_init(worker_id);
     let conn = conn.as_store();
     for source in by_age(conn, &step.spec)? {
-        let claimed = sweep::claim(conn, &step.spec, source, 1, worker)?;
+        let claimed = sweep::claim(conn, &step.spec, source, micros(EVERYTHING), 1, worker)?;
         if let Some(claimed) = claimed.into_iter().next() {
             return Claim::new(claimed, Arc::clone(&step.spec), Arc::clone(worker)).map(Some);
         }
@@ -78,7 +80,9 @@ fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>
         return Ok(vec![source]);
     }
     let asked = step.sources.iter().enumerate();
-    let asked = asked.map(|(at, source)| serde_json::json!([at.to_string(), step.flow, source]));
+    let reach = micros(EVERYTHING);
+    let asked =
+        asked.map(|(at, source)| serde_json::json!([at.to_string(), step.flow, source, reach]));
     let asked = asked.collect::<serde_json::Value>().to_string();
     let record = RecordRef { flow: step.flow, id: None };
     let mut due = read(conn, record, |conn| conn.scout(&asked, "[]", "[]"))?;

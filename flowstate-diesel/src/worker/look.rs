@@ -1,11 +1,14 @@
 //! Looking for work: one statement says what there is, one transaction a batch takes it.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 use serde_json::json;
 
 use super::handler::Runner;
+use super::horizon::{Horizon, Source};
 use super::run::{Core, Job};
 use super::schedule::{Found, Search};
 use super::stats::count;
@@ -17,12 +20,13 @@ use crate::failure::explain;
 use crate::store::Store;
 use crate::wake::News;
 
-/// What to ask the database, as JSON, the same each time.
+/// What to ask the database.
 #[derive(Debug)]
 pub(crate) struct Questions {
-    /// `[label, flow, state]` of every state from which a step starts.
-    sources: String,
-    /// Likewise of every state in which a step runs.
+    /// Every state from which a step starts, with what is asked of it, as JSON without an end: its
+    /// label, the flow, the state, and still to come how far back to look.
+    sources: Vec<(Source, String)>,
+    /// A JSON array of `[label, flow, state]` of every state in which a step runs.
     running: String,
     /// Likewise of every state with a timed transition.
     timed: String,
@@ -51,8 +55,10 @@ impl Questions {
         let (mut sources, mut running) = (Vec::new(), Vec::new());
         for (at, runner) in runners.iter().enumerate() {
             let step = runner.step();
-            for source in &step.sources {
-                sources.push(ask(step.flow, source, Label::Due(at, source)));
+            for source in step.sources.iter().copied() {
+                let mut asked = ask(step.flow, source, Label::Due(at, source)).to_string();
+                asked.pop();
+                sources.push(((at, source), asked));
             }
             for name in &step.running_names {
                 running.push(ask(step.flow, name, Label::Leased(at, name)));
@@ -61,8 +67,8 @@ impl Questions {
         let overdue = timed.iter().enumerate();
         let overdue: Vec<_> =
             overdue.map(|(at, timed)| ask(timed.flow, timed.state, Label::Timed(at))).collect();
-        let [sources, running, timed] =
-            [sources, running, overdue].map(|asked| serde_json::Value::from(asked).to_string());
+        let [running, timed] =
+            [running, overdue].map(|asked| serde_json::Value::from(asked).to_string());
         let mut served = Vec::<(News, Vec<(usize, &'static str)>)>::new();
         for (at, runner) in runners.iter().enumerate() {
             let step = runner.step();
@@ -75,6 +81,15 @@ impl Questions {
             }
         }
         Self { sources, running, timed, labels, served }
+    }
+
+    /// The sources as a JSON array, each with how far back to look.
+    fn sources(&self, horizon: &Horizon) -> String {
+        let sources: Vec<_> = self.sources.iter().map(|(source, _)| *source).collect();
+        let reaches = horizon.reaches(&sources);
+        let asked = self.sources.iter().zip(reaches);
+        let asked: Vec<_> = asked.map(|((_, asked), reach)| format!("{asked},{reach}]")).collect();
+        format!("[{}]", asked.join(","))
     }
 
     /// The steps that start where a record has come to.
@@ -101,11 +116,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         if let Some(hints) = &search.hints {
             return self.claim(hints, search, jobs);
         }
-        let seen = self.with(|conn| {
-            let Questions { sources, running, timed, .. } = &self.questions;
-            let rows = conn.scout(sources, running, timed);
-            rows.map_err(|error| explain(conn, None, error)).map(|rows| self.understand(rows))
+        let Questions { running, timed, .. } = &self.questions;
+        let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
+        let rows = self.with(|conn| {
+            let rows = conn.scout(&sources, running, timed);
+            rows.map_err(|error| explain(conn, None, error))
         })?;
+        let seen = self.understand(rows, asked);
         // only a thread that is free looks with no other look under way
         let strays = search.free > 0 && self.release_strays()?;
         let swept = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
@@ -113,10 +130,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         Ok(Found { any: swept | claimed.any, more: swept | claimed.more })
     }
 
-    fn understand(&self, mut rows: Vec<CountRow>) -> Seen {
+    fn understand(&self, mut rows: Vec<CountRow>, asked: Instant) -> Seen {
         self.counters.oldest_due.iter().for_each(|oldest| oldest.store(-1, Ordering::Relaxed));
         rows.sort_unstable_by_key(|row| -row.number);
-        let mut seen = Seen::default();
+        let (mut seen, mut overdue) = (Seen::default(), HashMap::new());
         for row in rows {
             let label = row.label.parse::<usize>().ok();
             match label.and_then(|label| self.questions.labels.get(label)) {
@@ -124,12 +141,15 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                     let oldest = &self.counters.oldest_due[step];
                     oldest.fetch_max(row.number, Ordering::Relaxed);
                     seen.due.push((step, state));
+                    let late = u64::try_from(row.number).unwrap_or_default();
+                    overdue.insert((step, state), Duration::from_millis(late));
                 }
                 Some(&Label::Leased(step, state)) => seen.leased.push((step, state)),
                 Some(&Label::Timed(at)) => seen.timed.push(at),
                 None => {}
             }
         }
+        self.horizon.learn(asked, overdue);
         seen
     }
 
@@ -184,7 +204,9 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             if left == 0 {
                 break;
             }
-            let claimed = self.with(|conn| sweep::claim(conn, step, source, left, &self.worker))?;
+            let reach = self.horizon.reach((at, source));
+            let claimed =
+                self.with(|conn| sweep::claim(conn, step, source, reach, left, &self.worker))?;
             left -= claimed.len().min(left);
             for claim in claimed {
                 count(&self.counters.claimed);

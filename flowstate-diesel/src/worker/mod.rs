@@ -8,6 +8,7 @@ mod caught;
 pub(crate) mod claim;
 mod desk;
 mod handler;
+mod horizon;
 mod keep;
 mod look;
 mod release;

@@ -10,6 +10,7 @@ use diesel::r2d2::{ManageConnection, Pool};
 
 use super::claim::worker_id;
 use super::handler::{Ran, Runner};
+use super::horizon::Horizon;
 use super::look::Questions;
 use super::schedule::Next;
 use super::settle::Fence;
@@ -34,6 +35,7 @@ pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
     pub(crate) runners: Vec<Arc<dyn Runner<M::Connection>>>,
     pub(crate) timed: Vec<Timed>,
     pub(crate) questions: Questions,
+    pub(super) horizon: Horizon,
     pub(crate) worker: Arc<str>,
     pub(crate) counters: Counters,
     /// Which step is first served at the next look.
@@ -163,6 +165,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         };
         Arc::new(Self {
             questions: Questions::new(&runners, &timed),
+            horizon: Horizon::default(),
             counters: Counters::new(runners.len()),
             batches: runners.iter().any(|runner| runner.step().batch.is_some()),
             pool,

@@ -30,11 +30,13 @@ struct Batch<'a> {
     destroys: bool,
 }
 
-/// Claims up to `limit` records that are due in the state `source`, the oldest first.
+/// Claims up to `limit` records that are due in the state `source` by at most `reach` microseconds,
+/// the oldest first.
 pub(crate) fn claim<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
     source: &'static str,
+    reach: i64,
     limit: usize,
     worker: &str,
 ) -> Result<Vec<ClaimedRow>> {
@@ -44,6 +46,7 @@ pub(crate) fn claim<C: Dialect>(
         flow: step.flow,
         from: source,
         link: &link,
+        reach,
         limit: i64::try_from(limit).unwrap_or(i64::MAX),
         lease: (micros(step.lease), worker),
         deadline_in: step.running_deadline,

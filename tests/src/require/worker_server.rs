@@ -79,11 +79,14 @@ fn due_statement<D: Database>(database: &D) -> String {
     // one statement claims on PostgreSQL; what it reads is its first part
     let part = text.strip_prefix("WITH due AS (").and_then(|text| text.split_once("), moved AS"));
     let text = part.map_or(text, |(due, _)| due);
-    ["'sync'", "'picked'", "1"].iter().enumerate().fold(text.to_owned(), |text, (at, value)| {
-        let bind = format!("${}", at + 1);
-        let bind = if text.contains(&bind) { bind } else { "?".to_owned() };
-        text.replacen(&bind, value, 1)
-    })
+    ["'sync'", "'picked'", "60000000", "1"].iter().enumerate().fold(
+        text.to_owned(),
+        |text, (at, value)| {
+            let bind = format!("${}", at + 1);
+            let bind = if text.contains(&bind) { bind } else { "?".to_owned() };
+            text.replacen(&bind, value, 1)
+        },
+    )
 }
 
 /// P12: however many rows are finished, a claim reads the beginning of its index and sorts nothing.
