@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "r2d2")),
+    allow(dead_code, unused_imports, unused_macros, reason = "some is for one database, or workers")
+)]
 
 mod apply;
 mod audit;

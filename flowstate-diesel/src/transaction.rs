@@ -95,7 +95,7 @@ fn run_code<C: Dialect, R, E: From<Error>>(
     match scope::position(conn).map_err(|error| explain(conn, None, error))? {
         Position::Outside => outermost(conn, code, body),
         Position::Ended => Err(ignored::ended(conn).into()),
-        position => inside(conn, &position, body),
+        position @ Position::Inside { .. } => inside(conn, &position, body),
     }
 }
 
