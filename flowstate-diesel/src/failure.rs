@@ -18,6 +18,10 @@ pub(crate) fn explain<C: Dialect>(
     if let Some(reason) = C::conflict(&error) {
         let whole_transaction = conn.depth().is_ok_and(|depth| depth > 0);
         scope::set_doom(conn, Doom { record, reason, message: error.to_string() });
+        if whole_transaction && scope::doom(conn).is_none() {
+            // nothing of ours is open that would end it
+            conn.abandon();
+        }
         Error::Conflict {
             record,
             reason,

@@ -52,6 +52,8 @@ macro_rules! at {
                 m02_deadlock_is_retried
                 m02_deadlock_over_records_is_retried
                 m03_nothing_is_committed_after_a_deadlock
+                m03_nothing_is_committed_after_a_deadlock_in_a_savepoint
+                m03_nothing_is_committed_after_a_read_in_deadlock
                 m03_an_unseen_deadlock_commits_nothing
                 m03_nothing_is_committed_where_a_rollback_fails;
             locks:

@@ -1,3 +1,7 @@
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -82,13 +86,23 @@ impl Database for Mysql {
         )
     }
 
+    // the server looks anew only if nobody has asked for a tenth of a second: one asks for all
     fn somebody_waits(conn: &mut MysqlConnection) -> bool {
-        let waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx \
-                       JOIN information_schema.processlist ON trx_mysql_thread_id = id \
-                       WHERE db = DATABASE() AND trx_state = 'LOCK WAIT'";
-        // the server looks anew only if it was not asked for a tenth of a second
-        std::thread::sleep(std::time::Duration::from_millis(110));
-        Self::number(conn, waiting) > 0
+        static WAITING: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        let ours = Self::text(conn, "SELECT DATABASE()").expect("a database");
+        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = waiting.iter().position(|database| *database == ours) {
+            waiting.swap_remove(at);
+            return true;
+        }
+        thread::sleep(Duration::from_millis(fastrand::u64(110..200)));
+        let asked = "SELECT DISTINCT db FROM information_schema.innodb_trx \
+                     JOIN information_schema.processlist ON trx_mysql_thread_id = id \
+                     WHERE trx_state = 'LOCK WAIT' AND db IS NOT NULL";
+        *waiting = dsl::sql::<Text>(asked).load(conn).expect(asked);
+        let found = waiting.contains(&ours);
+        waiting.retain(|database| *database != ours);
+        found
     }
 
     fn number(conn: &mut MysqlConnection, sql: &str) -> i64 {

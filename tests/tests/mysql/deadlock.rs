@@ -5,7 +5,6 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use diesel::connection::{
     AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager as _,
@@ -13,9 +12,9 @@ use diesel::connection::{
 use diesel::{Connection as _, MysqlConnection};
 use flowstate_diesel::prelude::*;
 use flowstate_diesel::{ConflictReason, Error, transaction};
-use flowstate_tests::flows::{Job, JobState};
+use flowstate_tests::flows::{Job, JobRecord, JobState};
 use flowstate_tests::race::race;
-use flowstate_tests::{check, refused};
+use flowstate_tests::{Database, Isolation, check, refused};
 
 use super::Server;
 
@@ -25,23 +24,36 @@ pub(crate) fn deadlock<D: Server>(
     database: &D,
     conn: &mut MysqlConnection,
 ) -> diesel::QueryResult<()> {
-    let lock = |id: i32| format!("UPDATE locks SET n = n + 1 WHERE id = {id}");
-    conn.batch_execute(&lock(1))?;
+    collide(database, conn, &lock(2), |conn| conn.batch_execute(&lock(2)))
+}
+
+fn lock(id: i32) -> String {
+    format!("UPDATE locks SET n = n + 1 WHERE id = {id}")
+}
+
+/// The same with a statement of choice as the victim, which wants what `theirs` has locked.
+fn collide<D: Server, R, E>(
+    database: &D,
+    conn: &mut MysqlConnection,
+    theirs: &str,
+    victim: impl FnOnce(&mut MysqlConnection) -> Result<R, E>,
+) -> Result<R, E> {
+    conn.batch_execute(&lock(1)).expect("locked");
     let (tell, told) = channel();
     thread::scope(|scope| {
         scope.spawn(move || {
             let other = &mut database.connect();
             // the heavier transaction survives
             let weight = vec!["('heavy')"; 300].join(",");
-            let work = format!("BEGIN; INSERT INTO weight VALUES {weight}; {}", lock(2));
+            let work = format!("BEGIN; INSERT INTO weight VALUES {weight}; {theirs}");
             other.batch_execute(&work).expect("locked");
             tell.send(()).expect("told");
             other.batch_execute(&lock(1)).expect("it survives");
             other.batch_execute("ROLLBACK").expect("rolled back");
         });
         told.recv().expect("locked");
-        thread::sleep(Duration::from_millis(300));
-        let victim = conn.batch_execute(&lock(2));
+        D::wait_for_a_waiter(&mut database.connect());
+        let victim = victim(conn);
         // should it survive, the other one may end too
         if victim.is_ok() {
             conn.batch_execute("ROLLBACK").expect("rolled back");
@@ -255,4 +267,72 @@ pub(crate) fn m03_nothing_is_committed_where_a_rollback_fails<D: Server>() {
     // waits for the end of its session
     let rows = D::number(other, "SELECT COUNT(*) FROM effects LOCK IN SHARE MODE");
     assert_eq!(rows, 0);
+}
+
+/// M03: in SERIALIZABLE a read of ours locks, and may be the victim.
+pub(crate) fn m03_nothing_is_committed_after_a_read_in_deadlock<D: Server>() {
+    if D::ISOLATION != Isolation::Serializable {
+        return;
+    }
+    let database = with_locks::<D>();
+    let other = &mut database.connect();
+    let mut job = Job::new("a").create(other).expect("created");
+    let id = job.id();
+    let theirs = format!("UPDATE flowstate_flows SET attempts = 7 WHERE id = {id}");
+    type Read<D> = fn(&JobRecord, &mut <D as Database>::Conn) -> Result<(), Error>;
+    let reads: [Read<D>; 3] = [
+        |job, conn| Job::find(job.id(), conn).map(drop),
+        |job, conn| job.clone().reload(conn),
+        |_, conn| flowstate_diesel::audit(conn).map(drop),
+    ];
+    for read in reads {
+        let conn = &mut database.connect();
+        let ended = conn.transaction(|conn| {
+            conn.batch_execute("INSERT INTO effects VALUES ('before')")?;
+            let read = collide(&database, conn, &theirs, |conn| read(&job, conn));
+            let (reason, whole) = refused!(
+                read,
+                Error::Conflict { reason, whole_transaction, .. } => (reason, whole_transaction)
+            );
+            assert_eq!((reason, whole), (ConflictReason::Deadlock, true));
+            conn.batch_execute("INSERT INTO effects VALUES ('after')").unwrap_or_default();
+            Ok::<_, Error>(())
+        });
+        ended.expect_err("not committed");
+        assert_eq!(check::rows::<D>(other, "effects"), 0);
+    }
+    job.reload(other).expect("reloaded");
+    assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
+    check::clean(other);
+}
+
+/// M03: a deadlock in a savepoint of the caller's, in the caller's own transaction.
+pub(crate) fn m03_nothing_is_committed_after_a_deadlock_in_a_savepoint<D: Server>() {
+    let database = with_locks::<D>();
+    let other = &mut database.connect();
+    let mut job = Job::new("a").create(other).expect("created");
+    let go_on = "INSERT INTO effects VALUES ('after')";
+    for within in [true, false] {
+        let conn = &mut database.connect();
+        let ended = conn.transaction(|conn| {
+            conn.batch_execute("INSERT INTO effects VALUES ('before')")?;
+            let met = conn.transaction(|conn| {
+                if within {
+                    let met = |_: &_, conn: &mut _| deadlock(&database, conn);
+                    job.transition(Job::WORK, conn).within(met).run()
+                } else {
+                    deadlock(&database, conn).map_err(Error::from)
+                }
+            });
+            met.expect_err("the victim");
+            job.transition(Job::WORK, conn).run().expect_err("refused");
+            conn.batch_execute(go_on).expect_err("refused");
+            Ok::<_, Error>(())
+        });
+        ended.expect_err("not committed");
+        assert_eq!(check::rows::<D>(other, "effects"), 0);
+    }
+    job.reload(other).expect("reloaded");
+    assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
+    check::clean(other);
 }
