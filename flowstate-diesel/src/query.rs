@@ -86,12 +86,17 @@ pub trait FlowStore: Flow {
         row::record::<Self>(fetch(conn, record, id)?, row::outcome(conn, record)?)
     }
 
-    /// Reads the record that was created under this key, if there is one.
+    /// Reads the record that was created under this key, if there is one: none under a key that
+    /// cannot be stored.
     ///
     /// # Errors
     /// [`Error::UnknownState`] or [`Error::Decode`] if this code cannot read the row.
     fn find_by_key<S: AsStore>(key: &str, conn: &mut S) -> Result<Option<Self::Record>> {
         let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
+        if json::check_text(key, record, What::Key).is_err() {
+            // PostgreSQL would fail, and with it the transaction that is open
+            return Ok(None);
+        }
         let binds = [Bind::Text(Self::NAME), Bind::Text(key)];
         let rows = read(conn, record, |conn| conn.flows::<FindKey>(&binds))?;
         let outcome = row::outcome(conn, record)?;

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Error, MAX_JSON_DEPTH, MAX_KEY_LENGTH, Once, What};
+use flowstate_diesel::{Error, MAX_JSON_DEPTH, MAX_KEY_LENGTH, Once, What, transaction};
 use serde_json::{Map, Value, json};
 
 use crate::flows::versions::{v1, v2};
@@ -193,6 +193,12 @@ pub fn a23_keys_are_bytes<D: Database>() {
     for key in ["k".repeat(MAX_KEY_LENGTH + 1), "k".repeat(10_000), "a\0".to_owned()] {
         let refused = Job::new("a").create_once(&key, conn);
         refused!(refused, Error::Unstorable { what: What::Key, .. });
+        // nobody has it: that is no failure of the transaction round the search
+        let searched = transaction(conn, |conn| {
+            let found = Job::find_by_key(&key, conn)?.is_some();
+            Job::find_by_key("a", conn).map(|job| (found, job.is_some()))
+        });
+        assert_eq!(searched.expect("searched"), (false, true));
         let mut job = Job::find(ids[0], conn).expect("found");
         let refused = job.transition(Job::WORK, conn).actor(&*key).run();
         refused!(refused, Error::Unstorable { what: What::Actor, .. });
