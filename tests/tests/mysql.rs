@@ -72,6 +72,7 @@ at!(serializable, Isolated<Mysql, Serializable>);
 
 // what no level touches
 rows! { any_level, Mysql;
+    statements: another_language_serves;
     stored:
         m08_keys_differ_in_case_accents_and_blanks
         m09_microseconds_are_kept

@@ -159,17 +159,19 @@ impl Dialect for MysqlConnection {
     runs_statements!();
 
     fn begin(&mut self) -> QueryResult<()> {
-        // MariaDB can prepare it, MySQL cannot
+        // MariaDB can prepare it; MySQL cannot, and says so in a language of its own
         static PREPARABLE: AtomicBool = AtomicBool::new(true);
         if PREPARABLE.load(Ordering::Relaxed) {
             match ends::begin::<_, Begin>(self) {
-                Err(error) if is_not_preparable(&error) => {
-                    PREPARABLE.store(false, Ordering::Relaxed);
-                }
+                Err(diesel::result::Error::DatabaseError(..)) => {}
                 begun => return begun,
             }
         }
-        AnsiTransactionManager::begin_transaction_sql(self, "BEGIN")
+        let begun = AnsiTransactionManager::begin_transaction_sql(self, "BEGIN");
+        if begun.is_ok() {
+            PREPARABLE.store(false, Ordering::Relaxed);
+        }
+        begun
     }
 
     fn commit(&mut self) -> QueryResult<()> {
@@ -375,11 +377,6 @@ const TRANSACTION_ENDED: &str = "the database has ended the transaction: a deadl
 /// Makes Diesel refuse every transaction on this connection, and a pool discard it.
 fn give_up(conn: &mut MysqlConnection) {
     AnsiTransactionManager::transaction_manager_status_mut(conn).set_in_error();
-}
-
-fn is_not_preparable(error: &diesel::result::Error) -> bool {
-    matches!(error, diesel::result::Error::DatabaseError(_, info)
-        if info.message().contains("not supported in the prepared statement protocol"))
 }
 
 /// In whatever language it says so, the server repeats the name.
