@@ -35,7 +35,11 @@ fn main() -> ExitCode {
         match (is_on, std::env::var_os(variable)) {
             (true, Some(_)) => tested.push(name),
             (true, None) => missing.push(variable),
-            (false, _) => left_out.push(format!("{name} ({variable}=… and --features {feature})")),
+            (false, Some(_)) => left_out
+                .push(format!("{name} ({variable} is set, but --features {feature} is missing)")),
+            (false, None) => {
+                left_out.push(format!("{name} ({variable}=… and --features {feature})"));
+            }
         }
     }
     if !missing.is_empty() {
