@@ -86,6 +86,11 @@ macro_rules! exercise {
                     a28_guard_with_its_own_connection_is_an_error
                     a31_one_connection_serves_all
                     ;
+                purge:
+                    a24_only_what_is_finished_is_purged
+                    a24_what_is_resumed_stays
+                    a24_a_purge_takes_what_it_is_told
+                    ;
                 retries:
                     a_transaction_is_retried_as_a_whole
                     an_ignored_conflict_is_retried_all_the_same

@@ -108,6 +108,13 @@ statements! {
     CreatedWithNow =
         "SELECT @text(metadata), seq FROM flowstate_transitions \
          WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL @current";
+    /// The next records that were completed so long ago, without their locks.
+    FinishedSince =
+        "SELECT flow, id FROM flowstate_flows \
+         WHERE id > ? AND completed_at <= @ago AND (? IS NULL OR flow = ?) ORDER BY id LIMIT ?";
+    /// One of them under its lock, unless others have locked it.
+    LockFinished =
+        "SELECT flow, seq FROM flowstate_flows WHERE id = ? AND completed_at <= @ago @skip";
     DeleteHistory = "DELETE FROM flowstate_transitions WHERE flow_id = ?";
     DeleteArtefacts = "DELETE FROM flowstate_artefacts WHERE flow_id = ?";
     DeleteFlow = "DELETE FROM flowstate_flows WHERE id = ? AND seq = ?";

@@ -55,7 +55,8 @@ pub(crate) struct Words {
     /// `@current`: what follows a SELECT that must see what is committed now, not what was when the
     /// transaction first read.
     pub current: &'static str,
-    /// `@after`: a bind in microseconds, as the time so much later than now; NULL if it is.
+    /// `@after`: a bind in microseconds, on SQLite as a modifier in words, as the time so much later
+    /// than now; NULL if it is.
     pub after: [&'static str; 2],
     /// `@ago`: a bind in microseconds, as the time so much earlier than when the statement began.
     pub ago: [&'static str; 2],

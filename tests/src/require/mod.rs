@@ -14,6 +14,7 @@ pub mod messages;
 pub mod migrations;
 pub mod panics;
 pub mod pools;
+pub mod purge;
 pub mod retries;
 pub mod seed;
 pub mod spans;
