@@ -140,6 +140,32 @@ pub struct Measure {
     pub values: Vec<f64>,
 }
 
+/// A flow whose props are JSON that somebody else wrote.
+#[derive(Flow, Serialize, Deserialize, Debug)]
+#[state(New, Done)]
+#[initial(New)]
+#[completed(Done)]
+#[transition(end: New => Done)]
+pub struct Verbatim {
+    /// As it was received.
+    pub json: Box<serde_json::value::RawValue>,
+}
+
+/// A flow whose stored names differ in case, accents and signs alone.
+#[derive(Flow, Serialize, Deserialize, Debug)]
+#[flow(name = "it's \"my\" `Flow` \\ 🦀")]
+#[state(Upper(rename = "State"), Lower(rename = "state"), Accent(rename = "Státe"))]
+#[state(Signs(rename = "'; -- \"🦀\" %_`\\"), Ended(rename = "ENDED", alias = "Ended"))]
+#[initial(Upper)]
+#[completed(Ended)]
+#[persist(#[derive(Debug, PartialEq)] Big(u32), rename = "Note")]
+#[persist(#[derive(Debug, PartialEq)] Small(u32), rename = "note")]
+#[transition(big: Upper => Lower, persist(Big), rename = "Move")]
+#[transition(small: Lower => Accent, persist(Small), rename = "move")]
+#[transition(read: Accent => Signs, load(Big, Small), rename = "'🦀' \"move\"")]
+#[transition(end: Signs => Ended, rename = "END")]
+pub struct Named {}
+
 /// A flow that begins with a failure.
 #[derive(Flow, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[state(Wrong(error), Right)]

@@ -125,7 +125,9 @@ macro_rules! exercise {
                     a22_older_artefact_is_an_error_with_its_path
                     a23_payloads_round_trip
                     a23_payloads_are_refused
+                    a23_json_of_others_is_kept_or_refused
                     a23_keys_are_bytes
+                    a23_names_are_bytes
                     a23_errors_are_kept
                     ;
                 stress:

@@ -8,7 +8,7 @@ pub(super) struct Found {
     pub(super) null: bool,
 }
 
-/// Looks through text that `serde_json` wrote. `Err` says what cannot be stored.
+/// Looks through text that `serde_json` wrote, or passed on as `RawValue`. `Err` says what cannot be stored.
 pub(super) fn scan(text: &str) -> Result<Found, &'static str> {
     let bytes = text.as_bytes();
     let mut found = Found::default();
@@ -43,15 +43,31 @@ fn end_of_string(bytes: &[u8], mut at: usize) -> Result<usize, &'static str> {
         at += 1;
         match bytes.get(at) {
             Some(b'"') | None => return Ok(at),
-            Some(b'\\') => {
-                if bytes[at..].starts_with(b"\\u0000") {
-                    return Err("a string contains the NUL character");
-                }
-                at += 1;
-            }
+            Some(b'\\') => at = end_of_escape(bytes, at)?,
             Some(_) => {}
         }
     }
+}
+
+/// The position of the last sign of the escape that begins at `at`.
+fn end_of_escape(bytes: &[u8], at: usize) -> Result<usize, &'static str> {
+    const UNPAIRED: &str = "a string contains half a surrogate pair";
+    match code_unit(bytes, at) {
+        None => Ok(at + 1),
+        Some(0) => Err("a string contains the NUL character"),
+        Some(0xd800..=0xdbff) => match code_unit(bytes, at + 6) {
+            Some(0xdc00..=0xdfff) => Ok(at + 11),
+            _ => Err(UNPAIRED),
+        },
+        Some(0xdc00..=0xdfff) => Err(UNPAIRED),
+        Some(_) => Ok(at + 5),
+    }
+}
+
+/// What is escaped as `\u` and four digits.
+fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn end_of_number(bytes: &[u8], at: usize) -> usize {
@@ -84,6 +100,7 @@ mod tests {
             "18446744073709551615",
             "-9223372036854775808",
             r#"{"a":[1.5e300,true,"\\u0000","\"[[["]}"#,
+            r#""\ud83e\udd80\u001f\\ud800""#,
             &format!("{}{}", "[".repeat(100), "]".repeat(100)),
         ] {
             assert_eq!(scan(text), Ok(Found { null: false }), "{text}");
@@ -97,6 +114,10 @@ mod tests {
         for (text, fault) in [
             (r#"{"a":"\u0000"}"#, "NUL"),
             (r#"{"\u0000":1}"#, "NUL"),
+            (r#""\ud800""#, "surrogate"),
+            (r#""\ud800\"""#, "surrogate"),
+            (r#""\uDFFF\uD800""#, "surrogate"),
+            (r#""\ud800"#, "surrogate"),
             ("[18446744073709551616]", "64 bits"),
             ("[-9223372036854775809]", "64 bits"),
             (&*"[".repeat(101), "100 levels"),

@@ -2,11 +2,12 @@
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Error, MAX_JSON_DEPTH, MAX_KEY_LENGTH, Once, What, transaction};
+use flowstate_diesel::{Error, MAX_JSON_DEPTH, MAX_KEY_LENGTH, Once, Page, What, transaction};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::flows::versions::{v1, v2};
-use crate::flows::{Job, JobState, Measure, Note};
+use crate::flows::{Big, Job, JobState, Measure, Named, NamedState, Note, Small, Verbatim};
 use crate::{Database, check, refused};
 
 /// A22: an artefact of an older type is an error with its path, and the record stays.
@@ -163,6 +164,80 @@ pub fn a23_payloads_are_refused<D: Database>() {
     }
     assert_eq!((job.state(), job.seq()), (JobState::Working, 1));
     assert_eq!(check::sizes::<D>(conn), before);
+    check::clean(conn);
+}
+
+/// A23: JSON that somebody else wrote is stored as it is, or refused: half a surrogate pair could be
+/// stored, and never be read again.
+pub fn a23_json_of_others_is_kept_or_refused<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let verbatim = |json: &str| Verbatim {
+        json: RawValue::from_string(json.to_owned()).expect("JSON, as far as its signs go"),
+    };
+    for json in [
+        r#""\ud83e\udd80 🦀 \u00e9""#,
+        r#"{ "b": 1.50, "a": [ 1e2, "\/" ], "a": null }"#,
+        r#""\\ud800""#,
+        r#""\\u0000""#,
+    ] {
+        let flow = verbatim(json).create(conn).expect("created");
+        let found = Verbatim::find(flow.id(), conn).expect("found");
+        assert_eq!(found.json.get(), json);
+    }
+    let before = check::sizes::<D>(conn);
+    for (json, part) in [
+        (r#""\ud800""#, "surrogate"),
+        (r#""\udc00""#, "surrogate"),
+        (r#""\uD83E\uD83E\uDD80""#, "surrogate"),
+        (r#"{"\uDBFFa": 1}"#, "surrogate"),
+        (r#""\ud800\n""#, "surrogate"),
+        (r#""\u0000""#, "NUL"),
+        ("18446744073709551616", "64 bits"),
+    ] {
+        let refused = verbatim(json).create(conn);
+        let fault = refused!(refused, Error::Unstorable { fault, .. } => fault);
+        assert!(fault.contains(part), "{json}: {fault}");
+    }
+    assert_eq!(check::sizes::<D>(conn), before);
+    check::clean(conn);
+}
+
+/// A23: stored names are told apart byte by byte, whatever signs are in them.
+pub fn a23_names_are_bytes<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut flow = Named {}.create_once("key", conn).expect("created").into_record();
+    flow.transition(Named::BIG, conn).persist(Big(1)).run().expect("moved");
+    flow.transition(Named::SMALL, conn).persist(Small(2)).run().expect("moved");
+    assert_eq!(flow.artefact(conn).expect("read"), Some(Big(1)));
+    let loaded = flow.transition(Named::READ, conn).guard("it may", |_, _| true).run();
+    assert_eq!(loaded.expect("read"), (Big(1), Small(2)));
+    let found = Named::find_by_key("key", conn).expect("searched").expect("found");
+    assert_eq!(found.state(), NamedState::Signs);
+    assert!(!Named {}.create_once("key", conn).expect("found").is_created());
+    for (state, records) in
+        [(NamedState::Upper, 0), (NamedState::Accent, 0), (NamedState::Signs, 1)]
+    {
+        let listed = Named::list([state], Page::first(10), conn).expect("listed");
+        assert_eq!(listed.len(), records, "{state}");
+    }
+    flow.transition(Named::END, conn).run().expect("ended");
+    let history = flow.history(conn).expect("the history");
+    let told: Vec<_> = history.iter().map(|row| (&*row.transition, &*row.to)).collect();
+    assert_eq!(
+        told,
+        [
+            ("create", "State"),
+            ("Move", "state"),
+            ("move", "Státe"),
+            ("'🦀' \"move\"", "'; -- \"🦀\" %_`\\"),
+            ("END", "ENDED"),
+        ]
+    );
+    let counts = Named::count_by_state(conn).expect("counted");
+    assert_eq!(counts.iter().map(|count| &*count.state).collect::<Vec<_>>(), ["ENDED"]);
+    assert_eq!(Job::count_by_state(conn).expect("counted"), []);
     check::clean(conn);
 }
 
