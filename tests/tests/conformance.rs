@@ -45,6 +45,7 @@ macro_rules! exercise {
                     ;
                 crowd:
                     one_of_32_threads_wins
+                    one_of_32_threads_with_a_guard_wins
                     eight_threads_lose_nothing
                     ;
                 cut:
@@ -80,6 +81,7 @@ macro_rules! exercise {
                     ;
                 panics:
                     a09_panic_on_a_pooled_connection
+                    a09_panic_ends_the_thread
                     a10_panic_on_a_bare_connection
                     ;
                 pools:

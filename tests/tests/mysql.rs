@@ -41,7 +41,7 @@ macro_rules! at {
         rows! { $level, $database;
             cut: a12_unknown_outcome_is_said_and_resolved;
             cut_create: a12_what_is_new_or_gone_is_resolved;
-            crowd: one_of_32_threads_wins eight_threads_lose_nothing;
+            crowd: one_of_32_threads_wins one_of_32_threads_with_a_guard_wins eight_threads_lose_nothing;
             statements: the_fast_path_is_four_statements;
             snapshot:
                 m01_only_the_locking_read_counts

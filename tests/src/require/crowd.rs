@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use flowstate_diesel::Error;
 use flowstate_diesel::prelude::*;
+use flowstate_diesel::{Error, Result};
 
-use crate::flows::{Job, JobState};
+use crate::flows::{Job, JobRecord, JobState};
 use crate::race::race;
 use crate::{Database, check};
 
@@ -15,13 +15,29 @@ const RECORDS: usize = 5;
 
 /// 32 threads at one record: one wins, the others are told where it is.
 pub fn one_of_32_threads_wins<D: Database>() {
+    one_wins::<D>(|job, conn| job.transition(Job::WORK, conn).run());
+}
+
+/// The same with a guard, which sees the record only where the transition may start.
+pub fn one_of_32_threads_with_a_guard_wins<D: Database>() {
+    one_wins::<D>(|job, conn| {
+        job.transition(Job::WORK, conn)
+            .guard("it is open", |job, _| {
+                assert_eq!(job.state(), JobState::Open);
+                true
+            })
+            .run()
+    });
+}
+
+fn one_wins<D: Database>(work: impl Fn(&mut JobRecord, &mut D::Conn) -> Result<()> + Sync) {
     let database = D::migrated();
     let id = Job::new("a").create(&mut database.connect()).expect("created").id();
     let outcomes = race(32, |_, barrier| {
         let conn = &mut database.connect();
         let mut job = Job::find(id, conn).expect("found");
         barrier.wait();
-        match job.transition(Job::WORK, conn).run() {
+        match work(&mut job, conn) {
             Ok(()) => true,
             Err(Error::InvalidTransition { found, .. }) if found == "working" => false,
             Err(other) => panic!("another error: {other:?}"),

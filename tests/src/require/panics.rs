@@ -73,8 +73,45 @@ fn unharmed<D: Database>(job: &mut JobRecord, conn: &mut D::Conn, place: Place) 
     check::clean(conn);
 }
 
-/// A09: on a pooled connection, in a thread that dies of it.
+/// A hook that panics harms nobody: the transition is committed, and the connection goes on.
+fn hook_panics<D: Database>(conn: &mut D::Conn) {
+    let mut job = Job::new("a").create(conn).expect("created");
+    let hook = |_: &_| -> () { panic!("panic in a hook") };
+    job.transition(Job::WORK, conn).after_commit(hook).run().expect("committed");
+    let together = transaction(conn, |conn| {
+        job.transition(Job::FAIL, conn).after_commit(hook).run()?;
+        job.transition(Job::WORK, conn).after_commit(hook).run()
+    });
+    together.expect("committed");
+    assert_eq!(depth(conn), None);
+    let row = Job::find(job.id(), conn).expect("found");
+    assert_eq!((row.state(), row.seq(), job.seq()), (JobState::Working, 3, 3));
+    check::clean(conn);
+}
+
+/// A09: on a pooled connection, which goes back to its pool and on to the next user.
 pub fn a09_panic_on_a_pooled_connection<D: Database>() {
+    let database = D::migrated();
+    check::make_effects(&mut database.connect());
+    let pool = database.pool(1);
+    // seen by this connection alone: a pool replaces one that is dropped by a panic
+    pool.get().expect("it").batch_execute("CREATE TEMPORARY TABLE mine (id INT)").expect("made");
+    for place in PLACES {
+        let mut job =
+            Job::new("a").create(&mut pool.get().expect("a connection")).expect("created");
+        let mut conn = pool.get().expect("a connection");
+        let caught = catch_unwind(AssertUnwindSafe(|| panic_in(place, &mut job, &mut *conn)));
+        drop(conn);
+        caught.expect_err("a panic");
+        let conn = &mut pool.get().expect("the next user");
+        assert_eq!(check::rows::<D>(conn, "mine"), 0, "{place:?}: the same connection");
+        unharmed::<D>(&mut job, conn, place);
+    }
+    hook_panics::<D>(&mut pool.get().expect("a connection"));
+}
+
+/// A09: in a thread that dies of it, while it holds the connection.
+pub fn a09_panic_ends_the_thread<D: Database>() {
     let database = D::migrated();
     check::make_effects(&mut database.connect());
     let pool = database.pool(1);
@@ -106,4 +143,5 @@ pub fn a10_panic_on_a_bare_connection<D: Database>() {
         assert!(text.starts_with("panic in"), "{place:?}: {text}");
         unharmed::<D>(&mut job, conn, place);
     }
+    hook_panics::<D>(conn);
 }

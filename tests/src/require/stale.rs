@@ -67,7 +67,12 @@ pub fn a02_guard_waits_for_the_lock<D: Database>() {
         scope.spawn(move || {
             let conn = &mut D::connect_to(&url);
             let update = |job: &mut Job| "changed".clone_into(&mut job.name);
-            let tell = |_: &_, _: &mut _| tell.send(()).map_err(|error| error.to_string());
+            let watcher = &mut D::connect_to(&url);
+            let tell = |_: &_, _: &mut _| {
+                let told = tell.send(()).map_err(|error| error.to_string());
+                D::wait_for_a_waiter(watcher);
+                told
+            };
             holder.transition(Job::PARK, conn).update(update).within(tell).run().expect("parked");
         });
         locked.recv().expect("the lock is held");
