@@ -21,6 +21,9 @@ use crate::{ignored, wake, witness};
 /// - If another transaction is in the way (a deadlock, a busy database), it is rolled back and
 ///   `body` **runs again**, up to 10 times within about 2 seconds: what `body` does outside the
 ///   database it may do several times.
+/// - Each record is locked when it is first moved. Transactions that move the same records in
+///   different orders wait for each other, and one of them runs again: move several in the order of
+///   their ids.
 /// - `after_commit` hooks of the transitions in it run after the commit, in their order, and never
 ///   after a rollback.
 /// - If `body` returns an error or panics, everything is rolled back, and the records that were

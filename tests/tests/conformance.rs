@@ -1,11 +1,11 @@
 //! One list of requirements, a test a line, for every database.
 
-#[cfg(feature = "mysql")]
-use flowstate_tests::database::isolated::ReadCommitted;
 #[cfg(feature = "postgres")]
 use flowstate_tests::database::isolated::RepeatableRead;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use flowstate_tests::database::isolated::{Isolated, Serializable};
+#[cfg(feature = "mysql")]
+use flowstate_tests::database::isolated::{ReadCommitted, StrictSnapshot};
 
 /// `requirements!(module: a b c)` makes the tests `sqlite::module::a` and so on.
 macro_rules! requirements {
@@ -47,8 +47,6 @@ macro_rules! exercise {
                     one_of_32_threads_wins
                     one_of_32_threads_with_a_guard_wins
                     eight_threads_lose_nothing
-                    ;
-                cut:
                     ;
                 hooks:
                     a07_failing_hook_leaves_it_committed
@@ -259,5 +257,7 @@ exercise!(postgres_serializable, Isolated<flowstate_tests::Postgres, Serializabl
 exercise!(mysql, flowstate_tests::Mysql);
 #[cfg(feature = "mysql")]
 exercise!(mysql_read_committed, Isolated<flowstate_tests::Mysql, ReadCommitted>);
+#[cfg(feature = "mysql")]
+exercise!(mysql_strict_snapshot, Isolated<flowstate_tests::Mysql, StrictSnapshot>);
 #[cfg(feature = "mysql")]
 exercise!(mysql_serializable, Isolated<flowstate_tests::Mysql, Serializable>);
