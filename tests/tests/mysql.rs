@@ -39,7 +39,12 @@ macro_rules! rows {
 macro_rules! at {
     ($level:ident, $database:ty) => {
         rows! { $level, $database;
-            cut: a12_unknown_outcome_is_said_and_resolved;
+            cut:
+                a12_unknown_outcome_is_said_and_resolved
+                a12_a_destroyed_record_is_resolved
+                a12_a_finish_is_resolved
+                a12_a_keyed_start_is_resolved
+                a12_moves_in_savepoints_are_resolved;
             cut_create: a12_what_is_new_or_gone_is_resolved;
             crowd: one_of_32_threads_wins one_of_32_threads_with_a_guard_wins eight_threads_lose_nothing;
             statements: the_fast_path_is_four_statements;

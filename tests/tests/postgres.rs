@@ -41,7 +41,12 @@ macro_rules! rows {
 macro_rules! at {
     ($level:ident, $database:ty) => {
         rows! { $level, $database;
-            cut: a12_unknown_outcome_is_said_and_resolved;
+            cut:
+                a12_unknown_outcome_is_said_and_resolved
+                a12_a_destroyed_record_is_resolved
+                a12_a_finish_is_resolved
+                a12_a_keyed_start_is_resolved
+                a12_moves_in_savepoints_are_resolved;
             cut_create: a12_what_is_new_or_gone_is_resolved;
             creation: a12_a_creation_under_way_can_be_waited_for;
             crowd:
