@@ -30,9 +30,7 @@ statements! {
 /// statement by itself, and the rest follows when this is called again.
 pub fn migrate<S: AsStore>(conn: &mut S) -> Result<Vec<&'static str>> {
     let conn = conn.as_store();
-    if let Some(problem) = conn.refusal().map_err(|error| explain(conn, None, error))? {
-        return Err(Error::Setup { problem });
-    }
+    refuse_unfit(conn)?;
     if S::Store::CREATING_COMMITS && conn.depth().map_err(|error| explain(conn, None, error))? > 0 {
         let problem = "call `migrate` outside a transaction: on this database creating a table \
                        commits what was written before";
@@ -43,6 +41,14 @@ pub fn migrate<S: AsStore>(conn: &mut S) -> Result<Vec<&'static str>> {
         let unlocked = conn.unlock_migrations().map_err(|error| explain(conn, None, error));
         applied.and_then(|applied| unlocked.map(|()| applied))
     })
+}
+
+/// Fails if the server is too old.
+pub(crate) fn refuse_unfit<C: Dialect>(conn: &mut C) -> Result<()> {
+    match conn.refusal().map_err(|error| explain(conn, None, error))? {
+        Some(problem) => Err(Error::Setup { problem }),
+        None => Ok(()),
+    }
 }
 
 fn apply<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Vec<&'static str>> {

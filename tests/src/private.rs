@@ -30,6 +30,7 @@ pub struct Server {
     folder: TempDir,
     port: u16,
     owner: Option<(u32, u32)>,
+    extra: Vec<String>,
     process: Option<Child>,
 }
 
@@ -40,6 +41,15 @@ impl Server {
     /// If the server's programs are not installed or do not work.
     #[must_use]
     pub fn start(kind: Kind) -> Self {
+        Self::start_with(kind, &[])
+    }
+
+    /// The same with further arguments.
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    #[must_use]
+    pub fn start_with(kind: Kind, extra: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         // neither server runs as root
         let owner = is_root(folder.path()).then(unprivileged);
@@ -49,7 +59,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("a port").port();
         drop(listener);
-        let mut server = Self { kind, folder, port, owner, process: None };
+        let extra = extra.iter().map(ToString::to_string).collect();
+        let mut server = Self { kind, folder, port, owner, extra, process: None };
         server.make();
         server.restart();
         server
@@ -99,6 +110,7 @@ impl Server {
                 command
             }
         };
+        command.args(&self.extra);
         self.owned(&mut command);
         let errors = log.try_clone().expect("a log");
         let process = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();

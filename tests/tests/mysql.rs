@@ -79,6 +79,7 @@ at!(serializable, Isolated<Mysql, Serializable>);
 rows! { any_level, Mysql;
     statements: another_language_serves;
     stored:
+        m06_an_old_server_is_refused
         m08_keys_differ_in_case_accents_and_blanks
         m09_microseconds_are_kept
         m10_a_migration_that_died_is_run_again;

@@ -18,6 +18,7 @@ use crate::dialect::Dialect;
 use crate::dialect::rows::{ClaimedRow, CountRow};
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
+use crate::migrate::refuse_unfit;
 use crate::read::read;
 use crate::request::micros;
 use crate::row;
@@ -49,7 +50,8 @@ pub struct Claim<Start: Transition, Finish: Transition> {
 /// nobody fails over what a dead process left but a worker or [`reap`].
 ///
 /// # Errors
-/// A conflict or [`Error::Database`]: nothing is claimed. [`Error::Decode`] if this code cannot read
+/// A conflict or [`Error::Database`]: nothing is claimed. [`Error::Setup`] if the server is too old,
+/// which the first claim with this step asks. [`Error::Decode`] if this code cannot read
 /// the props: the record was claimed and is failed over when its lease runs out.
 pub fn claim_next<Start, Finish, Last, Fail, S>(
     step: &Step<Start, Finish, Last, Fail>,
@@ -65,6 +67,10 @@ where
     static WORKER: OnceLock<Arc<str>> = OnceLock::new();
     let worker = WORKER.get_or_init(worker_id);
     let conn = conn.as_store();
+    if step.spec.asked.get().is_none() {
+        refuse_unfit(conn)?;
+        step.spec.asked.get_or_init(|| ());
+    }
     for source in by_age(conn, &step.spec)? {
         let claimed = sweep::claim(conn, &step.spec, source, micros(EVERYTHING), 1, worker)?;
         if let Some(claimed) = claimed.into_iter().next() {

@@ -32,6 +32,7 @@ use diesel::r2d2::{ManageConnection, Pool};
 use flowstate::{Flow, Transition};
 
 use crate::error::{Error, Result};
+use crate::migrate::refuse_unfit;
 use crate::store::Store;
 use claim::Claim;
 use handler::{Plain, Runner, Transactional};
@@ -187,7 +188,8 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     /// Starts the threads.
     ///
     /// # Errors
-    /// [`Error::Setup`] if a step is served twice.
+    /// [`Error::Setup`] if a step is served twice, or if the server is too old. A server that cannot
+    /// be asked now is waited for.
     pub fn start(self) -> Result<Running<M>> {
         let mut seen = HashSet::new();
         for runner in &self.runners {
@@ -199,6 +201,13 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
                     step.flow, step.running
                 );
                 return Err(Error::Setup { problem });
+            }
+        }
+        if let Some(mut conn) = self.pool.try_get() {
+            match refuse_unfit(&mut *conn) {
+                Err(refused @ Error::Setup { .. }) => return Err(refused),
+                // not now
+                Ok(()) | Err(_) => {}
             }
         }
         let core = Core::new(self.pool, self.runners, self.timed, self.threads, self.poll);

@@ -1,7 +1,7 @@
 //! A unit of work: the transitions that start it, finish it and fail it.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use flowstate::{
@@ -75,6 +75,8 @@ pub(crate) struct StepSpec {
     pub(crate) batch: Option<usize>,
     /// Whether a record can come to this step again after it finished.
     pub(crate) repeats: bool,
+    /// Whether the server of the first claim was asked if it is fit for use.
+    pub(crate) asked: OnceLock<()>,
 }
 
 /// What is known of the state that a transition leads to.
@@ -145,6 +147,7 @@ impl<Start: Transition> Step<Start> {
             concurrency: usize::MAX,
             batch: None,
             repeats: false,
+            asked: OnceLock::new(),
         };
         Self { spec: Arc::new(spec), types: PhantomData }
     }

@@ -1,11 +1,34 @@
-//! M08 to M10: what the tables hold, and how they are made.
+//! M06 and M08 to M10: what the tables hold, and how they are made.
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_tests::check;
+use flowstate_diesel::{Error, Worker, claim_next};
 use flowstate_tests::flows::{Job, JobRecord};
+use flowstate_tests::private::{self, Kind};
+use flowstate_tests::watch::Watch;
+use flowstate_tests::{check, fetch_step, refused};
 
 use super::Server;
+
+/// M06: a server without SKIP LOCKED is refused wherever something would need it, with copied
+/// migrations too. (A newer one that says it is older; which versions are refused is a unit test of
+/// the dialect.)
+pub(crate) fn m06_an_old_server_is_refused<D: Server>() {
+    let server = private::Server::start_with(Kind::MariaDb, &["--version=10.5.29-MariaDB"]);
+    let conn = &mut D::connect_to(&server.url());
+    let up = include_str!("../../../migrations/mysql/2026-11-23-000000_create_flowstate/up.sql");
+    conn.batch_execute(up).expect("copied");
+    let pool = D::watched_pool(&server.url(), 1, Watch::new(|_| {}));
+    let worker = Worker::new(pool).step(fetch_step!(), |_, ()| unreachable!());
+    for refused in [
+        flowstate_diesel::migrate(conn).map(drop),
+        claim_next(&fetch_step!(), conn).map(drop),
+        worker.start().map(drop),
+    ] {
+        let problem = refused!(refused, Error::Setup { problem } => problem);
+        assert!(problem.contains("10.5.29-MariaDB, which has no SKIP LOCKED"), "{problem}");
+    }
+}
 
 /// M08: names and keys are compared byte by byte.
 pub(crate) fn m08_keys_differ_in_case_accents_and_blanks<D: Server>() {
