@@ -1,6 +1,6 @@
 //! Creating, finding and reading flows.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use flowstate::{Artefact, Flow, Record, State, TransitionOf};
@@ -10,7 +10,7 @@ use crate::create;
 use crate::dialect::Dialect;
 use crate::dialect::rows::FlowRow;
 use crate::dialect::sql::{
-    AllArtefacts, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
+    AllArtefacts, Clock, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
 };
 use crate::dialect::statement::Bind;
 use crate::entry::{ArtefactEntry, HistoryEntry, StateCount};
@@ -22,7 +22,7 @@ use crate::scope;
 use crate::store::AsStore;
 use crate::transaction;
 use crate::unconfirmed::Mark;
-use crate::{json, row};
+use crate::{json, row, time};
 
 /// What a flow can do with a database: create, find, list. In the prelude.
 pub trait FlowStore: Flow {
@@ -44,13 +44,18 @@ pub trait FlowStore: Flow {
 
     /// Stores a new record that workers leave alone until `time`: at once if it has passed.
     ///
-    /// The time is compared with this machine's clock, and the rest waited for by the database's.
+    /// The time is that of the database's clock.
     ///
     /// # Errors
     /// As [`FlowStore::create`].
     fn create_at<S: AsStore>(self, time: DateTime<Utc>, conn: &mut S) -> Result<Self::Record> {
-        let delay = (time - DateTime::<Utc>::from(SystemTime::now())).to_std();
-        create::create(self, delay.unwrap_or_default(), conn.as_store())
+        let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
+        let clock = read(conn, record, |conn| conn.counts::<Clock>(&[]))?;
+        let now = clock.first().and_then(|row| time::parse(&row.label));
+        let now = now.ok_or_else(|| Error::Setup {
+            problem: "the database's clock cannot be read".to_owned(),
+        })?;
+        create::create(self, (time - now).to_std().unwrap_or_default(), conn)
     }
 
     /// Stores a new record under a key that is unique within the flow, or returns the one that has

@@ -59,6 +59,14 @@ statements! {
     DueNow = "UPDATE flowstate_flows SET due_at = @now WHERE due_at > @now";
     ExpireNow = "UPDATE flowstate_flows SET leased_until = @now WHERE leased_until > @now";
     OverdueNow = "UPDATE flowstate_flows SET deadline_at = @now WHERE deadline_at > @now";
+    /// How many records wait in which state, but for those.
+    Strangers =
+        "SELECT state, COUNT(*) FROM flowstate_flows \
+         WHERE flow = ? AND due_at IS NOT NULL AND NOT (state IN @among) \
+         GROUP BY state ORDER BY state LIMIT 100";
+    /// What the database's clock says.
+    Clock =
+        "SELECT @time(moment), COUNT(*) FROM (SELECT @now AS moment) AS clock GROUP BY moment";
     CountStates =
         "SELECT state, COUNT(*) FROM flowstate_flows WHERE flow = ? GROUP BY state ORDER BY state";
     InsertHistory =
