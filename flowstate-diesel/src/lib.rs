@@ -1,7 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(
     not(all(feature = "sqlite", feature = "r2d2")),
-    allow(dead_code, unused_imports, unused_macros, reason = "some is for one database, or workers")
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "some is for one database, or workers"
+    )
 )]
 
 mod apply;

@@ -1,6 +1,8 @@
 //! Hearing what is told to `tracing`, and stopping who tells it where a test wants to.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -40,4 +42,89 @@ impl Visit for Message<'_> {
             (self.0)(&format!("{value:?}"));
         }
     }
+}
+
+/// What was told, by whatever thread.
+#[derive(Clone, Debug, Default)]
+pub struct Everything(Arc<Mutex<Vec<Told>>>);
+
+/// An event or a span.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// The message, or the name of a span.
+    pub what: String,
+    /// In small letters.
+    pub level: String,
+    /// What it has, by name, but for the message.
+    pub fields: BTreeMap<&'static str, String>,
+}
+
+impl Everything {
+    /// Hears what this library tells in the whole process, from now on.
+    ///
+    /// # Panics
+    /// If somebody hears already.
+    #[must_use]
+    pub fn hear() -> Self {
+        let everything = Self::default();
+        tracing::subscriber::set_global_default(everything.clone()).expect("nobody hears");
+        everything
+    }
+
+    /// What was told so far.
+    #[must_use]
+    pub fn told(&self) -> Vec<Told> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Told>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Told {
+    fn of(metadata: &Metadata<'_>) -> Self {
+        let level = metadata.level().as_str().to_lowercase();
+        Self { what: metadata.name().to_owned(), level, fields: BTreeMap::new() }
+    }
+}
+
+impl Visit for Told {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let value = format!("{value:?}").trim_matches('"').to_owned();
+        if field.name() == "message" {
+            self.what = value;
+        } else {
+            self.fields.insert(field.name(), value);
+        }
+    }
+}
+
+impl Subscriber for Everything {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("flowstate_diesel")
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut told = Told::of(attributes.metadata());
+        attributes.record(&mut told);
+        let mut all = self.lock();
+        all.push(told);
+        Id::from_u64(all.len().try_into().expect("few"))
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        let at = usize::try_from(span.into_u64()).expect("few") - 1;
+        values.record(&mut self.lock()[at]);
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut told = Told::of(event.metadata());
+        event.record(&mut told);
+        self.lock().push(told);
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
 }

@@ -171,6 +171,9 @@ macro_rules! exercise {
                     a11_a_crash_of_a_worker_loses_nothing
                     a11_a_crash_at_a_deadline_loses_nothing
                     ;
+                worker_events:
+                    what_workers_tell_is_documented
+                    ;
                 worker_faults:
                     a_panic_keeps_the_thread
                     what_cannot_be_read_ends_in_the_error_state

@@ -13,6 +13,7 @@ use super::settle::{self, Fence};
 use super::step::{FailTransition, FinishTransition, Step, StepSpec};
 use super::step_error::StepError;
 use super::sweep;
+use super::tell;
 use crate::apply::newest_artefact;
 use crate::dialect::Dialect;
 use crate::dialect::rows::{ClaimedRow, CountRow};
@@ -178,7 +179,9 @@ where
     #[expect(clippy::needless_pass_by_value, reason = "handing over reads best by value")]
     pub fn finish(self, artefacts: Finish::Persists, conn: &mut impl AsStore) -> Result<()> {
         let artefacts = encode::<Finish>(&artefacts, self.record_ref())?;
-        settle::finish(conn.as_store(), &self.step, self.fence(), artefacts)
+        settle::finish(conn.as_store(), &self.step, self.fence(), artefacts)?;
+        tell::finished(&self.step, self.fence());
+        Ok(())
     }
 
     /// Takes the fail transition, with the error's text; the step is tried again after its backoff
@@ -188,7 +191,10 @@ where
     /// [`Error::LeaseLost`] if the claim is no longer held; others as
     /// [`Request::run`](crate::Request::run).
     pub fn fail(self, error: impl Into<StepError>, conn: &mut impl AsStore) -> Result<()> {
-        settle::fail(conn.as_store(), &self.step, self.fence(), &error.into())
+        let error = error.into();
+        settle::fail(conn.as_store(), &self.step, self.fence(), &error)?;
+        tell::failed(&self.step, self.fence(), &error);
+        Ok(())
     }
 
     /// Gives the record back: it is in the state again from which it was claimed, can be claimed at
@@ -200,7 +206,9 @@ where
     /// [`Error::LeaseLost`] if the claim is no longer held; others as
     /// [`Request::run`](crate::Request::run).
     pub fn release(self, conn: &mut impl AsStore) -> Result<()> {
-        release(conn.as_store(), &self.step, self.fence(), "released")
+        release(conn.as_store(), &self.step, self.fence(), "released")?;
+        tell::released(&self.step, self.fence());
+        Ok(())
     }
 
     /// Starts the lease anew, by the database's clock.

@@ -9,6 +9,7 @@ use super::claim::{Claim, encode, load};
 use super::settle::{self, Fence, finish_plan, standing};
 use super::step::StepSpec;
 use super::step_error::StepError;
+use super::tell;
 use crate::apply::{newest_artefact, write};
 use crate::dialect::Dialect;
 use crate::dialect::rows::ClaimedRow;
@@ -106,7 +107,10 @@ where
                     settle::finish(conn, &self.step, fence, artefacts.clone())
                 });
                 match finished {
-                    Ok(()) => Ok(Ran::Finished),
+                    Ok(()) => {
+                        tell::finished(&self.step, fence);
+                        Ok(Ran::Finished)
+                    }
                     Err(unsettled) => fail(desk, &self.step, fence, &unsettled.failure()?),
                 }
             }
@@ -212,6 +216,7 @@ fn fail<C: Dialect>(
     error: &StepError,
 ) -> Result<Ran> {
     desk.insist(step, fence, &mut |conn| settle::fail(conn, step, fence, error))?;
+    tell::failed(step, fence, error);
     Ok(Ran::Failed)
 }
 
@@ -272,7 +277,10 @@ where
             Err(unsettled) => Some(unsettled.failure()?),
         };
         match failed {
-            None => Ok(Ran::Finished),
+            None => {
+                tell::finished(&self.step, fence);
+                Ok(Ran::Finished)
+            }
             Some(error) => fail(desk, &self.step, fence, &error),
         }
     }

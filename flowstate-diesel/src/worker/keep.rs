@@ -8,6 +8,7 @@ use super::caught::{caught, report};
 use super::run::Core;
 use super::schedule::Search;
 use super::settle::lease;
+use super::stranger::REPORT_EVERY;
 use crate::dialect::Dialect as _;
 use crate::failure::explain;
 use crate::store::Store;
@@ -22,7 +23,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let shortest = self.runners.iter().map(|runner| runner.step().lease).min();
         let pause = shortest.map_or(Duration::from_secs(1), |lease| lease / 3);
         let pause = pause.min(Duration::from_secs(20));
-        let mut next = pause;
+        let (mut next, mut next_report) = (pause, Instant::now());
         while self.pause_keeper(next) {
             next = pause;
             if let Err(error) = caught("extending the leases", || self.extend()) {
@@ -30,6 +31,12 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 next = pause.min(AFTER_A_FAILURE);
                 self.note_outage(&error);
                 report(|| tracing::warn!(%error, "leases could not be extended"));
+            }
+            if Instant::now() >= next_report {
+                next_report = Instant::now() + REPORT_EVERY;
+                if let Err(error) = caught("reporting unknown states", || self.report_strangers()) {
+                    report(|| tracing::debug!(%error, "unknown states could not be looked for"));
+                }
             }
             if self.is_overdue_for_a_look() {
                 // no thread is free to take work, but expired leases and timed transitions wait

@@ -19,7 +19,9 @@ pub(crate) mod stats;
 pub(crate) mod step;
 pub(crate) mod step_error;
 mod stop;
+mod stranger;
 mod sweep;
+mod tell;
 mod trouble;
 
 use std::collections::HashSet;
@@ -40,6 +42,7 @@ use run::Core;
 use stats::Stats;
 use step::{FailTransition, FinishTransition, Step, timed};
 use step_error::StepError;
+use stranger::Known;
 use sweep::Timed;
 
 /// Runs steps from plain threads, on connections of an r2d2 pool.
@@ -78,6 +81,7 @@ pub struct Worker<M: ManageConnection<Connection: Store>> {
     pool: Pool<M>,
     runners: Vec<Arc<dyn Runner<M::Connection>>>,
     timed: Vec<Timed>,
+    known: Vec<Known>,
     threads: usize,
     poll: Duration,
 }
@@ -90,6 +94,7 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
             pool,
             runners: Vec::new(),
             timed: Vec::new(),
+            known: Vec::new(),
             threads: 1,
             poll: Duration::from_secs(1),
         }
@@ -165,7 +170,8 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     /// Takes the timed transitions of a flow of which this worker serves no step. Those of flows
     /// with a step are taken anyway.
     pub fn timed<F: Flow>(mut self) -> Self {
-        if self.timed.iter().all(|timed| timed.flow != F::NAME) {
+        if self.known.iter().all(|known| known.flow != F::NAME) {
+            self.known.push(Known::of::<F>());
             self.timed.extend(timed::<F>());
         }
         self
@@ -210,8 +216,9 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
                 Ok(()) | Err(_) => {}
             }
         }
-        let core = Core::new(self.pool, self.runners, self.timed, self.threads, self.poll);
-        Ok(Running { threads: run::spawn(&core, self.threads)?, core })
+        let Self { pool, runners, timed, known, threads, poll } = self;
+        let core = Core::new(pool, runners, timed, known, threads, poll);
+        Ok(Running { threads: run::spawn(&core, threads)?, core })
     }
 
     /// Runs steps until nothing is due and no handler runs, and stops: for tests and one-off

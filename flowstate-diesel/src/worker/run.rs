@@ -15,6 +15,7 @@ use super::look::Questions;
 use super::schedule::Next;
 use super::settle::Fence;
 use super::stats::{Counters, Stats, count};
+use super::stranger::Known;
 use super::sweep::Timed;
 use super::trouble::Trouble;
 use crate::dialect::rows::ClaimedRow;
@@ -34,6 +35,7 @@ pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
     pool: Pool<M>,
     pub(crate) runners: Vec<Arc<dyn Runner<M::Connection>>>,
     pub(crate) timed: Vec<Timed>,
+    pub(super) known: Vec<Known>,
     pub(crate) questions: Questions,
     pub(super) horizon: Horizon,
     pub(crate) worker: Arc<str>,
@@ -140,6 +142,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         pool: Pool<M>,
         runners: Vec<Arc<dyn Runner<M::Connection>>>,
         timed: Vec<Timed>,
+        known: Vec<Known>,
         threads: usize,
         longest_pause: Duration,
     ) -> Arc<Self> {
@@ -171,6 +174,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             pool,
             runners,
             timed,
+            known,
             worker: worker_id(),
             turn: AtomicUsize::new(0),
             threads,
@@ -229,7 +233,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         };
         span.record("outcome", outcome);
         if let Err(error) = &ran {
-            tracing::warn!(%error, "a claim was not settled");
+            let (flow, step, attempt) = (step.flow, step.start, fence.attempts.saturating_add(1));
+            tracing::warn!(flow, id, step, attempt, %error, "a claim was not settled");
         }
         if let Some(counter) = counter {
             count(counter);

@@ -10,6 +10,7 @@ use super::caught::{caught, report};
 use super::release::try_release;
 use super::run::{Core, FIRST_PAUSE, Held, Phase, Shared};
 use super::stats::count;
+use super::tell;
 use crate::error::{ConflictReason, Error, RecordRef, Result};
 use crate::failure::conflict;
 use crate::scope::Doom;
@@ -167,7 +168,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let why = "released: the worker stopped";
         match self.with(|conn| try_release(conn, step, fence, why)) {
             Ok(false) => return Ok(false),
-            Ok(true) => count(&self.counters.released),
+            Ok(true) => {
+                count(&self.counters.released);
+                report(|| tell::released(step, fence));
+            }
             // it was settled meanwhile
             Err(Error::LeaseLost { .. }) => {}
             Err(error) => return Err(error),

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
+use super::caught::report;
 use super::release::release;
 use super::run::Core;
 use super::settle::Fence;
 use super::stats::count;
+use super::tell;
 use crate::dialect::Dialect as _;
 use crate::dialect::sql::LeasedBy;
 use crate::dialect::statement::Bind;
@@ -94,6 +96,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                         Ok(()) => {
                             found = true;
                             count(&self.counters.released);
+                            report(|| tell::released(step, fence));
                         }
                         Err(Error::LeaseLost { .. }) => {}
                         Err(error) => return Err(error),

@@ -1,0 +1,109 @@
+//! What workers tell `tracing`, under names that stay: those of `docs/observing.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use flowstate_diesel::{Worker, claim_next, prelude::*, testing};
+use serde_json::json;
+
+use crate::flows::{Approval, Response, Sync};
+use crate::steps::picked;
+use crate::told::{Everything, Told};
+use crate::watch::Watch;
+use crate::{Database, child, fetch_step};
+
+const PAGE: &str = include_str!("../../../docs/observing.md");
+
+/// The level and the fields of each event and span, as the page has them.
+fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let rows = PAGE.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.split(" | ");
+        let name = cells.next()?.trim_end_matches('`');
+        let (level, fields) = (cells.next()?, cells.next()?);
+        let fields = fields.split(", ").map(|field| field.trim_matches('`').to_owned());
+        Some((name.to_owned(), (level.to_owned(), fields.collect())))
+    });
+    rows.collect()
+}
+
+/// Each is told as the page says, in a process of its own, where all threads are heard.
+pub fn what_workers_tell_is_documented<D: Database>() {
+    let ended = child::run::<D>("events", &D::migrated().url());
+    assert!(ended.status.success(), "{ended:?}");
+}
+
+/// The child of the former.
+pub fn events_in_child<D: Database>(url: &str) {
+    let heard = Everything::hear();
+    let conn = &mut D::connect_to(url);
+    act::<D>(url, conn);
+    let told = heard.told();
+    for (name, (level, fields)) in documented() {
+        let mut of_name = told.iter().filter(|told| told.what == name).peekable();
+        assert!(of_name.peek().is_some(), "`{name}` was not told: {told:#?}");
+        for told in of_name {
+            // a span that is told nothing more has no outcome yet
+            let names: BTreeSet<_> = told.fields.keys().map(|&name| name.to_owned()).collect();
+            assert!(names.is_subset(&fields), "`{name}`: {names:?}, and documented {fields:?}");
+            assert_eq!(told.level, level, "`{name}`");
+            if !name.starts_with("flowstate.") {
+                assert_eq!(names, fields, "`{name}`");
+            }
+        }
+    }
+    let outcomes = |told: &Told| told.fields.get("outcome").cloned();
+    let steps = told.iter().filter(|told| told.what == "flowstate.step");
+    let outcomes: BTreeSet<_> = steps.filter_map(outcomes).collect();
+    let all = ["failed", "finished", "lost"].map(str::to_owned);
+    assert_eq!(outcomes, BTreeSet::from(all));
+}
+
+/// Something of everything.
+fn act<D: Database>(url: &str, conn: &mut D::Conn) {
+    let step = fetch_step!();
+    let mut claim = |name: &str| {
+        picked::<D>(conn, name);
+        claim_next(&step, conn).expect("no error").expect("a claim")
+    };
+    let [finished, failed, released] = ["1", "2", "3"].map(&mut claim);
+    drop(claim("dead"));
+    finished.finish(Response(json!(1)), conn).expect("finished");
+    failed.fail("no", conn).expect("failed");
+    released.release(conn).expect("released");
+    testing::expire_leases(conn).expect("expired");
+    Approval { subject: "late".to_owned() }.create(conn).expect("created");
+    testing::pass_deadlines(conn).expect("passed");
+    let stranger = picked::<D>(conn, "stranger");
+    let sql = "UPDATE flowstate_flows SET state = 'from_the_future' WHERE id = ";
+    conn.batch_execute(&format!("{sql}{stranger}")).expect("a stranger");
+    for name in ["fine", "failing", "lost"] {
+        picked::<D>(conn, name);
+    }
+    let elsewhere = url.to_owned();
+    let running = Worker::new(D::watched_pool(url, 2, Watch::new(|_| {})))
+        .step(fetch_step!().lease(Duration::from_secs(1)), move |claim, ()| {
+            match &*claim.record_id {
+                "failing" => return Err("it fails".into()),
+                "lost" => {
+                    let conn = &mut D::connect_to(&elsewhere);
+                    let mut flow = Sync::find(claim.id(), conn)?;
+                    let hour = Duration::from_hours(1);
+                    flow.transition(Sync::FAIL_FETCH, conn).delay(hour).run()?;
+                }
+                _ => {}
+            }
+            Ok(Response(json!(1)))
+        })
+        .timed::<Approval>()
+        .start()
+        .expect("started");
+    let done = "SELECT COUNT(*) FROM flowstate_flows WHERE leased_until IS NOT NULL OR \
+                (due_at IS NOT NULL AND state = 'picked')";
+    while D::number(conn, done) > 0 {
+        std::thread::yield_now();
+    }
+    // the keeper reports what it does not know at its first round
+    std::thread::sleep(Duration::from_secs(1));
+    running.shutdown(Duration::from_mins(1)).expect("stopped");
+}
