@@ -64,19 +64,20 @@ fn they_take_over_from_plain_threads() {
 #[test]
 #[cfg(unix)]
 fn interrupted_they_give_back_what_is_in_hand() {
-    let database = Sqlite::fresh();
-    let mut program = command(&database, &[&FOUR[..], &["--flows", "60"]].concat());
-    let mut child = program.stdout(Stdio::piped()).spawn().expect("it started");
-    wait_for(&mut child, &database, IN_HAND, 1);
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill ran").success());
-    let stopped = told(&child.wait_with_output().expect("it ended"));
-    assert!(stopped.contains("stopped: the next run goes on from here"), "{stopped}");
-    assert_eq!(database.number(IN_HAND), 0, "something waits out a lease");
-    assert!(database.number(UNFINISHED) > 0);
+    for name in ["INT", "TERM"] {
+        let database = Sqlite::fresh();
+        let mut program = command(&database, &[&FOUR[..], &["--flows", "60"]].concat());
+        let mut child = program.stdout(Stdio::piped()).spawn().expect("it started");
+        wait_for(&mut child, &database, IN_HAND, 1);
+        signal(&child, name);
+        let stopped = told(&child.wait_with_output().expect("it ended"));
+        assert!(stopped.contains("stopped: the next run goes on from here"), "{stopped}");
+        assert_eq!(database.number(IN_HAND), 0, "something waits out a lease");
+        assert!(database.number(UNFINISHED) > 0);
 
-    // and nothing lost
-    let mut child = start(&database, &["--workers", "4", "--flows", "1"]);
-    wait_for(&mut child, &database, COMPLETED, 10);
-    stop(child);
+        // and nothing lost
+        let mut child = start(&database, &["--workers", "4", "--flows", "1"]);
+        wait_for(&mut child, &database, COMPLETED, 10);
+        stop(child);
+    }
 }
