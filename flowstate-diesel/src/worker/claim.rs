@@ -154,6 +154,35 @@ where
     /// Hand it to an API that knows idempotency keys: a try that was repeated because nobody knows
     /// whether the first one arrived is then carried out once. Records of different databases may
     /// share a key; add a prefix where they meet.
+    ///
+    /// ```
+    /// use flowstate_diesel::{Step, StepError, Worker, prelude::*};
+    /// # use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
+    /// # #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
+    /// # #[state(Due, Paying, Paid, NotPaid(error))]
+    /// # #[initial(Due)]
+    /// # #[completed(Paid)]
+    /// # #[transition(pay: Due | NotPaid => Paying)]
+    /// # #[transition(confirm: Paying => Paid)]
+    /// # #[transition(refuse: Paying => NotPaid)]
+    /// # struct Bill { cents: i64 }
+    /// # struct Bank;
+    /// # impl Bank { fn pay(&self, _: i64, _: &str) -> Result<(), StepError> { Ok(()) } }
+    /// # fn serve(pool: Pool<ConnectionManager<SqliteConnection>>, bank: Bank) {
+    /// Worker::new(pool).step(
+    ///     Step::start(Bill::PAY).finish(Bill::CONFIRM).fail(Bill::REFUSE),
+    ///     // a bank that has seen the key does not pay again, and answers as it did
+    ///     move |bill, ()| bank.pay(bill.cents, &bill.idempotency_key()),
+    /// )
+    /// # ;
+    /// # }
+    /// ```
+    ///
+    /// It is made of stored names: those of the flow and the start transition, and, where a step can
+    /// be repeated, of what the history says of its finish transition. Rename none of the three
+    /// while tries are under way: with another start the next try has another key, and what was
+    /// carried out may be carried out again; with another finish the second visit has the first
+    /// one's key, and is not carried out.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
         let StepSpec { flow, start, .. } = *self.step;

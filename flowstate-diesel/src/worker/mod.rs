@@ -89,6 +89,11 @@ pub struct Worker<M: ManageConnection<Connection: Store>> {
 impl<M: ManageConnection<Connection: Store>> Worker<M> {
     /// A worker without steps. A pool of any size will do: a connection is held only while a
     /// statement or a transactional handler runs.
+    ///
+    /// Leases are extended over the same pool. If transactional handlers hold all of its
+    /// connections for longer than a lease, nobody extends the claims of the other threads, and
+    /// another worker may fail them over: give the pool a connection more than such handlers run at
+    /// once, or the steps a longer lease.
     pub fn new(pool: Pool<M>) -> Self {
         Self {
             pool,
@@ -136,8 +141,10 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     ///
     /// `handler` runs in the finishing transaction, under the row's lock, on its connection. If
     /// another transaction is in the way, the whole is rolled back and it runs again. The lease is
-    /// not extended while it runs: the lock keeps others out. On SQLite nobody else can write
-    /// meanwhile.
+    /// not extended while it runs: the lock keeps others out.
+    ///
+    /// On SQLite nobody else can write meanwhile, not even to extend a lease: let it take less time
+    /// than the leases of the other steps, and than the busy time-out.
     pub fn transactional_step<Start, Finish, Last, Fail, E, H>(
         mut self,
         step: Step<Start, Finish, Last, Fail>,
@@ -169,6 +176,9 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
 
     /// Takes the timed transitions of a flow of which this worker serves no step. Those of flows
     /// with a step are taken anyway.
+    ///
+    /// The time counts from when the record came to be in the state. A step that starts there takes
+    /// it out, so a claim ends that time; a failed try or a release that leads back begins it anew.
     pub fn timed<F: Flow>(mut self) -> Self {
         if self.known.iter().all(|known| known.flow != F::NAME) {
             self.known.push(Known::of::<F>());

@@ -203,7 +203,8 @@ impl<Start, Finish, Last, Fail> Step<Start, Finish, Last, Fail> {
     }
 
     /// How long a claim holds: 60 seconds by default. A worker extends it while the handler runs,
-    /// so it says how soon a step whose process died is failed over.
+    /// so it says how soon a step whose process died is failed over. After an outage of the
+    /// database that takes half a minute more, which leaves the living the time to extend theirs.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.edit().lease = lease.max(Duration::from_millis(10));
         self
