@@ -176,6 +176,7 @@ macro_rules! exercise {
                     ;
                 worker_faults:
                     a_panic_keeps_the_thread
+                    a09_a_handler_that_panics_after_writing
                     what_cannot_be_read_ends_in_the_error_state
                     a_handler_that_ignores_a_failure_has_failed
                     a_commit_that_is_refused_is_a_failed_try
@@ -184,6 +185,7 @@ macro_rules! exercise {
                     a14_a_finish_behind_the_reaper_is_late
                     a14_the_reaper_lets_a_finish_pass
                     a16_a_lease_counts_from_the_claim
+                    a16_the_lease_of_a_claim_that_waited
                     a_locked_record_does_not_stop_the_heartbeat
                     a_claim_under_an_old_name_is_failed_over
                     ;
@@ -191,12 +193,14 @@ macro_rules! exercise {
                     an_idle_worker_costs_two_statements_a_look
                     a20_an_unknown_state_is_no_work
                     a21_the_older_program_leaves_new_states_alone
+                    a21_two_versions_at_once
                     a_transition_wakes_the_worker
                     a_handler_holds_nothing
                     ;
                 worker_outage:
                     a_worker_does_not_reap_its_own
                     an_outage_costs_no_claim
+                    an_outage_costs_no_flow
                     a_lost_answer_to_a_claim_costs_no_attempt
                     a_lost_answer_to_a_claim_is_given_back_at_the_end
                     ;
@@ -215,9 +219,12 @@ macro_rules! exercise {
                     ;
                 worker_run:
                     a31_several_threads_share_one_connection
+                    a31_the_heartbeat_shares_the_connection
                     what_is_due_later_is_left
                     a_step_served_twice_is_refused
                     stats_say_what_was_done
+                    stats_say_what_waits
+                    a_worker_has_all_its_threads_or_none
                     reaping_by_hand
                     reapers_share_the_dead
                     ;

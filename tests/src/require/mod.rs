@@ -26,6 +26,8 @@ pub mod worker;
 pub mod worker_claims;
 pub mod worker_clock;
 pub mod worker_crash;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub mod worker_cut;
 pub mod worker_events;
 pub mod worker_faults;
 pub mod worker_fence;
@@ -62,6 +64,7 @@ pub fn child_process<D: Database>() {
         ["deadly"] => worker_tries::deadly_in_child::<D>(&url),
         ["die"] => worker_claims::die_in_child::<D>(&url),
         ["events"] => worker_events::events_in_child::<D>(&url),
+        ["greedy"] => worker_run::greedy_in_child::<D>(&url),
         ["idle", scene] => worker_idle::idle_in_child::<D>(scene, &url),
         ["migrate", event] => migrations::migrate_in_child::<D>(number(event), &url),
         ["other_clock"] => worker_clock::other_clock_in_child::<D>(&url),

@@ -2,7 +2,8 @@
 //! heartbeat, release and reap, and of a whole worker.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
@@ -12,11 +13,15 @@ use serde_json::json;
 use super::crash::{Crash, crash_at};
 use crate::check::{self, clean};
 use crate::flows::{Approval, ApprovalState, Response, Sync, SyncState};
+use crate::gate::Gate;
 use crate::steps::picked;
 use crate::watch::Watch;
 use crate::{Database, child, fetch_step, save_step};
 
 const SIGABRT: i32 = 6;
+
+const SCENES: [&str; 9] =
+    ["claim", "finish", "fail", "extend", "heartbeat", "release", "reap", "plain", "transactional"];
 
 /// Takes a record as far as the scene needs it.
 fn prepare<D: Database>(scene: &str, conn: &mut D::Conn) -> i64 {
@@ -55,12 +60,42 @@ pub fn crash_in_child<D: Database>(scene: &str, event: u32, url: &str) {
         worker.timed::<Approval>().run_until_idle().expect("ran");
         return;
     }
+    if scene == "heartbeat" {
+        return keep_and_crash::<D>(url, event);
+    }
     if scene == "claim" {
         crash_at::<D>(event, conn);
         drop(claim_next(&step, conn).expect("no error").expect("a claim"));
         return;
     }
     serve::<D>(Worker::new(crashing_pool::<D>(url, event)));
+}
+
+/// A handler that waits for two heartbeats; what is counted begins with the first.
+fn keep_and_crash<D: Database>(url: &str, event: u32) {
+    let (gate, beats) = (Gate::new(), Gate::new());
+    let crash = Mutex::new(Crash::at(event));
+    let (begun, beating) = (Arc::clone(&gate), Arc::clone(&beats));
+    let watch = Watch::new(move |seen| {
+        if begun.come() == 0 {
+            return;
+        }
+        if !seen.answered || seen.text.starts_with("COMMIT") {
+            crash.lock().expect("not poisoned").see(seen.text, seen.answered);
+        }
+        if seen.ends(&["SET leased_until = "]) {
+            beating.note();
+        }
+    });
+    Worker::new(D::watched_pool(url, 1, watch))
+        .step(fetch_step!().lease(Duration::from_millis(150)), move |_, ()| {
+            gate.note();
+            beats.wait_for(2);
+            Ok(Response(json!(1)))
+        })
+        .poll(Duration::from_hours(1))
+        .run_until_idle()
+        .expect("ran");
 }
 
 /// A pool whose connection aborts the process at the n-th statement.
@@ -93,8 +128,7 @@ pub fn a11_a_crash_of_a_worker_loses_nothing<D: Database>() {
     if D::IS_ISOLATED {
         return; // what is committed or not is the same there, and this takes a while
     }
-    for scene in ["claim", "finish", "fail", "extend", "release", "reap", "plain", "transactional"]
-    {
+    for scene in SCENES {
         let database = D::migrated();
         let conn = &mut database.connect();
         check::make_effects(conn);

@@ -1,6 +1,7 @@
 //! Faults of the user's code and data, which cost a try and nothing else.
 
-use diesel::connection::SimpleConnection;
+use diesel::Connection;
+use diesel::connection::{SimpleConnection, TransactionManager};
 use flowstate_diesel::{BoxError, Worker, claim_next, prelude::*, testing};
 use serde_json::json;
 
@@ -62,6 +63,41 @@ pub fn a_panic_keeps_the_thread<D: Database>() {
         .run_until_idle()
         .expect("ran");
     assert_eq!((stats.failed, stats.running), (2, 0));
+    clean(conn);
+}
+
+type Manager<D> = <<D as Database>::Conn as Connection>::TransactionManager;
+
+/// A09: a transactional handler that panics after it has written has failed: nothing of it is kept,
+/// and whoever gets its connection next is in no transaction of it.
+pub fn a09_a_handler_that_panics_after_writing<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    check::make_effects(conn);
+    let id = picked::<D>(conn, "a");
+    let pool = database.pool(1);
+    let stats = Worker::new(pool.clone())
+        .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
+        .transactional_step(save_step!(), |_, _, conn| -> Result<(), BoxError> {
+            conn.transaction(|conn| {
+                conn.batch_execute("INSERT INTO effects VALUES ('kept')")?;
+                panic!("after writing")
+            })
+        })
+        .threads(2)
+        .run_until_idle()
+        .expect("ran");
+    assert_eq!((stats.finished, stats.failed, stats.running), (1, 1, 0));
+    let mut next = pool.get().expect("a connection");
+    let manager = Manager::<D>::transaction_manager_status_mut(&mut *next);
+    assert_eq!(manager.transaction_depth().expect("a sound connection"), None);
+    next.batch_execute("INSERT INTO effects VALUES ('next')").expect("by itself");
+    assert_eq!(check::rows::<D>(conn, "effects"), 1, "committed at once, and alone");
+    let flow = Sync::find(id, conn).expect("found");
+    assert_eq!((flow.state(), flow.attempt()), (SyncState::FailedToSave, 2));
+    let history = flow.history(conn).expect("the history");
+    let error = history.last().and_then(|row| row.error.as_deref());
+    assert_eq!(error, Some("the handler panicked: after writing"));
     clean(conn);
 }
 

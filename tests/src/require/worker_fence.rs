@@ -137,6 +137,34 @@ pub fn a16_a_lease_counts_from_the_claim<D: Database>() {
     claim.finish(Response(json!(1)), conn).expect("finished");
 }
 
+/// A16: nor from when the claim began to ask. Where others' records are passed over, it asks again.
+pub fn a16_the_lease_of_a_claim_that_waited<D: Database>() {
+    const LEASE: Duration = Duration::from_secs(1);
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let id = picked::<D>(conn, "a");
+    let live = format!("SELECT COUNT(*) FROM flowstate_flows WHERE leased_until > {}", now::<D>());
+    let locked = Gate::new();
+    thread::scope(|scope| {
+        scope.spawn(|| lock_until_open::<D>(&mut database.connect(), id, &locked));
+        locked.wait_for(1);
+        let claiming = scope.spawn(|| {
+            let (conn, step) = (&mut database.connect(), fetch_step!().lease(LEASE));
+            loop {
+                if let Some(claim) = claim_next(&step, conn).expect("no error") {
+                    return claim;
+                }
+            }
+        });
+        // the time has to pass for real: it is what is tested
+        thread::sleep(LEASE * 2);
+        locked.open();
+        let claim = claiming.join().expect("no panic");
+        assert_eq!(D::number(conn, &live), 1, "live");
+        claim.finish(Response(json!(1)), conn).expect("finished");
+    });
+}
+
 /// The database's clock, in its own words.
 fn now<D: Database>() -> &'static str {
     match D::FOLDER {

@@ -1,6 +1,6 @@
 //! What a worker does when there is nothing to do, or nothing that it may.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -154,6 +154,55 @@ pub fn a21_the_older_program_leaves_new_states_alone<D: Database>() {
     clean(conn);
 }
 
+/// A21: both programs at once: each record that only the newer one knows is left to it.
+pub fn a21_two_versions_at_once<D: Database>() {
+    use releases::{v1, v2};
+    if D::IS_ISOLATED {
+        return; // at SERIALIZABLE the server refuses the reads of the test itself
+    }
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut weighed = Vec::new();
+    for n in 0..20 {
+        let mut parcel = v2::Parcel { to: format!("{n}") }.create(conn).expect("created");
+        if n % 2 == 0 {
+            parcel.transition(v2::Parcel::WEIGH, conn).run().expect("weighed");
+            weighed.push(parcel.id());
+        }
+    }
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let older = Worker::new(database.pool(1))
+        .step(Step::start(v1::Parcel::SEND).finish(v1::Parcel::ARRIVE).fail(v1::Parcel::LOSE), {
+            let taken = Arc::clone(&taken);
+            move |claim, ()| {
+                taken.lock().expect("not poisoned").push(claim.id());
+                Ok(())
+            }
+        })
+        .start()
+        .expect("started");
+    let newer = Worker::new(database.pool(1))
+        .step(
+            Step::start(v2::Parcel::SEND).finish(v2::Parcel::ARRIVE).fail(v2::Parcel::LOSE),
+            |_, ()| Ok(()),
+        )
+        .start()
+        .expect("started");
+    let sent = "SELECT COUNT(*) FROM flowstate_flows WHERE state = 'sent'";
+    while D::number(conn, sent) < 20 {
+        std::thread::yield_now();
+    }
+    let [older, newer] = [older, newer].map(|worker| {
+        let stats = worker.shutdown(Duration::from_mins(1)).expect("stopped");
+        assert_eq!((stats.failed, stats.lost, stats.reaped), (0, 0, 0));
+        stats.finished
+    });
+    assert_eq!(older + newer, 20);
+    let taken = taken.lock().expect("not poisoned");
+    assert!(taken.iter().all(|id| !weighed.contains(id)), "{taken:?} {weighed:?}");
+    clean(conn);
+}
+
 /// A transition made in the same process is seen at once, however seldom the worker looks.
 pub fn a_transition_wakes_the_worker<D: Database>() {
     alone("wake", &D::migrated());
@@ -171,23 +220,32 @@ fn be_woken<D: Database>(url: &str) {
     assert!(begun.elapsed() < Duration::from_secs(2), "at once: {:?}", begun.elapsed());
 }
 
-/// While a handler runs there is no transaction on the database and no connection out of the pool.
+/// While handlers run there is no transaction on the database and no connection out of the pool,
+/// neither of theirs nor of the claims that wait behind them; what they were given was loaded before.
 pub fn a_handler_holds_nothing<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
-    picked::<D>(conn, "a");
+    for n in 0..5 {
+        picked::<D>(conn, &format!("{n}"));
+    }
+    let worker = Worker::new(database.pool(2));
+    let fetched = worker.step(fetch_step!(), |_, ()| Ok(Response(json!(1)))).run_until_idle();
+    assert_eq!(fetched.expect("ran").finished, 5);
     let (gate, pool) = (Gate::new(), database.pool(2));
     let running = Worker::new(pool.clone())
-        .step(fetch_step!(), {
+        .step(save_step!().batch(4), {
             let gate = Arc::clone(&gate);
-            move |_, ()| {
+            move |_, Response(body)| {
+                assert_eq!(body, json!(1));
                 gate.pass();
-                Ok(Response(json!(1)))
+                Ok(())
             }
         })
+        .threads(2)
+        .poll(Duration::from_hours(1))
         .start()
         .expect("started");
-    gate.wait_for(1);
+    gate.wait_for(2);
     assert_eq!(D::open_transactions(conn), 0);
     let state = pool.state();
     assert_eq!(state.connections, state.idle_connections, "none is out");

@@ -106,6 +106,52 @@ pub fn an_outage_costs_no_claim<D: Database>() {
     clean(conn);
 }
 
+/// A database that is away while handlers end costs its time, and no flow, no try and no thread.
+pub fn an_outage_costs_no_flow<D: Database>() {
+    const THREADS: usize = 3;
+    if D::IS_ISOLATED {
+        return; // it is the same there, and takes a while
+    }
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    for n in 0..2 * THREADS {
+        picked::<D>(conn, &format!("{n}"));
+    }
+    let (before, after) = (Gate::new(), Gate::new());
+    let (switch, pool) = Switch::pool::<D>(&database.url(), 2, Watch::new(|_| {}));
+    let running = Worker::new(pool)
+        .step(fetch_step!(), {
+            let (before, after) = (Arc::clone(&before), Arc::clone(&after));
+            move |_, ()| {
+                if before.come() < THREADS {
+                    before.pass();
+                } else {
+                    after.pass();
+                }
+                Ok(Response(json!(1)))
+            }
+        })
+        .threads(THREADS)
+        .start()
+        .expect("started");
+    before.wait_for(THREADS);
+    switch.off();
+    before.open();
+    switch.wait_for_a_timeout();
+    switch.on();
+    // every thread is there again
+    after.wait_for(THREADS);
+    after.open();
+    let finished = "SELECT COUNT(*) FROM flowstate_flows WHERE state = 'fetched'";
+    while D::number(conn, finished) < 6 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let stats = running.shutdown(Duration::from_mins(1)).expect("stopped");
+    let said = (stats.claimed, stats.finished, stats.failed, stats.lost, stats.reaped);
+    assert_eq!(said, (6, 6, 0, 0, 0));
+    clean(conn);
+}
+
 type Pooled<D> = Pool<ConnectionManager<<D as Database>::Conn>>;
 
 /// A pool whose first claim is committed and not answered.

@@ -11,7 +11,8 @@ use crate::check::clean;
 use crate::flows::{Response, Sync, SyncState};
 use crate::gate::Gate;
 use crate::steps::picked;
-use crate::{Database, fetch_step, race, refused, save_step};
+use crate::watch::Watch;
+use crate::{Database, child, fetch_step, race, refused, save_step};
 
 /// A31: several threads share one connection, in every kind of step, failing ones too.
 pub fn a31_several_threads_share_one_connection<D: Database>() {
@@ -167,4 +168,100 @@ pub fn reapers_share_the_dead<D: Database>() {
         assert_eq!((flow.state(), flow.seq()), (SyncState::FailedToFetch, 3));
     }
     clean(conn);
+}
+
+/// A31: the heartbeat has the one connection in turn with several threads, whose handlers take
+/// longer than their leases.
+pub fn a31_the_heartbeat_shares_the_connection<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    for n in 0..3 {
+        picked::<D>(conn, &format!("{n}"));
+    }
+    let (gate, extended) = (Gate::new(), Gate::new());
+    let noting = Arc::clone(&extended);
+    let watch = Watch::new(move |seen| {
+        if seen.ends(&["SET leased_until = "]) && !seen.text.contains("attempts = ") {
+            noting.note();
+        }
+    });
+    let running = Worker::new(D::watched_pool(&database.url(), 1, watch))
+        .step(fetch_step!().lease(Duration::from_millis(600)), {
+            let gate = Arc::clone(&gate);
+            move |_, ()| {
+                gate.pass();
+                Ok(Response(json!(1)))
+            }
+        })
+        .threads(3)
+        .poll(Duration::from_millis(20))
+        .start()
+        .expect("started");
+    gate.wait_for(3);
+    extended.wait_for(extended.come() + 8);
+    gate.open();
+    let stats = running.shutdown(Duration::from_mins(1)).expect("stopped");
+    assert_eq!((stats.finished, stats.lost, stats.reaped, stats.failed), (3, 0, 0, 0));
+    clean(conn);
+}
+
+/// How long the oldest record has been waiting, of each step that has one.
+pub fn stats_say_what_waits<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    picked::<D>(conn, "running");
+    picked::<D>(conn, "waiting");
+    let sql = "UPDATE flowstate_flows SET due_at = '2020-01-01 00:00:00.000000'";
+    conn.batch_execute(sql).expect("due for long");
+    let gate = Gate::new();
+    let running = Worker::new(database.pool(2))
+        .step(fetch_step!().concurrency(1), {
+            let gate = Arc::clone(&gate);
+            move |_, ()| {
+                gate.pass();
+                Ok(Response(json!(1)))
+            }
+        })
+        .step(save_step!(), |_, _| Ok(()))
+        .threads(2)
+        .start()
+        .expect("started");
+    gate.wait_for(1);
+    let year = Duration::from_hours(365 * 24);
+    let oldest = running.stats().oldest_due;
+    assert!(matches!(*oldest, [("start_fetch", age)] if age > year), "{oldest:?}");
+    gate.open();
+    gate.wait_for(2);
+    while running.stats().finished < 4 || !running.stats().oldest_due.is_empty() {
+        std::thread::yield_now();
+    }
+    running.shutdown(Duration::from_mins(1)).expect("stopped");
+}
+
+/// A worker that cannot have all its threads has none: nobody works who cannot be stopped.
+pub fn a_worker_has_all_its_threads_or_none<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    picked::<D>(conn, "a");
+    let plain = child::command::<D>("greedy", &database.url());
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -v 3000000 && exec \"$0\" \"$@\""]);
+    limited.arg(plain.get_program()).args(plain.get_args());
+    limited.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = child::Running::start(limited).end();
+    assert!(ended.status.success(), "{ended:?}");
+    let flow = Sync::find(1, conn).expect("found");
+    assert_eq!(flow.state(), SyncState::Picked, "left alone");
+}
+
+/// The child of the former, which has room for some hundreds of threads.
+pub fn greedy_in_child<D: Database>(url: &str) {
+    let pool = D::watched_pool(url, 1, Watch::new(|_| {}));
+    let worker = Worker::new(pool).step(fetch_step!(), |_, ()| Ok(Response(json!(1))));
+    let problem = refused!(worker.threads(100_000).start(), Error::Setup { problem } => problem);
+    assert!(problem.contains("no thread"), "{problem}");
+    let threads = || std::fs::read_dir("/proc/self/task").expect("the threads").count();
+    while threads() > 20 {
+        std::thread::yield_now();
+    }
 }
