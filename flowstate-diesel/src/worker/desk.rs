@@ -66,6 +66,17 @@ impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
 }
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
+    /// Runs `work` on a pooled connection, if there is one in so long.
+    pub(super) fn with_in<R>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&mut M::Connection) -> Result<R>,
+    ) -> Result<R> {
+        let conn = self.pool.get_timeout(patience);
+        let mut conn = conn.map_err(|error| Error::NoConnection { source: Box::new(error) })?;
+        work(&mut conn)
+    }
+
     /// Whether the database answers, and takes what is written to the claim's row: then a failure
     /// was not its own.
     fn is_writable(&self, step: &StepSpec, fence: Fence) -> bool {

@@ -32,7 +32,7 @@ pub(super) const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(2);
 
 /// What all threads of a worker share.
 pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
-    pool: Pool<M>,
+    pub(super) pool: Pool<M>,
     pub(crate) runners: Vec<Arc<dyn Runner<M::Connection>>>,
     pub(crate) timed: Vec<Timed>,
     pub(super) known: Vec<Known>,
@@ -304,9 +304,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     /// Runs `work` on a pooled connection.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut M::Connection) -> Result<R>) -> Result<R> {
-        let conn = self.pool.get_timeout(POOL_PATIENCE);
-        let mut conn = conn.map_err(|error| Error::NoConnection { source: Box::new(error) })?;
-        work(&mut conn)
+        self.with_in(POOL_PATIENCE, work)
     }
 
     pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {

@@ -166,7 +166,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     fn give_back(&self, held: Held) -> Result<bool> {
         let (step, fence) = (self.runners[held.step].step(), held.fence);
         let why = "released: the worker stopped";
-        match self.with(|conn| try_release(conn, step, fence, why)) {
+        // a shorter time than there is at the least: then it is known what was in the way
+        match self.with_in(PARTING / 2, |conn| try_release(conn, step, fence, why)) {
             Ok(false) => return Ok(false),
             Ok(true) => {
                 count(&self.counters.released);

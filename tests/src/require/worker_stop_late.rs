@@ -53,7 +53,8 @@ pub fn a29_a_database_that_is_down<D: Database>() {
     gate.wait_for(1);
     switch.off();
     let begun = Instant::now();
-    running.shutdown(GRACE).expect_err("nothing could be given back");
+    let error = running.shutdown(GRACE).expect_err("nothing could be given back");
+    assert!(matches!(error, Error::NoConnection { .. }), "{error}");
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
     assert_eq!(leased::<D>(conn), 4);
     switch.on();
