@@ -27,12 +27,12 @@ pub(crate) fn p01_swallowed_failure_is_an_error<D: Server>() {
 
     let ours = |conn: &mut PgConnection| transaction(conn, |conn| Ok::<_, Error>(swallow(conn)?));
     let failure =
-        refused!(ours(conn), Error::FailureIgnored { statement_error } => statement_error);
+        refused!(ours(conn), Error::FailureIgnored { statement_error, .. } => statement_error);
     assert!(failure.contains("no_such_table"), "{failure}");
     // and where failures cannot be seen, since the connection has instrumentation of its own
     conn.set_instrumentation(|_: InstrumentationEvent<'_>| ());
     let failure =
-        refused!(ours(conn), Error::FailureIgnored { statement_error } => statement_error);
+        refused!(ours(conn), Error::FailureIgnored { statement_error, .. } => statement_error);
     assert!(failure.contains("current transaction is aborted"), "{failure}");
     assert_eq!(check::rows::<D>(conn, "effects"), 0);
 }
