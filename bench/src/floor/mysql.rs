@@ -59,8 +59,8 @@ impl Mysql {
                  AND due_at <= UTC_TIMESTAMP(6) ORDER BY due_at LIMIT ? FOR UPDATE SKIP LOCKED",
             ),
             take: prepare(
-                "UPDATE flowstate_flows JOIN JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) \
-                 AS due ON id = it SET state = ?, seq = seq + 1, due_at = NULL, \
+                "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS due \
+                 STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it SET state = ?, seq = seq + 1, due_at = NULL, \
                  leased_until = UTC_TIMESTAMP(6) + INTERVAL 60 SECOND, leased_by = 'floor', \
                  updated_at = UTC_TIMESTAMP(6)",
             ),
@@ -68,8 +68,8 @@ impl Mysql {
                 "INSERT INTO flowstate_transitions \
                  (flow_id, seq, transition, from_state, to_state, attempt, token, created_at) \
                  SELECT id, seq, :transition, :from, :to, 1, :token, UTC_TIMESTAMP(6) \
-                 FROM flowstate_flows JOIN JSON_TABLE(:due, '$[*]' COLUMNS (it BIGINT PATH '$')) \
-                 AS due ON id = it",
+                 FROM JSON_TABLE(:due, '$[*]' COLUMNS (it BIGINT PATH '$')) AS due \
+                 STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it",
             ),
             conn,
         }
@@ -100,6 +100,24 @@ impl Mysql {
         if let Some((name, payload)) = artefact {
             self.conn.exec_drop(&self.keep, (id, name, seq + 1, payload)).expect("kept");
         }
+    }
+}
+
+/// `ER_LOCK_DEADLOCK`: the whole transaction is gone.
+const DEADLOCK: u16 = 1213;
+
+impl Mysql {
+    fn try_to_claim(&mut self, claim: &Claim<'_>) -> mysql::Result<Vec<(i64, i64)>> {
+        let Claim { flow, from, transition, to, limit } = *claim;
+        self.say("BEGIN");
+        let rows: Vec<(i64, i64, String)> = self.conn.exec(&self.due, (flow, from, limit))?;
+        let due = format!("{:?}", rows.iter().map(|row| row.0).collect::<Vec<_>>());
+        self.conn.exec_drop(&self.take, (&due, to))?;
+        let token = token();
+        let note = params! { transition, from, to, token, due };
+        self.conn.exec_drop(&self.note_all, note)?;
+        self.say("COMMIT");
+        Ok(rows.into_iter().map(|(id, seq, _)| (id, seq + 1)).collect())
     }
 }
 
@@ -143,16 +161,13 @@ impl Floor for Mysql {
     }
 
     fn claim(&mut self, claim: &Claim<'_>) -> Vec<(i64, i64)> {
-        let Claim { flow, from, transition, to, limit } = *claim;
-        self.say("BEGIN");
-        let rows: Vec<(i64, i64, String)> =
-            self.conn.exec(&self.due, (flow, from, limit)).expect("due");
-        let due = format!("{:?}", rows.iter().map(|row| row.0).collect::<Vec<_>>());
-        self.conn.exec_drop(&self.take, (&due, to)).expect("taken");
-        let token = token();
-        let note = params! { transition, from, to, token, due };
-        self.conn.exec_drop(&self.note_all, note).expect("noted");
-        self.say("COMMIT");
-        rows.into_iter().map(|(id, seq, _)| (id, seq + 1)).collect()
+        // claims of several threads may meet in a deadlock, in which one of them is rolled back
+        loop {
+            match self.try_to_claim(claim) {
+                Ok(claimed) => return claimed,
+                Err(mysql::Error::MySqlError(error)) if error.code == DEADLOCK => {}
+                Err(error) => panic!("claimed: {error}"),
+            }
+        }
     }
 }
