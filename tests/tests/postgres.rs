@@ -62,6 +62,7 @@ macro_rules! at {
                 p03_old_snapshot_wants_the_whole_transaction
                 p04_write_skew_is_retried;
             locks:
+                a28_the_url_bounds_the_wait
                 p05_deadlock_is_classified
                 p06_child_rows_do_not_wait
                 p07_lock_timeout_is_classified;

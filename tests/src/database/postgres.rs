@@ -52,7 +52,9 @@ impl Database for Postgres {
         let server = Self::server();
         let separator = if server.contains('?') { '&' } else { '?' };
         let schema = &self.schema;
-        format!("{server}{separator}options=-csearch_path%3D{schema}&application_name={schema}")
+        // with a bound for waits, as the documentation says
+        let options = format!("-c%20lock_timeout%3D30s%20-csearch_path%3D{schema}");
+        format!("{server}{separator}options={options}&application_name={schema}")
     }
 
     fn connect_to(url: &str) -> PgConnection {

@@ -123,3 +123,25 @@ pub(crate) fn p07_lock_timeout_is_classified<D: Server>() {
     assert!(began.elapsed() < Duration::from_secs(10));
     check::clean(conn);
 }
+
+/// A28 as the documentation sets connections up: with a bound in their URL, a guard that writes its
+/// own row on a second connection fails in bounded time.
+pub(crate) fn a28_the_url_bounds_the_wait<D: Server>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let bounded = database.url().replace("lock_timeout%3D30s", "lock_timeout%3D200ms");
+    assert_ne!(bounded, database.url());
+    let other = &mut D::connect_to(&bounded);
+    let mut job = Job::new("a").create(conn).expect("created");
+    let id = job.id();
+    let failed = job
+        .transition(Job::WORK, conn)
+        .guard("writes the same row elsewhere", |_, _| {
+            let sql = format!("UPDATE flowstate_flows SET attempts = 7 WHERE id = {id}");
+            other.batch_execute(&sql).map(|()| true)
+        })
+        .run();
+    refused!(failed, Error::Conflict { reason: ConflictReason::LockTimeout, .. });
+    assert_eq!(Job::find(id, conn).expect("found").seq(), 0);
+    check::clean(conn);
+}
