@@ -35,7 +35,8 @@ pub(super) fn postgres(error: &Error) -> Option<ConflictReason> {
     }
 }
 
-/// MySQL and MariaDB, by the texts of 1213, 1205, 1020 and 3572 (Diesel hides the numbers).
+/// MySQL and MariaDB, by the texts of 1213, 1205, 1020 and 3572 (Diesel hides the numbers). 1020 is
+/// MariaDB's alone. 3572 (NOWAIT) is MySQL's, known from its documentation; MariaDB says 1205.
 #[cfg(feature = "mysql")]
 pub(super) fn mysql(error: &Error) -> Option<ConflictReason> {
     let message = message(error)?;

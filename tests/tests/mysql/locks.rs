@@ -25,6 +25,12 @@ pub(crate) fn m04_lock_wait_timeout_is_rolled_back_whole<D: Server>() {
             });
             let reason = refused!(refused, Error::Conflict { reason, .. } => reason);
             assert_eq!(reason, ConflictReason::LockTimeout);
+            // NOWAIT, as a caller may write it
+            let nowait = transaction(other, |other| {
+                other.batch_execute("SELECT 1 FROM flowstate_flows FOR UPDATE NOWAIT")?;
+                Ok::<_, Error>(())
+            });
+            refused!(nowait, Error::Conflict { reason: ConflictReason::LockTimeout, .. });
             Ok::<_, BoxError>(())
         })
         .run()
