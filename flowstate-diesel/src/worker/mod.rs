@@ -219,12 +219,11 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
                 return Err(Error::Setup { problem });
             }
         }
-        if let Some(mut conn) = self.pool.try_get() {
-            match refuse_unfit(&mut *conn) {
-                Err(refused @ Error::Setup { .. }) => return Err(refused),
-                // not now
-                Ok(()) | Err(_) => {}
-            }
+        // whatever else is wrong now may be right when there is work
+        if let Some(mut conn) = self.pool.try_get()
+            && let Err(refused @ Error::Setup { .. }) = refuse_unfit(&mut *conn)
+        {
+            return Err(refused);
         }
         let Self { pool, runners, timed, known, threads, poll } = self;
         let core = Core::new(pool, runners, timed, known, threads, poll);

@@ -269,6 +269,8 @@ pub(crate) fn m03_nothing_is_committed_where_a_rollback_fails<D: Server>() {
     assert_eq!(rows, 0);
 }
 
+type Read<D> = fn(&JobRecord, &mut <D as Database>::Conn) -> Result<(), Error>;
+
 /// M03: in SERIALIZABLE a read of ours locks, and may be the victim.
 pub(crate) fn m03_nothing_is_committed_after_a_read_in_deadlock<D: Server>() {
     if D::ISOLATION != Isolation::Serializable {
@@ -279,7 +281,6 @@ pub(crate) fn m03_nothing_is_committed_after_a_read_in_deadlock<D: Server>() {
     let mut job = Job::new("a").create(other).expect("created");
     let id = job.id();
     let theirs = format!("UPDATE flowstate_flows SET attempts = 7 WHERE id = {id}");
-    type Read<D> = fn(&JobRecord, &mut <D as Database>::Conn) -> Result<(), Error>;
     let reads: [Read<D>; 3] = [
         |job, conn| Job::find(job.id(), conn).map(drop),
         |job, conn| job.clone().reload(conn),
