@@ -62,11 +62,16 @@ pub(crate) fn print<C: MyRecords>(ids: &[i64], conn: &mut C) -> Result<(), BoxEr
         let shown = table(&history);
         let planned = server::failing_tries(&flow.third_party_id) as usize;
         assert!(failed_tries(&history) >= planned, "the server failed {planned} tries:\n{shown}");
-        assert!(history.iter().map(|row| row.seq).eq(0..=flow.seq()), "a gap:\n{shown}");
+        assert_told(&flow, &history);
         println!("\nthe history of flow {} ({}):\n{shown}", flow.id(), flow.third_party_id);
     }
     let graph = diagram::mermaid(SyncThirdPartyApi::DEFINITION);
-    assert!(graph.contains("fetching --> fetched: finish_fetch"), "{graph}");
+    for transition in SyncThirdPartyApi::DEFINITION.transitions {
+        for from in transition.from {
+            let edge = format!("{from} --> {}: {}", transition.to, transition.name);
+            assert!(graph.contains(&edge), "{edge} in:\n{graph}");
+        }
+    }
     println!("\nthe graph, for https://mermaid.live:\n{graph}");
 
     let audit = flowstate_diesel::audit(conn)?;
@@ -76,6 +81,30 @@ pub(crate) fn print<C: MyRecords>(ids: &[i64], conn: &mut C) -> Result<(), BoxEr
         audit.flows
     );
     Ok(())
+}
+
+/// Every column of the table: rows without a gap, each from where the one before it led, with the
+/// number of its try, none before the flow was created.
+fn assert_told(flow: &Record, history: &[HistoryEntry]) {
+    let shown = table(history);
+    assert!(history.iter().map(|row| row.seq).eq(0..=flow.seq()), "a gap:\n{shown}");
+    let (mut state, mut attempt) = (None, 1);
+    for row in history {
+        assert_eq!(row.from.as_deref(), state, "row {} starts elsewhere:\n{shown}", row.seq);
+        assert_eq!(row.attempt, attempt, "the try of row {}:\n{shown}", row.seq);
+        let failed = row.transition.starts_with("fail");
+        assert_eq!(row.error.is_some(), failed, "the error of row {}:\n{shown}", row.seq);
+        let since = flow.created_at();
+        assert!(row.created_at >= since, "row {} is before {since}:\n{shown}", row.seq);
+        // a step's next try follows its failure, the next step's first one its success
+        attempt = match &*row.to {
+            "fetching" | "saving" => attempt,
+            _ if failed => attempt + 1,
+            _ => 1,
+        };
+        state = Some(&*row.to);
+    }
+    assert_eq!(state, Some(flow.state().as_str()), "it ends elsewhere:\n{shown}");
 }
 
 fn failed_tries(history: &[HistoryEntry]) -> usize {

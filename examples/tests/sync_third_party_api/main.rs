@@ -52,6 +52,45 @@ fn a_database_that_it_does_not_know_is_refused() {
 }
 
 #[test]
+fn help_tells_what_it_takes() {
+    let help = program::told(&run(&Sqlite::fresh(), &["--help"]));
+    for part in ["--database <PATH>", "--flows <N>", "[default: 20]", "--workers <N>", "kill -9"] {
+        assert!(help.contains(part), "{part} in: {help}");
+    }
+}
+
+#[test]
+fn a_database_file_can_be_named() {
+    let database = Sqlite::fresh();
+    std::fs::create_dir(database.folder().join("data")).expect("a folder");
+    let arguments = ["--database", "data/flows.db", "--flows", "3"];
+    for flows in [3, 6] {
+        let told = program::told(&run(&database, &arguments));
+        assert!(told.contains("data/flows.db"), "{told}");
+        assert!(told.contains("ok: 3 new flows completed"), "{told}");
+        assert!(told.contains(&format!("{flows} flows in the database")), "{told}");
+    }
+    assert!(!database.folder().join(database::FILE).exists(), "another file");
+}
+
+/// A pseudo-terminal takes its output.
+#[test]
+#[cfg(target_os = "linux")]
+fn many_flows_show_a_bar_on_a_terminal() {
+    let shown = |flows: &str| {
+        let database = Sqlite::fresh();
+        let program = program::command(&database, &["--flows", flows]);
+        let program = format!("{} --flows {flows}", program.get_program().display());
+        let mut terminal = std::process::Command::new("script");
+        terminal.args(["-qec", &program, "/dev/null"]).current_dir(database.folder());
+        program::told(&terminal.stdin(std::process::Stdio::null()).output().expect("it ran"))
+    };
+    let (few, many) = (shown("3"), shown("60"));
+    assert!(many.contains("of 60 flows"), "{many}");
+    assert!(!few.contains("of 3 flows") && few.contains("ok: 3 new flows"), "{few}");
+}
+
+#[test]
 fn a_file_can_be_given_as_a_url() {
     let database = Sqlite::fresh();
     let told = program::told(&run(&database, &["--database-url", database::FILE, "--flows", "3"]));

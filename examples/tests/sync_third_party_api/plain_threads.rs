@@ -1,5 +1,8 @@
 //! Driven by two plain threads.
 
+#[cfg(unix)]
+use std::process::Command;
+
 use crate::database::{COMPLETED, CUT_SHORT, Database, Sqlite, UNFINISHED, WAITING};
 use crate::program::{errors, kill_when, run, start, stop, told, wait_for};
 
@@ -69,6 +72,22 @@ fn a_flow_whose_record_is_gone_keeps_no_other_from_going_on() {
     assert!(errors(&output).contains("left alone: sync_third_party_api #"), "{output:?}");
     assert!(told(&output).contains("ok: 2 new flows completed"));
     assert!(database.audit().is_clean());
+}
+
+/// Ctrl-C ends it at once, and nothing is lost.
+#[test]
+#[cfg(unix)]
+fn interrupted_it_goes_on_in_the_next_run() {
+    let database = Sqlite::fresh();
+    let mut child = start(&database, &["--flows", "60"]);
+    wait_for(&mut child, &database, COMPLETED, 1);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill ran").success());
+    assert!(!child.wait().expect("it ended").success());
+    assert!(database.number(UNFINISHED) > 0, "it was done before it was interrupted");
+    let told = told(&run(&database, &["--flows", "1"]));
+    assert!(told.contains("unfinished flows, which come first"), "{told}");
+    database.all_is_well(61);
 }
 
 fn a_second_run_at_the_same_time_is_refused<D: Database>() {
