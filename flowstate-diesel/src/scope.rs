@@ -219,7 +219,9 @@ pub(crate) fn set_mark<C: Dialect>(conn: &mut C, mark: Mark, news: Option<News>)
     let depth = conn.depth().unwrap_or_default();
     innermost(conn, |scope| {
         scope.keep_mark(mark, depth);
-        news.into_iter().for_each(|news| scope.keep_news(news));
+        if let Some(news) = news {
+            scope.keep_news(news);
+        }
     });
 }
 

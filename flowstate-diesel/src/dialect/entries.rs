@@ -125,13 +125,14 @@ pub(super) fn claim<C: Dialect>(
     Ok(claimed.collect())
 }
 
-/// What [`claim`]'s `take` binds for the history, before the ids.
-pub(super) fn note_binds<'a>(claims: &Claims<'a>) -> [Bind<'a>; 4] {
+/// What [`claim`]'s `take` binds for the history.
+pub(super) fn note_binds<'a>(claims: &Claims<'a>, ids: &'a str) -> [Bind<'a>; 5] {
     [
         Bind::Text(claims.link.transition),
         Bind::Text(claims.from),
         Bind::Text(claims.lease.1),
         Bind::Text(claims.token),
+        Bind::Text(ids),
     ]
 }
 

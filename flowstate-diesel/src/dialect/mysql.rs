@@ -284,7 +284,7 @@ impl Dialect for MysqlConnection {
     }
 
     fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
-        entries::insert_all(self, flow, all, |conn, binds| conn.run::<NoteCreations>(binds))
+        entries::insert_all(self, flow, all, Self::run::<NoteCreations>)
     }
 
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
@@ -296,8 +296,7 @@ impl Dialect for MysqlConnection {
                 Bind::Text(claims.lease.1),
                 Bind::MaybeInt(claims.deadline_in),
             ])?;
-            let [transition, from, worker, token] = entries::note_binds(claims);
-            conn.run::<NoteClaims>(&[transition, from, worker, token, Bind::Text(ids)])?;
+            conn.run::<NoteClaims>(&entries::note_binds(claims, ids))?;
             Ok(None)
         })
     }

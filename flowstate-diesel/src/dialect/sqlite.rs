@@ -214,8 +214,7 @@ impl Dialect for SqliteConnection {
                 Bind::Text(ids),
             ])
             .load(conn)?;
-            let [transition, from, worker, token] = entries::note_binds(claims);
-            conn.run::<NoteClaims>(&[transition, from, worker, token, Bind::Text(ids)])?;
+            conn.run::<NoteClaims>(&entries::note_binds(claims, ids))?;
             Ok(taken.into_iter().next().map(|row| row.updated_at))
         })
     }

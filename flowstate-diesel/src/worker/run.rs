@@ -12,7 +12,7 @@ use super::claim::worker_id;
 use super::handler::{Ran, Runner};
 use super::horizon::Horizon;
 use super::look::Questions;
-use super::schedule::Next;
+use super::schedule::{Demand, Next};
 use super::settle::Fence;
 use super::stats::{Counters, Stats, count};
 use super::stranger::Known;
@@ -65,16 +65,9 @@ pub(super) struct Shared {
     pub(super) held: HashMap<i64, Held>,
     pub(super) busy: usize,
     pub(super) looking: bool,
-    /// There may be work that no look has seen.
-    pub(super) woken: bool,
-    /// Where a record has become due since the last look began.
-    pub(super) hints: Vec<(usize, &'static str)>,
-    /// The last look left some behind, which no thread was free for.
-    pub(super) more: bool,
+    pub(super) demand: Demand,
     /// How many threads wait for work.
     pub(super) waiting: usize,
-    /// Somebody waits until there is no more work.
-    pub(super) awaited: bool,
     pub(super) next_look: Instant,
     pub(super) last_look: Instant,
     pub(super) pause: Duration,
@@ -152,11 +145,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             held: HashMap::new(),
             busy: 0,
             looking: false,
-            woken: true,
-            hints: Vec::new(),
-            more: false,
+            demand: Demand::default(),
             waiting: 0,
-            awaited: false,
             next_look: now,
             last_look: now,
             pause: FIRST_PAUSE,
@@ -236,13 +226,14 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let (flow, step, attempt) = (step.flow, step.start, fence.attempts.saturating_add(1));
             tracing::warn!(flow, id, step, attempt, %error, "a claim was not settled");
         }
-        if let Some(counter) = counter {
-            count(counter);
-        }
         drop(entered);
         // the last of the subscriber's code, which may panic: what follows is done once
         drop(span);
         self.put_away(fence, counter.is_some());
+        // by now it is no longer among those that run
+        if let Some(counter) = counter {
+            count(counter);
+        }
     }
 
     pub(crate) fn has_ended(&self, thread: &JoinHandle<()>) -> bool {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use diesel::r2d2::ManageConnection;
 
 use super::caught::report;
+use super::horizon::Source;
 use super::run::{Core, FIRST_PAUSE, Held, Job, LONGEST_OUTAGE_PAUSE, Phase};
 use super::settle::Fence;
 use crate::error::Result;
@@ -30,7 +31,7 @@ pub(super) struct Search {
     pub(super) early: bool,
     /// Steps, and states from which they start, where something is known to be due: it is claimed
     /// without asking. `None` to ask for everything.
-    pub(super) hints: Option<Vec<(usize, &'static str)>>,
+    pub(super) hints: Option<Vec<Source>>,
 }
 
 impl Search {
@@ -49,6 +50,26 @@ pub(super) struct Found {
     pub(super) more: bool,
 }
 
+/// Why to look before the next poll.
+#[derive(Debug)]
+pub(super) struct Demand {
+    /// There may be work that no look has seen.
+    woken: bool,
+    /// Where a record has become due since the last look began.
+    hints: Vec<Source>,
+    /// The last look left some behind, which no thread was free for.
+    more: bool,
+    /// Somebody waits until there is no more work.
+    awaited: bool,
+}
+
+impl Default for Demand {
+    /// Of a worker that has just begun.
+    fn default() -> Self {
+        Self { woken: true, hints: Vec::new(), more: false, awaited: false }
+    }
+}
+
 impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Waits for the next thing to do. `None` when the worker stops.
     pub(super) fn next(&self) -> Option<Next> {
@@ -58,14 +79,14 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 return None;
             }
             let now = Instant::now();
-            let due = shared.woken || now >= shared.next_look;
-            let wanted = !shared.looking && (due || !shared.hints.is_empty());
+            let due = shared.demand.woken || now >= shared.next_look;
+            let wanted = !shared.looking && (due || !shared.demand.hints.is_empty());
             // a batch is claimed while the other threads still have work of the one before
-            let early = self.batches && shared.woken && shared.ready.len() < self.threads;
+            let early = self.batches && shared.demand.woken && shared.ready.len() < self.threads;
             if wanted && (shared.ready.is_empty() || early) {
-                let hints = std::mem::take(&mut shared.hints);
+                let hints = std::mem::take(&mut shared.demand.hints);
                 shared.looking = true;
-                shared.woken &= !due;
+                shared.demand.woken &= !due;
                 let free = self.threads.saturating_sub(shared.busy + shared.ready.len());
                 let early = !shared.ready.is_empty();
                 return Some(Next::Look(Search { free, early, hints: (!due).then_some(hints) }));
@@ -95,24 +116,26 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         match looked {
             Ok(Found { any: true, more }) => {
                 // if no more is to be taken now, then as soon as a thread is free
-                (shared.woken, shared.more) = (shared.woken | more, more);
+                shared.demand.woken |= more;
+                // one that knew where to look says nothing of the rest
+                shared.demand.more = more || (shared.demand.more && search.hints.is_some());
                 (shared.pause, shared.next_look) = (FIRST_PAUSE, now + FIRST_PAUSE);
                 shared.idle = None;
             }
-            Ok(Found { more, .. }) if search.hints.is_some() => shared.more |= more,
+            Ok(Found { more, .. }) if search.hints.is_some() => shared.demand.more |= more,
             looked => {
-                shared.more = matches!(looked, Ok(Found { more: true, .. }));
+                shared.demand.more = matches!(looked, Ok(Found { more: true, .. }));
                 shared.next_look = now + shared.pause;
                 let longest = if looked.is_ok() { self.poll } else { LONGEST_OUTAGE_PAUSE };
                 shared.pause = (shared.pause * 2).min(longest);
-                if shared.busy == 0 && !shared.woken && shared.hints.is_empty() {
+                if shared.busy == 0 && !shared.demand.woken && shared.demand.hints.is_empty() {
                     shared.idle = Some(looked.map(drop));
                 }
             }
         }
         // this thread takes the first job, or looks again
         let others = jobs.len().saturating_sub(1);
-        let again = usize::from(shared.woken || !shared.hints.is_empty());
+        let again = usize::from(shared.demand.woken || !shared.demand.hints.is_empty());
         let called = (others + again).min(shared.waiting);
         shared.ready.extend(jobs);
         let told = shared.idle.is_some() || shared.phase >= Phase::Stopping;
@@ -137,7 +160,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             shared.held.remove(&fence.id);
         }
         // this thread looks, if it is worth it
-        shared.woken |= shared.more || (shared.awaited && shared.busy == 0);
+        shared.demand.woken |= shared.demand.more || (shared.demand.awaited && shared.busy == 0);
         let stopping = shared.phase >= Phase::Stopping;
         drop(shared);
         if stopping {
@@ -148,7 +171,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Waits until a look has found nothing and no handler runs.
     pub(crate) fn wait_until_idle(&self) -> Result<()> {
         let mut shared = self.shared();
-        shared.awaited = true;
+        shared.demand.awaited = true;
         loop {
             if let Some(idle) = shared.idle.take() {
                 return idle;
@@ -162,16 +185,16 @@ impl<M: ManageConnection<Connection: Store>> Wake for Core<M> {
     fn wake(&self, news: Option<News>) {
         let mut shared = self.shared();
         match news {
-            None => shared.woken = true,
+            None => shared.demand.woken = true,
             Some(news) => {
                 let hints = self.questions.served(news);
-                let before = shared.hints.len();
+                let before = shared.demand.hints.len();
                 for hint in hints {
-                    if !shared.hints.contains(hint) {
-                        shared.hints.push(*hint);
+                    if !shared.demand.hints.contains(hint) {
+                        shared.demand.hints.push(*hint);
                     }
                 }
-                if shared.hints.len() == before {
+                if shared.demand.hints.len() == before {
                     return;
                 }
             }

@@ -52,7 +52,7 @@ impl<'a> Pack<'a> {
         self.replace_the_dead();
         self.resume(STOPPED);
         let at = fastrand::usize(..self.workers.len());
-        if fastrand::u8(..) % 4 == 0 && self.workers[at].stopped.is_none() {
+        if fastrand::u8(..).is_multiple_of(4) && self.workers[at].stopped.is_none() {
             self.workers[at].signal("-STOP");
             self.workers[at].stopped = Some(Instant::now());
             self.stops += 1;

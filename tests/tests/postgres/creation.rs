@@ -18,7 +18,9 @@ pub(crate) fn a12_a_creation_under_way_can_be_waited_for<D: Server>() {
                 PERFORM pg_advisory_xact_lock(hashtext(current_schema())); RETURN NEW; END $$";
     let on_insert = "CREATE TRIGGER slow AFTER INSERT ON flowstate_transitions \
                      FOR EACH ROW EXECUTE FUNCTION slow()";
-    [slow, on_insert, block].iter().for_each(|sql| conn.batch_execute(sql).expect(sql));
+    for sql in [slow, on_insert, block] {
+        conn.batch_execute(sql).expect(sql);
+    }
     thread::scope(|scope| {
         let creating = scope.spawn(|| Job::new("a").create(&mut database.connect()));
         let waits = "SELECT COUNT(*) FROM pg_locks AS mine JOIN pg_locks AS its USING (pid) \
