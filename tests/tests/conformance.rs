@@ -134,6 +134,9 @@ macro_rules! exercise {
                     threads_lose_and_double_nothing
                     s05_processes_lose_and_double_nothing
                     ;
+                table:
+                    a23_one_answer_everywhere
+                    ;
                 undone:
                     a04_ignored_failure_commits_nothing
                     a_failure_in_a_savepoint_may_be_ignored

@@ -21,6 +21,7 @@ pub mod spans;
 pub mod stale;
 pub mod stored;
 pub mod stress;
+pub mod table;
 pub mod undone;
 pub mod worker;
 pub mod worker_claims;
