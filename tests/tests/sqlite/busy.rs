@@ -77,10 +77,11 @@ fn s02_long_writer_is_a_conflict() {
     for part in ["job #1", "locked by another writer", "tried", "try again later"] {
         assert!(text.contains(part), "{part} in: {text}");
     }
-    refused!(
+    let waited = refused!(
         Err::<(), _>(error),
-        Error::Conflict { whole_transaction: false, reason: ConflictReason::Busy, .. }
+        Error::Conflict { whole_transaction: false, reason: ConflictReason::Busy, waited, .. } => waited
     );
+    assert!(!waited.is_zero() && text.contains(&format!("{waited:.1?}")), "{waited:?} in: {text}");
     refused!(Job::new("b").create(conn), Error::Conflict { .. });
     writer.batch_execute("COMMIT").expect("released");
     assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
