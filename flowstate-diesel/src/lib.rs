@@ -29,6 +29,7 @@ mod request;
 mod retry;
 mod row;
 mod scope;
+mod span;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;

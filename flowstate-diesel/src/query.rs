@@ -19,6 +19,7 @@ use crate::failure::explain;
 use crate::read::read;
 use crate::request::Request;
 use crate::scope;
+use crate::span::spanned;
 use crate::store::AsStore;
 use crate::transaction;
 use crate::unconfirmed::Mark;
@@ -31,7 +32,7 @@ pub trait FlowStore: Flow {
     /// # Errors
     /// [`Error::Unstorable`] if the props cannot be kept as they are; nothing is written then.
     fn create<S: AsStore>(self, conn: &mut S) -> Result<Self::Record> {
-        create::create(self, Duration::ZERO, conn.as_store())
+        self.create_in(Duration::ZERO, conn)
     }
 
     /// Stores a new record that workers leave alone for so long, by the database's clock.
@@ -39,7 +40,8 @@ pub trait FlowStore: Flow {
     /// # Errors
     /// As [`FlowStore::create`].
     fn create_in<S: AsStore>(self, delay: Duration, conn: &mut S) -> Result<Self::Record> {
-        create::create(self, delay, conn.as_store())
+        let call = || create::create(self, delay, conn.as_store());
+        spanned::<Self, _>("create", None, call, |record| Some(record.id()))
     }
 
     /// Stores a new record that workers leave alone until `time`: at once if it has passed.
@@ -55,7 +57,7 @@ pub trait FlowStore: Flow {
         let now = now.ok_or_else(|| Error::Setup {
             problem: "the database's clock cannot be read".to_owned(),
         })?;
-        create::create(self, (time - now).to_std().unwrap_or_default(), conn)
+        self.create_in((time - now).to_std().unwrap_or_default(), conn)
     }
 
     /// Stores a new record under a key that is unique within the flow, or returns the one that has
@@ -67,7 +69,10 @@ pub trait FlowStore: Flow {
     /// # Errors
     /// [`Error::KeyConflict`] if the record was created with other props; [`Error::Unstorable`].
     fn create_once<S: AsStore>(self, key: &str, conn: &mut S) -> Result<Once<Self::Record>> {
-        create::create_once(self, key, conn.as_store())
+        let call = || create::create_once(self, key, conn.as_store());
+        spanned::<Self, _>("create_once", None, call, |once| match once {
+            Once::Created(record) | Once::Existing(record) => Some(record.id()),
+        })
     }
 
     /// Stores several new records, all or none, and returns them in the same order.
@@ -78,7 +83,8 @@ pub trait FlowStore: Flow {
         flows: impl IntoIterator<Item = Self>,
         conn: &mut S,
     ) -> Result<Vec<Self::Record>> {
-        create::create_many(flows.into_iter().collect(), conn.as_store())
+        let call = || create::create_many(flows.into_iter().collect(), conn.as_store());
+        spanned::<Self, _>("create_many", None, call, |_| None)
     }
 
     /// Reads a record by its id.
@@ -264,7 +270,7 @@ impl<F: Flow> RecordStore<F> for Record<F> {
 
     fn destroy<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
         let (id, record) = (self.id(), row::present(self)?);
-        transaction::run(conn.as_store(), &mut |conn| {
+        let mut call = |conn: &mut S::Store| {
             let rows = conn
                 .flows::<LockFlow>(&[Bind::Int(id), Bind::Text(F::NAME)])
                 .map_err(|error| explain(conn, Some(record), error))?;
@@ -272,8 +278,10 @@ impl<F: Flow> RecordStore<F> for Record<F> {
             destroy(conn, id, row.seq).map_err(|error| explain(conn, Some(record), error))?;
             scope::set_mark(conn, Mark::destroyed(record), None);
             Ok(())
-        })
-        .map_err(|error: Error| error.about(record))
+        };
+        let call = || transaction::run(conn.as_store(), &mut call);
+        spanned::<F, _>("destroy", Some(id), call, |()| None)
+            .map_err(|error: Error| error.about(record))
     }
 }
 

@@ -307,7 +307,7 @@ fn hand_over_hooks<F: Flow, C: Dialect>(
 }
 
 /// One word for a span.
-fn outcome(error: &Error) -> &'static str {
+pub(crate) fn outcome(error: &Error) -> &'static str {
     match error {
         Error::InvalidTransition { .. } => "invalid",
         Error::GuardRejected { .. } => "rejected",

@@ -109,6 +109,7 @@ macro_rules! exercise {
                     ;
                 spans:
                     a_transition_has_a_span
+                    a_creation_and_a_deletion_have_spans
                     ;
                 stale:
                     a01_stale_copy_loses

@@ -34,7 +34,7 @@ impl Visit for Keep<'_> {
 
 impl Subscriber for Spans {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && metadata.name() == "flowstate.transition"
+        metadata.is_span() && metadata.name().starts_with("flowstate.")
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
@@ -54,6 +54,38 @@ impl Subscriber for Spans {
     fn event(&self, _: &Event<'_>) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
+}
+
+/// So have the calls that begin or end a record.
+pub fn a_creation_and_a_deletion_have_spans<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let spans = Spans::default();
+    let ids = tracing::subscriber::with_default(spans.clone(), || {
+        let mut job = Job::new("a").create(conn).expect("created");
+        let keyed = Job::new("b").create_once("key", conn).expect("created").into_record();
+        Job::new("c").create_once("key", conn).map(drop).expect_err("other props");
+        Job::create_many([Job::new("d")], conn).expect("created");
+        job.destroy(conn).expect("destroyed");
+        [job.id(), keyed.id()].map(|id| id.to_string())
+    });
+    let told = spans.fields();
+    let told: Vec<_> = told
+        .iter()
+        .map(|span| {
+            ["flow", "call", "id", "outcome"].map(|name| span.get(name).map_or("", String::as_str))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["job", "create", &ids[0], "done"],
+            ["job", "create_once", &ids[1], "done"],
+            ["job", "create_once", "", "failed"],
+            ["job", "create_many", "", "done"],
+            ["job", "destroy", &ids[0], "done"],
+        ]
+    );
 }
 
 /// Each transition has a span that says which record went where, and how it ended.
