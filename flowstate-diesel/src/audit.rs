@@ -52,6 +52,17 @@ statements! {
 /// run it at a quiet hour or on a replica. (On SQLite with a rollback journal any reader keeps a
 /// writer from committing.) At most 1,000 findings of each kind are returned.
 ///
+/// ```
+/// # use flowstate_diesel::prelude::*;
+/// # fn main() -> flowstate_diesel::Result<()> {
+/// # let conn = &mut SqliteConnection::establish(":memory:").expect("memory");
+/// # flowstate_diesel::migrate(conn)?;
+/// let audit = flowstate_diesel::audit(conn)?;
+/// assert!(audit.is_clean(), "{audit}"); // each finding with its record, in a line
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`Error::Database`](crate::Error::Database): the check itself could not run.
 pub fn audit<S: AsStore>(conn: &mut S) -> Result<Audit> {

@@ -66,6 +66,26 @@ pub trait FlowStore: Flow {
     ///
     /// A key is free again when its record has been destroyed.
     ///
+    /// ```
+    /// # use flowstate_diesel::{Once, prelude::*};
+    /// # #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
+    /// # #[state(Open, Paid)]
+    /// # #[initial(Open)]
+    /// # #[completed(Paid)]
+    /// # #[transition(pay: Open => Paid)]
+    /// # struct Bill { cents: i64 }
+    /// # fn main() -> flowstate_diesel::Result<()> {
+    /// # let conn = &mut SqliteConnection::establish(":memory:").expect("memory");
+    /// # flowstate_diesel::migrate(conn)?;
+    /// // the same message, delivered twice
+    /// let first = Bill { cents: 100 }.create_once("message 7", conn)?;
+    /// let again = Bill { cents: 100 }.create_once("message 7", conn)?;
+    /// assert!(matches!(first, Once::Created(_)) && matches!(again, Once::Existing(_)));
+    /// assert_eq!(first.into_record().id(), again.into_record().id());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyConflict`] if the record was created with other props; [`Error::Unstorable`].
     fn create_once<S: AsStore>(self, key: &str, conn: &mut S) -> Result<Once<Self::Record>> {

@@ -26,6 +26,8 @@ use crate::{ignored, json, row};
 /// updates, `within`. If another transaction is in the way, the whole is rolled back and they
 /// **run again**.
 ///
+#[doc = include_str!("request.md")]
+///
 /// The type parameters follow the graph: `T` is the transition that was last asked for, `First`
 /// the first of them, whose artefacts `run` returns, and `S` tells whether the artefacts of `T`
 /// have been handed over.
