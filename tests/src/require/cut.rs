@@ -93,20 +93,20 @@ fn resolved<D: Served>(
 pub fn a12_a_destroyed_record_is_resolved<D: Served>() {
     let database = D::migrated();
     let conn = &mut database.connect();
-    let acts: [Act<D>; 2] = [
-        |job, conn| job.transition(Job::ABANDON, conn).run(),
-        |job, conn| {
+    let acts: [(&str, Act<D>); 2] = [
+        ("COMMIT", |job, conn| job.transition(Job::ABANDON, conn).run()),
+        (D::LAST_WORDS_OF_OTHERS, |job, conn| {
             transaction(conn, |conn| {
                 conn.transaction(|conn| job.transition(Job::WORK, conn).run())?;
                 job.transition(Job::ABANDON, conn).run()
             })
-        },
+        }),
     ];
-    for act in acts {
+    for (words, act) in acts {
         for cut in [Cut::Before, Cut::After] {
             let mut job = Job::new("a").create(conn).expect("created");
             let id = job.id();
-            let committed = resolved(&database, (cut, "COMMIT"), |conn| act(&mut job, conn));
+            let committed = resolved(&database, (cut, words), |conn| act(&mut job, conn));
             assert_eq!(committed, Some(cut == Cut::After), "{cut:?}");
             assert_eq!((job.state(), job.seq()), (JobState::Open, 0), "{cut:?}");
             match Job::find(id, conn) {
@@ -142,10 +142,10 @@ pub fn a12_a_keyed_start_is_resolved<D: Served>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     for (cut, key) in [(Cut::Before, "before"), (Cut::After, "after")] {
-        let create = |conn: &mut D::Conn| Job::new("a").create_once(key, conn).map(drop);
-        let committed = resolved(&database, (cut, "COMMIT"), create);
+        let create = |conn: &mut D::Conn| Job::new("cut here").create_once(key, conn).map(drop);
+        let committed = resolved(&database, (cut, D::LAST_WORDS), create);
         assert_eq!(committed, Some(cut == Cut::After), "{cut:?}");
-        let again = Job::new("a").create_once(key, conn).expect("created or found");
+        let again = Job::new("cut here").create_once(key, conn).expect("created or found");
         assert_eq!(again.is_created(), cut == Cut::Before);
     }
 }
@@ -157,7 +157,7 @@ pub fn a12_moves_in_savepoints_are_resolved<D: Served>() {
     for cut in [Cut::Before, Cut::After] {
         let mut jobs = [0, 1].map(|_| Job::new("a").create(conn).expect("created"));
         let ids = jobs.each_ref().map(|job| job.id());
-        let committed = resolved(&database, (cut, "COMMIT"), |conn| {
+        let committed = resolved(&database, (cut, D::LAST_WORDS_OF_OTHERS), |conn| {
             transaction(conn, |conn| {
                 for job in &mut jobs {
                     conn.transaction(|conn| job.transition(Job::WORK, conn).run())?;
