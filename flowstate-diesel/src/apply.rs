@@ -15,7 +15,7 @@ use crate::dialect::statement::Bind;
 use crate::dialect::{Dialect, FailedCommit};
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
-use crate::scope;
+use crate::scope::{self, Position};
 use crate::transaction;
 use crate::unconfirmed::{Mark, Unconfirmed};
 use crate::wake::{self, News};
@@ -87,7 +87,7 @@ pub(crate) fn apply<C: Dialect>(
     plan: &Plan,
     subject: &mut dyn Subject<C>,
 ) -> Result<Applied> {
-    let at_once = C::ONE_STATEMENT && conn.depth().is_ok_and(|depth| depth == 0);
+    let at_once = C::ONE_STATEMENT && matches!(scope::position(conn), Ok(Position::Outside));
     if at_once && let Some(applied) = write_at_once(conn, plan, subject)? {
         return Ok(applied);
     }

@@ -15,9 +15,10 @@ use crate::error::{Error, RecordRef, Result, What};
 use crate::failure::explain;
 use crate::query::Once;
 use crate::request::{timing, token};
+use crate::scope::{self, Position};
 use crate::unconfirmed::{Mark, Unconfirmed};
 use crate::wake::{self, News};
-use crate::{json, row, scope, transaction};
+use crate::{json, row, transaction};
 
 /// What the history keeps of a keyed creation: the props may change, and a later start with the
 /// same key must still be recognized.
@@ -102,7 +103,8 @@ fn insert_at_once<F: Flow, C: Dialect>(
     key: Option<&str>,
     delay: Duration,
 ) -> Result<Option<InsertedRow>> {
-    if !C::ONE_STATEMENT || conn.depth().is_ok_and(|depth| depth > 0) {
+    let position = scope::position(conn);
+    if !C::ONE_STATEMENT || !matches!(position, Ok(Position::Outside)) {
         return Ok(None);
     }
     let (token, since) = (token(), Instant::now());

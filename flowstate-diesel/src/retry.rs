@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// No further try after so many.
-const MOST_TRIES: u32 = 10;
+const MOST_TRIES: u32 = 20;
 /// No further try after so long: a lock that was waited for as long as the database allows is not
 /// waited for again.
 const LONGEST: Duration = Duration::from_secs(2);

@@ -19,7 +19,7 @@ use crate::{ignored, wake, witness};
 ///
 /// - It is opened as the database needs it (on SQLite `BEGIN IMMEDIATE`).
 /// - If another transaction is in the way (a deadlock, a busy database), it is rolled back and
-///   `body` **runs again**, up to 10 times within about 2 seconds: what `body` does outside the
+///   `body` **runs again**, up to 20 times within about 2 seconds: what `body` does outside the
 ///   database it may do several times.
 /// - Each record is locked when it is first moved. Transactions that move the same records in
 ///   different orders wait for each other, and one of them runs again: move several in the order of

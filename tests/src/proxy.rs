@@ -113,7 +113,10 @@ impl Prepared {
         const PREPARE: u8 = 0x16;
         const EXECUTE: u8 = 0x17;
         let mut spelt = said.to_vec();
-        match said.get(4) {
+        // a packet of MySQL begins with its length and its number, which is 0 for a command
+        let is_command = matches!(said, [a, b, c, 0, ..]
+            if u32::from_le_bytes([*a, *b, *c, 0]) as usize + 4 == said.len());
+        match said.get(4).filter(|_| is_command) {
             Some(&PREPARE) => {
                 self.asked = Some(said[5..].to_vec());
                 // only its execution counts

@@ -15,6 +15,7 @@ use crate::dialect::statement::{Bind, Statement};
 use crate::error::{RecordRef, Result};
 use crate::failure::explain;
 use crate::request::{micros, token};
+use crate::scope::{self, Position};
 use crate::transaction;
 
 /// At most so many expired claims or timed transitions in one transaction.
@@ -53,7 +54,7 @@ pub(crate) fn claim<C: Dialect>(
         token: &token,
         finish,
     };
-    if C::ONE_STATEMENT && conn.depth().is_ok_and(|depth| depth == 0) {
+    if C::ONE_STATEMENT && matches!(scope::position(conn), Ok(Position::Outside)) {
         match conn.claim(&claims) {
             // whoever was in the way is waited for under the lock
             Err(error) if C::conflict(&error).is_some() => {}
