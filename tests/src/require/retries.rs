@@ -127,7 +127,7 @@ pub fn tries_are_bounded<D: Database>() {
         refused,
         Error::Conflict { tries, reason, whole_transaction: false, .. } => (tries, reason)
     );
-    assert_eq!((tries, runs, reason), (10, 10, ConflictReason::Deadlock));
+    assert_eq!((tries, runs, reason), (20, 20, ConflictReason::Deadlock));
     assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
     check::clean(conn);
 }
