@@ -210,14 +210,27 @@ pub fn a_transition_wakes_the_worker<D: Database>() {
 
 fn be_woken<D: Database>(url: &str) {
     let (looks, pool) = Looks::pool::<D>(url);
-    let served = Gate::new();
-    let _running = serving(&served, pool);
+    let (served, asked) = (Gate::new(), Arc::clone(&looks.looks));
+    let looked = Arc::new(Mutex::new(None));
+    let _running = Worker::new(pool)
+        .step(fetch_step!(), {
+            let (served, looked) = (Arc::clone(&served), Arc::clone(&looked));
+            move |_, ()| {
+                *looked.lock().expect("not poisoned") = Some(asked.come());
+                served.note();
+                Ok(Response(json!(1)))
+            }
+        })
+        .poll(Duration::from_hours(1))
+        .start()
+        .expect("started");
     // by now it pauses for more than two seconds
     looks.looks.wait_for(10);
-    let begun = Instant::now();
+    let before = looks.looks.come();
     picked::<D>(&mut D::connect_to(url), "a");
     served.wait_for(1);
-    assert!(begun.elapsed() < Duration::from_secs(2), "at once: {:?}", begun.elapsed());
+    // it knew where to look: nothing was asked before the claim
+    assert_eq!(*looked.lock().expect("not poisoned"), Some(before));
 }
 
 /// While handlers run there is no transaction on the database and no connection out of the pool,
