@@ -10,7 +10,7 @@ use flowstate_diesel::prelude::*;
 use flowstate_diesel::{BoxError, ConflictReason, Error, transaction};
 use flowstate_tests::flows::Job;
 use flowstate_tests::race::race;
-use flowstate_tests::{Isolation, check, refused};
+use flowstate_tests::{check, refused};
 
 use super::Server;
 
@@ -52,9 +52,9 @@ pub(crate) fn p05_deadlock_is_classified<D: Server>() {
     let gone = |ended: &&Result<(), Error>| matches!(ended, Err(Error::NotFound { .. }));
     assert_eq!(ended.iter().filter(|ended| ended.is_ok()).count(), 1, "{ended:?}");
     assert_eq!(ended.iter().filter(gone).count(), 1, "{ended:?}");
-    // above READ COMMITTED the victim may begin again before the other has committed
+    // two, and the victim's again: once, or more often if it is back before the other was woken
     let tries = tries.load(Ordering::SeqCst);
-    assert!(tries == 3 || D::ISOLATION != Isolation::ReadCommitted && tries > 3, "{tries}");
+    assert!(tries >= 3, "{tries}");
 
     // in the caller's own transaction it is the caller's to retry
     let ended = cross(&database, |conn, body| conn.transaction(body));
