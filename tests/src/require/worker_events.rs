@@ -13,11 +13,16 @@ use crate::told::{Everything, Told};
 use crate::watch::Watch;
 use crate::{Database, child, fetch_step};
 
-const PAGE: &str = include_str!("../../../docs/observing.md");
+/// The page, which is not part of this package.
+fn page() -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/observing.md");
+    std::fs::read_to_string(file).expect(file)
+}
 
 /// The level and the fields of each event and span, as the page has them.
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
-    let rows = PAGE.lines().filter_map(|line| {
+    let page = page();
+    let rows = page.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split(" | ");
         let name = cells.next()?.trim_end_matches('`');
         let (level, fields) = (cells.next()?, cells.next()?);
