@@ -13,10 +13,13 @@ use crate::request::micros;
 
 /// As far back as times go.
 pub(crate) const EVERYTHING: Duration = Duration::MAX;
-/// A record may become visible so much later than it became due: its transaction was still open.
-const LEEWAY: Duration = Duration::from_secs(1);
+/// A record may become visible so much later than it became due: its transaction was still open. No
+/// more, since of many that were created at once all that are claimed lie in the way.
+const LEEWAY: Duration = Duration::from_millis(20);
 /// What becomes visible later than that, or lay further back, is found after so long at the most.
-const REFRESH: Duration = Duration::from_secs(30);
+const REFRESH: Duration = Duration::from_secs(5);
+/// The same for a record of which a transaction of this process has told.
+const TOLD: Duration = Duration::from_secs(1);
 
 /// A state from which a step starts: the step's place, and the stored name.
 pub(super) type Source = (usize, &'static str);
@@ -36,9 +39,11 @@ struct Known {
 }
 
 impl Horizon {
-    /// How far back to look in a source for claims, in microseconds.
-    pub(super) fn reach(&self, source: Source) -> i64 {
-        micros(self.known().reach(source))
+    /// How far back to look in a source for claims, in microseconds. `told`: something is known to
+    /// be there.
+    pub(super) fn reach(&self, source: Source, told: bool) -> i64 {
+        let least = if told { TOLD } else { Duration::ZERO };
+        micros(self.known().reach(source).max(least))
     }
 
     /// How far back to ask in each of the sources, in microseconds.
@@ -80,7 +85,7 @@ mod tests {
     fn begins_at_the_oldest_that_was_due_and_now_and_then_at_the_beginning() {
         let (horizon, source, other) = (Horizon::default(), (0, "picked"), (1, "fetched"));
         let everything = micros(EVERYTHING);
-        assert_eq!(horizon.reach(source), everything, "nothing is known yet");
+        assert_eq!(horizon.reach(source, false), everything, "nothing is known yet");
         assert_eq!(horizon.reaches(&[source, other]), [everything; 2]);
 
         let hour = Duration::from_hours(1);
@@ -88,11 +93,12 @@ mod tests {
         let reaches = horizon.reaches(&[source, other]);
         assert!(reaches[0] >= micros(hour + LEEWAY) && reaches[0] < micros(2 * hour));
         assert!(reaches[1] >= micros(LEEWAY) && reaches[1] < micros(hour));
-        assert!(horizon.reach(source) >= reaches[0], "time goes on");
+        assert!(horizon.reach(source, false) >= reaches[0], "time goes on");
 
         // nothing is due: whatever lies further back is asked for again
         horizon.learn(Instant::now(), HashMap::new());
         assert_eq!(horizon.reaches(&[source, other]), [everything; 2]);
-        assert!(horizon.reach(source) < micros(hour));
+        assert!(horizon.reach(source, false) < micros(TOLD));
+        assert_eq!(horizon.reach(source, true), micros(TOLD));
     }
 }

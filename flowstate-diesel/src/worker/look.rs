@@ -175,7 +175,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let share = left.div_ceil(steps.len() - at);
             let sources = due.iter().filter(|(of, _)| of == step).map(|(_, state)| *state);
             let before = jobs.len();
-            found.more |= self.claim_step(*step, sources, share, search.early, jobs)?;
+            found.more |= self.claim_step(*step, sources, share, search, jobs)?;
             let taken = jobs.len() - before;
             found.any |= taken > 0;
             left = left.saturating_sub(taken);
@@ -189,13 +189,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         at: usize,
         sources: impl Iterator<Item = &'static str>,
         share: usize,
-        early: bool,
+        search: &Search,
         jobs: &mut Vec<Job>,
     ) -> Result<bool> {
         let step = self.runners[at].step();
         let held = self.held(at);
         let wanted = match step.batch {
-            Some(batch) if share > 0 || early => batch.max(share),
+            Some(batch) if share > 0 || search.early => batch.max(share),
             _ => share,
         };
         let mut left = wanted.min(step.concurrency.saturating_sub(held));
@@ -204,7 +204,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             if left == 0 {
                 break;
             }
-            let reach = self.horizon.reach((at, source));
+            let reach = self.horizon.reach((at, source), search.hints.is_some());
             let claimed =
                 self.with(|conn| sweep::claim(conn, step, source, reach, left, &self.worker))?;
             left -= claimed.len().min(left);

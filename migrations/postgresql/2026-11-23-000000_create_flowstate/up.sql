@@ -22,8 +22,8 @@ CREATE TABLE flowstate_flows (
 
 CREATE UNIQUE INDEX flowstate_flows_key ON flowstate_flows (flow, key) WHERE key IS NOT NULL;
 CREATE INDEX flowstate_flows_due ON flowstate_flows (flow, state, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX flowstate_flows_lease ON flowstate_flows (flow, leased_until) WHERE leased_until IS NOT NULL;
-CREATE INDEX flowstate_flows_deadline ON flowstate_flows (flow, deadline_at) WHERE deadline_at IS NOT NULL;
+CREATE INDEX flowstate_flows_lease ON flowstate_flows (flow, state, leased_until) WHERE leased_until IS NOT NULL;
+CREATE INDEX flowstate_flows_deadline ON flowstate_flows (flow, state, deadline_at) WHERE deadline_at IS NOT NULL;
 
 -- The history: seq 0 is the creation, and there are no gaps.
 CREATE TABLE flowstate_transitions (
