@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -24,6 +25,15 @@ impl Sqlite {
         let path = self.folder().join(FILE).display().to_string();
         let mut conn = SqliteConnection::establish(&path).expect("a connection");
         assert_eq!(sql_query(change).execute(&mut conn), Ok(1), "{change}");
+    }
+
+    /// Keeps the program from writing until the connection is dropped.
+    pub(crate) fn hold(&self) -> SqliteConnection {
+        let path = self.folder().join(FILE).display().to_string();
+        let mut conn = SqliteConnection::establish(&path).expect("a connection");
+        let lock = "PRAGMA busy_timeout = 30000; BEGIN IMMEDIATE";
+        conn.batch_execute(lock).expect("the write lock");
+        conn
     }
 }
 
