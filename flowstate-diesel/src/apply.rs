@@ -6,19 +6,19 @@
 use std::time::Instant;
 
 use crate::change::{Change, Link, Notes, Standing, Timing};
+use crate::dialect::Dialect;
 use crate::dialect::rows::{ArtefactRow, FlowRow, Stamp};
 use crate::dialect::sql::{
     DeleteArtefacts, DeleteFlow, DeleteHistory, LockFlow, NewestArtefact, NewestArtefactAmong,
     NewestArtefactAmongNow, NewestArtefactNow,
 };
 use crate::dialect::statement::Bind;
-use crate::dialect::{Dialect, FailedCommit};
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
-use crate::scope::{self, Position};
-use crate::transaction;
-use crate::unconfirmed::{Mark, Unconfirmed};
+use crate::scope;
+use crate::unconfirmed::Mark;
 use crate::wake::{self, News};
+use crate::{at_once, transaction};
 
 /// What a request asks for, without types.
 #[derive(Debug)]
@@ -87,14 +87,14 @@ pub(crate) fn apply<C: Dialect>(
     plan: &Plan,
     subject: &mut dyn Subject<C>,
 ) -> Result<Applied> {
-    let at_once = C::ONE_STATEMENT && matches!(scope::position(conn), Ok(Position::Outside));
-    if at_once && let Some(applied) = write_at_once(conn, plan, subject)? {
+    let alone = at_once::possible(conn);
+    if alone && let Some(applied) = write_at_once(conn, plan, subject)? {
         return Ok(applied);
     }
     let run = if subject.is_plain() { transaction::run } else { transaction::run_closures };
     run(conn, &mut |conn| {
         // the fast path: if the record has not moved on since it was read, its row is as we know it
-        let before = subject.remembered().filter(|_| !at_once && !plan.destroys);
+        let before = subject.remembered().filter(|_| !alone && !plan.destroys);
         // an inner transaction may see what was there when the outer one first read
         let mut has_read = conn.depth().is_ok_and(|depth| depth > 1);
         if let Some(before) = before
@@ -102,8 +102,7 @@ pub(crate) fn apply<C: Dialect>(
                 conn,
                 plan,
                 subject,
-                Loads::Remembered { has_read },
-                before.seq,
+                Loads { remembered: true, has_read, seq: before.seq },
             ))?
             && let Some(applied) = write(conn, &plan.change(before, None))?
         {
@@ -116,7 +115,8 @@ pub(crate) fn apply<C: Dialect>(
         }
         subject.refresh(row)?;
         let (before, props) = subject.prepare(conn)?;
-        read_loads(conn, plan, subject, Loads::Locked { has_read }, before.seq)?;
+        let loads = Loads { remembered: false, has_read, seq: before.seq };
+        read_loads(conn, plan, subject, loads)?;
         let written = write(conn, &plan.change(before, props.as_deref()))?;
         // under the lock nobody else can move it: the caller's own `within` has
         written.ok_or_else(|| moved_within(conn, plan, before.state))
@@ -136,25 +136,19 @@ fn write_at_once<C: Dialect>(
     subject: &mut dyn Subject<C>,
 ) -> Result<Option<Applied>> {
     let Some(before) = subject.remembered().filter(|_| !plan.destroys) else { return Ok(None) };
-    let has_read = false;
-    let loaded = read_loads(conn, plan, subject, Loads::Remembered { has_read }, before.seq);
+    let loads = Loads { remembered: true, has_read: false, seq: before.seq };
+    let loaded = read_loads(conn, plan, subject, loads);
     // whoever is in the way is waited for under the lock
     if loaded.as_ref().is_err_and(Error::is_conflict) || !readable(loaded)? {
         return Ok(None);
     }
     let change = plan.change(before, None);
     let mark = mark(&change);
-    match conn.write(&change) {
-        Ok(stamp) => Ok(stamp.map(|stamp| {
-            wake::committed(News::of(&change));
-            applied(&change, Some(stamp), mark)
-        })),
-        Err(error) if C::conflict(&error).is_some() => Ok(None),
-        Err(error) if C::failed_commit(&error) == FailedCommit::Unknown => {
-            Err(Error::OutcomeUnknown(Box::new(Unconfirmed::new(Some(mark), error))))
-        }
-        Err(error) => Err(explain(conn, Some(plan.record), error)),
-    }
+    let stamp = at_once::run(conn, &mark, |conn| conn.write(&change))?;
+    Ok(stamp.map(|stamp| {
+        wake::committed(News::of(&change));
+        applied(&change, Some(stamp), mark)
+    }))
 }
 
 /// Whether the artefacts could be read without the row's lock. If the record has moved on, only
@@ -205,26 +199,26 @@ fn applied(change: &Change<'_>, stamp: Option<Stamp>, mark: Mark) -> Applied {
     Applied { seq: after.seq, attempts: after.attempts, stamp, mark }
 }
 
-/// What the artefacts that a transition loads are read by.
+/// How the artefacts that a transition loads are read.
 #[derive(Clone, Copy)]
-enum Loads {
-    /// The row as it is remembered, which the write will be held against.
-    Remembered { has_read: bool },
-    /// The locked row. `has_read`: the transaction has read before, and may still see what was
-    /// there then.
-    Locked { has_read: bool },
+struct Loads {
+    /// The row is taken as it is remembered, and the write will be held against that. Otherwise it
+    /// is locked.
+    remembered: bool,
+    /// The transaction has read before, and may still see what was there then.
+    has_read: bool,
+    /// Where the record stands.
+    seq: i64,
 }
 
-/// Reads what is loaded by a record that is at `seq`.
 fn read_loads<C: Dialect>(
     conn: &mut C,
     plan: &Plan,
     subject: &mut dyn Subject<C>,
     loads: Loads,
-    seq: i64,
 ) -> Result<()> {
-    let (Loads::Remembered { has_read } | Loads::Locked { has_read }) = loads;
-    subject.load(matches!(loads, Loads::Remembered { .. }), &mut |name, aliases| {
+    let Loads { remembered, has_read, seq } = loads;
+    subject.load(remembered, &mut |name, aliases| {
         let newest = newest_row(conn, plan.id, name, aliases, has_read)
             .map_err(|error| explain(conn, Some(plan.record), error))?;
         // READ UNCOMMITTED shows what another transaction may yet undo

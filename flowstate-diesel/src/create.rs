@@ -7,22 +7,29 @@ use flowstate::{Flow, Record, Row, State as _};
 use serde_json::Value;
 
 use crate::change::NewFlow;
+use crate::dialect::Dialect;
 use crate::dialect::rows::InsertedRow;
 use crate::dialect::sql::{CreatedWith, CreatedWithNow, FindKey, FindKeyNow};
 use crate::dialect::statement::Bind;
-use crate::dialect::{Dialect, FailedCommit};
 use crate::error::{Error, RecordRef, Result, What};
 use crate::failure::explain;
 use crate::query::Once;
 use crate::request::{timing, token};
-use crate::scope::{self, Position};
-use crate::unconfirmed::{Mark, Unconfirmed};
+use crate::scope;
+use crate::unconfirmed::Mark;
 use crate::wake::{self, News};
-use crate::{json, row, transaction};
+use crate::{at_once, json, row, transaction};
 
 /// What the history keeps of a keyed creation: the props may change, and a later start with the
 /// same key must still be recognized.
 const CREATED_WITH: &str = "created_with";
+
+/// The key of a new record, and the metadata by which a later start with it is recognized.
+#[derive(Clone, Copy)]
+struct Keyed<'a> {
+    key: &'a str,
+    created_with: &'a str,
+}
 
 pub(crate) fn create<F: Flow, C: Dialect>(
     flow: F,
@@ -48,7 +55,7 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
     }
     let inserted = transaction::run(conn, &mut |conn| {
         let token = token();
-        let new = new::<F>("", None, Duration::ZERO, &token, None)?;
+        let new = new::<F>("", None, Duration::ZERO, &token)?;
         let rows = conn.insert_many(&new, &props);
         let rows = rows.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
         if let Some(last) = rows.last() {
@@ -70,12 +77,14 @@ pub(crate) fn create_once<F: Flow, C: Dialect>(
 ) -> Result<Once<F::Record>> {
     json::check_text(key, RecordRef::new::<F>(), What::Key)?;
     let props = encode(&flow)?;
-    json::check_wrapped(&created_with(&props), RecordRef::new::<F>())?;
-    if let Some(inserted) = insert_at_once::<F, C>(conn, &props, Some(key), Duration::ZERO)? {
+    let created_with = format!("{{\"{CREATED_WITH}\":{props}}}");
+    json::check_wrapped(&created_with, RecordRef::new::<F>())?;
+    let keyed = Some(Keyed { key, created_with: &created_with });
+    if let Some(inserted) = insert_at_once::<F, C>(conn, &props, keyed, Duration::ZERO)? {
         return finish(flow, Some(inserted), Some(key), conn).map(Once::Created);
     }
     let found = transaction::run(conn, &mut |conn| {
-        if let Some(inserted) = insert::<F, C>(conn, &props, Some(key), Duration::ZERO)? {
+        if let Some(inserted) = insert::<F, C>(conn, &props, keyed, Duration::ZERO)? {
             return Ok(Ok(inserted));
         }
         existing::<F, C>(conn, &props, key).map(Err)
@@ -100,43 +109,30 @@ fn encode<F: Flow>(flow: &F) -> Result<String> {
 fn insert_at_once<F: Flow, C: Dialect>(
     conn: &mut C,
     props: &str,
-    key: Option<&str>,
+    keyed: Option<Keyed<'_>>,
     delay: Duration,
 ) -> Result<Option<InsertedRow>> {
-    let position = scope::position(conn);
-    if !C::ONE_STATEMENT || !matches!(position, Ok(Position::Outside)) {
+    if !at_once::possible(conn) {
         return Ok(None);
     }
-    let (token, since) = (token(), Instant::now());
-    let metadata = key.map(|_| created_with(props));
-    let new = new::<F>(props, key, delay, &token, metadata.as_deref())?;
-    match conn.insert_at_once(&new) {
-        Ok(row) => {
-            if row.is_some() {
-                wake::committed(News::of_new(&new));
-            }
-            Ok(row)
-        }
-        // whoever is in the way is waited for in a transaction that is tried again
-        Err(error) if C::conflict(&error).is_some() => Ok(None),
-        Err(error) if C::failed_commit(&error) == FailedCommit::Unknown => {
-            let mark = Mark::created(RecordRef::new::<F>(), token, since);
-            Err(Error::OutcomeUnknown(Box::new(Unconfirmed::new(Some(mark), error))))
-        }
-        Err(error) => Err(explain(conn, Some(RecordRef::new::<F>()), error)),
+    let mark = Mark::created(RecordRef::new::<F>(), token(), Instant::now());
+    let new = new::<F>(props, keyed, delay, &mark.token)?;
+    let inserted = at_once::run(conn, &mark, |conn| conn.insert_at_once(&new))?;
+    if inserted.is_some() {
+        wake::committed(News::of_new(&new));
     }
+    Ok(inserted)
 }
 
 /// Inserts the row and its first history row. `None` if the key is taken.
 fn insert<F: Flow, C: Dialect>(
     conn: &mut C,
     props: &str,
-    key: Option<&str>,
+    keyed: Option<Keyed<'_>>,
     delay: Duration,
 ) -> Result<Option<InsertedRow>> {
     let token = token();
-    let metadata = key.map(|_| created_with(props));
-    let new = new::<F>(props, key, delay, &token, metadata.as_deref())?;
+    let new = new::<F>(props, keyed, delay, &token)?;
     let record = RecordRef::new::<F>();
     let written = conn.insert(&new).map_err(|error| explain(conn, Some(record), error))?;
     if let Some(row) = &written {
@@ -149,19 +145,15 @@ fn insert<F: Flow, C: Dialect>(
 
 fn new<'a, F: Flow>(
     props: &'a str,
-    key: Option<&'a str>,
+    keyed: Option<Keyed<'a>>,
     delay: Duration,
     token: &'a str,
-    metadata: Option<&'a str>,
 ) -> Result<NewFlow<'a>> {
     let state = initial::<F>()?;
     let (state_name, completes) = (state.as_str(), state.is_completed());
     let timing = timing::<F>(state, delay);
+    let (key, metadata) = (keyed.map(|keyed| keyed.key), keyed.map(|keyed| keyed.created_with));
     Ok(NewFlow { flow: F::NAME, state: state_name, completes, props, key, timing, token, metadata })
-}
-
-fn created_with(props: &str) -> String {
-    format!("{{\"{CREATED_WITH}\":{props}}}")
 }
 
 fn initial<F: Flow>() -> Result<F::State> {

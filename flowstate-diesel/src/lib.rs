@@ -10,6 +10,7 @@
 )]
 
 mod apply;
+mod at_once;
 mod audit;
 mod change;
 mod closures;

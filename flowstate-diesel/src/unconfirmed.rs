@@ -112,8 +112,7 @@ impl Mark {
 
     fn was_created<C: Dialect>(&self, conn: &mut C) -> diesel::QueryResult<bool> {
         let age = i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX - LEEWAY);
-        let found = conn.find_created(&self.token, age.saturating_add(LEEWAY))?;
-        Ok(found.is_some())
+        conn.was_created(&self.token, age.saturating_add(LEEWAY))
     }
 }
 

@@ -147,7 +147,7 @@ pub trait Dialect: Connection {
     /// [`Dialect::insert`] without the history.
     fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>>;
 
-    /// [`Dialect::insert`] in a transaction of its own, so that [`Dialect::find_created`] can tell
+    /// [`Dialect::insert`] in a transaction of its own, so that [`Dialect::was_created`] can tell
     /// later whether it was committed.
     fn insert_at_once(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
         self.insert(flow)
@@ -158,10 +158,10 @@ pub trait Dialect: Connection {
         entries::insert_each(self, flow, all)
     }
 
-    /// The record that [`Dialect::insert_at_once`] inserted under this token at most `age`
+    /// Whether [`Dialect::insert_at_once`] inserted a record under this token at most `age`
     /// microseconds ago. Waits for a server that is still at it.
-    fn find_created(&mut self, _token: &str, _age: i64) -> QueryResult<Option<i64>> {
-        Ok(None)
+    fn was_created(&mut self, _token: &str, _age: i64) -> QueryResult<bool> {
+        Ok(false)
     }
 
     /// Waits for the end of a transaction that has inserted this id, where locking reads do not.

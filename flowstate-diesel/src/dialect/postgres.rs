@@ -122,10 +122,10 @@ impl Dialect for PgConnection {
         Ok(inserted)
     }
 
-    fn find_created(&mut self, token: &str, age: i64) -> QueryResult<Option<i64>> {
+    fn was_created(&mut self, token: &str, age: i64) -> QueryResult<bool> {
         self.run::<AwaitCreation>(&[Bind::Int(announcement(token))])?;
         let found = self.counts::<FindCreated>(&[Bind::Text(token), Bind::Int(age)])?;
-        Ok(found.first().map(|row| row.number))
+        Ok(!found.is_empty())
     }
 
     fn await_insert(&mut self, id: i64) -> QueryResult<()> {

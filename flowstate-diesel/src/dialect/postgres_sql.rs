@@ -123,7 +123,7 @@ statements! {
     );
     /// The record with the first row of its history.
     Insert = made!("", "");
-    /// The same in a transaction of its own, under a lock by which [`Dialect::find_created`] can
+    /// The same in a transaction of its own, under a lock by which [`Dialect::was_created`] can
     /// wait for its end: nobody else sees the row before, nor knows its id.
     InsertAtOnce = made!(", pg_advisory_xact_lock(?)", ", announced");
     AwaitCreation = "SELECT pg_advisory_xact_lock(?)";

@@ -33,7 +33,7 @@ pub(crate) struct Questions {
     /// For each label what it stands for.
     labels: Vec<Label>,
     /// Which steps start where.
-    served: Vec<(News, Vec<(usize, &'static str)>)>,
+    served: Vec<(News, Vec<Source>)>,
 }
 
 /// What the database says something about: by its place in the list of steps, or of timed
@@ -53,12 +53,18 @@ impl Questions {
             json!([(labels.len() - 1).to_string(), flow, state])
         };
         let (mut sources, mut running) = (Vec::new(), Vec::new());
+        let mut served = Vec::<(News, Vec<Source>)>::new();
         for (at, runner) in runners.iter().enumerate() {
             let step = runner.step();
             for source in step.sources.iter().copied() {
                 let mut asked = ask(step.flow, source, Label::Due(at, source)).to_string();
                 asked.pop();
                 sources.push(((at, source), asked));
+                let news = News { flow: step.flow, state: source };
+                match served.iter_mut().find(|(known, _)| *known == news) {
+                    Some((_, steps)) => steps.push((at, source)),
+                    None => served.push((news, vec![(at, source)])),
+                }
             }
             for name in &step.running_names {
                 running.push(ask(step.flow, name, Label::Leased(at, name)));
@@ -69,17 +75,6 @@ impl Questions {
             overdue.map(|(at, timed)| ask(timed.flow, timed.state, Label::Timed(at))).collect();
         let [running, timed] =
             [running, overdue].map(|asked| serde_json::Value::from(asked).to_string());
-        let mut served = Vec::<(News, Vec<(usize, &'static str)>)>::new();
-        for (at, runner) in runners.iter().enumerate() {
-            let step = runner.step();
-            for state in step.sources.iter().copied() {
-                let news = News { flow: step.flow, state };
-                match served.iter_mut().find(|(known, _)| *known == news) {
-                    Some((_, steps)) => steps.push((at, state)),
-                    None => served.push((news, vec![(at, state)])),
-                }
-            }
-        }
         Self { sources, running, timed, labels, served }
     }
 
@@ -93,7 +88,7 @@ impl Questions {
     }
 
     /// The steps that start where a record has come to.
-    pub(super) fn served(&self, news: News) -> &[(usize, &'static str)] {
+    pub(super) fn served(&self, news: News) -> &[Source] {
         let served = self.served.iter().find(|(known, _)| *known == news);
         served.map_or(&[], |(_, steps)| steps)
     }
@@ -103,9 +98,9 @@ impl Questions {
 #[derive(Debug, Default)]
 struct Seen {
     /// Step and state, the longest overdue first.
-    due: Vec<(usize, &'static str)>,
+    due: Vec<Source>,
     /// Step and state of expired leases.
-    leased: Vec<(usize, &'static str)>,
+    leased: Vec<Source>,
     /// Timed transitions whose time has come.
     timed: Vec<usize>,
 }
@@ -155,12 +150,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     /// Claims for the steps in turn, beginning with another one each time, so that none starves
     /// behind one with a long queue.
-    fn claim(
-        &self,
-        due: &[(usize, &'static str)],
-        search: &Search,
-        jobs: &mut Vec<Job>,
-    ) -> Result<Found> {
+    fn claim(&self, due: &[Source], search: &Search, jobs: &mut Vec<Job>) -> Result<Found> {
         let mut steps: Vec<_> = due.iter().map(|(step, _)| *step).collect();
         steps.sort_unstable();
         steps.dedup();
@@ -227,7 +217,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         Ok(left == 0)
     }
 
-    fn reap(&self, leased: &[(usize, &'static str)]) -> Result<bool> {
+    fn reap(&self, leased: &[Source]) -> Result<bool> {
         let mut found = false;
         if !self.may_reap() {
             return Ok(false);
