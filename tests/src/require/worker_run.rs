@@ -245,23 +245,28 @@ pub fn a_worker_has_all_its_threads_or_none<D: Database>() {
     picked::<D>(conn, "a");
     let plain = child::command::<D>("greedy", &database.url());
     let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", "ulimit -v 3000000 && exec \"$0\" \"$@\""]);
+    limited.args(["-c", "ulimit -v 4000000 && exec \"$0\" \"$@\""]);
     limited.arg(plain.get_program()).args(plain.get_args());
     limited.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // Stacks so large that only a few fit, and that what is too little for one is plenty for all
+    // that the others allocate: with small ones a thread that has begun finds no memory, and the
+    // process is aborted.
+    limited.env("RUST_MIN_STACK", "600000000");
     let ended = child::Running::start(limited).end();
     assert!(ended.status.success(), "{ended:?}");
     let flow = Sync::find(1, conn).expect("found");
     assert_eq!(flow.state(), SyncState::Picked, "left alone");
 }
 
-/// The child of the former, which has room for some hundreds of threads.
+/// The child of the former, which has room for a few threads.
 pub fn greedy_in_child<D: Database>(url: &str) {
     let pool = D::watched_pool(url, 1, Watch::new(|_| {}));
     let worker = Worker::new(pool).step(fetch_step!(), |_, ()| Ok(Response(json!(1))));
-    let problem = refused!(worker.threads(100_000).start(), Error::Setup { problem } => problem);
-    assert!(problem.contains("no thread"), "{problem}");
     let threads = || std::fs::read_dir("/proc/self/task").expect("the threads").count();
-    while threads() > 20 {
+    let before = threads();
+    let problem = refused!(worker.threads(20).start(), Error::Setup { problem } => problem);
+    assert!(problem.contains("no thread"), "{problem}");
+    while threads() > before {
         std::thread::yield_now();
     }
 }
