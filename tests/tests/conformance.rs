@@ -235,6 +235,7 @@ macro_rules! exercise {
                 worker_server:
                     p11_a_restarted_server_costs_no_flow
                     p12_a_claim_reads_its_index
+                    p12_a_look_reads_what_it_finds
                     ;
                 worker_stop:
                     a29_an_idle_worker_stops

@@ -2,12 +2,15 @@
 //!
 //! [`Dialect`] is sealed: it is public only so that [`Store`](crate::Store) can name it.
 
+mod asked;
 mod conflict;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod ends;
 mod entries;
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(feature = "mysql")]
+mod mysql_scout;
 #[cfg(feature = "mysql")]
 mod mysql_time;
 #[cfg(feature = "mysql")]
@@ -33,6 +36,7 @@ use diesel::connection::{
 use crate::change::{Change, Claims, NewFlow};
 use crate::error::ConflictReason;
 use crate::turnstile::Lane;
+pub(crate) use asked::Asked;
 use rows::{ArtefactRow, ClaimedRow, CountRow, FlowRow, HistoryRow, InsertedRow, Stamp};
 use statement::{Bind, Statement};
 
@@ -172,12 +176,16 @@ pub trait Dialect: Connection {
     /// Takes a batch of claims, the oldest first.
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>>;
 
-    /// What there is to do for workers, in one statement: of `sources`, a JSON array of
-    /// `[label, flow, state, reach]`, the labels of those with a record that is due by at most
-    /// `reach` microseconds, and by how many milliseconds the oldest is overdue; likewise, without a
-    /// `reach`, of `running` those with an expired lease, and of `timed` those with a deadline that
-    /// has passed.
-    fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>>;
+    /// What there is to do for workers, in one statement: of `sources` the labels of those with a
+    /// record that is due by at most their reach, and by how many milliseconds the oldest is
+    /// overdue; likewise, however long ago, of `running` those with an expired lease, and of `timed`
+    /// those with a deadline that has passed.
+    fn scout(
+        &mut self,
+        sources: &[Asked<'_>],
+        running: &[Asked<'_>],
+        timed: &[Asked<'_>],
+    ) -> QueryResult<Vec<CountRow>>;
 
     /// Extends claims of a worker, in one statement. `leases` is a JSON array of
     /// `[id, seq, microseconds]`. Returns how many were extended: what is no longer held is left

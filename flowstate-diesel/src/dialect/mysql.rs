@@ -7,7 +7,9 @@ use diesel::mysql::{Mysql, MysqlConnection};
 use diesel::result::DatabaseErrorKind;
 use diesel::{Connection as _, QueryResult, RunQueryDsl};
 
+use super::asked::Asked;
 use super::ends::Commit;
+use super::mysql_scout::Scout;
 use super::mysql_time::now;
 use super::mysql_version::refusal;
 use super::rows::{
@@ -29,6 +31,9 @@ impl Speech for Mysql {
         key: "`key`",
         lock: "FOR UPDATE",
         skip: "FOR UPDATE SKIP LOCKED",
+        by_due: "FORCE INDEX (flowstate_flows_due)",
+        by_lease: "FORCE INDEX (flowstate_flows_lease)",
+        by_deadline: "FORCE INDEX (flowstate_flows_deadline)",
         current: "LOCK IN SHARE MODE",
         after: ["UTC_TIMESTAMP(6) + INTERVAL ", " MICROSECOND"],
         ago: ["UTC_TIMESTAMP(6) - INTERVAL ", " MICROSECOND"],
@@ -94,32 +99,6 @@ statements! {
          SELECT id, 0, ?, state, 1, ?, created_at \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
          STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
-    Scout =
-        "SELECT source, TIMESTAMPDIFF(MICROSECOND, due, @now) DIV 1000 FROM (\
-         SELECT source, \
-         (SELECT due_at FROM flowstate_flows \
-         WHERE flow = asked_flow AND state = asked_state \
-         AND due_at >= UTC_TIMESTAMP(6) - INTERVAL reach MICROSECOND \
-         ORDER BY due_at LIMIT 1) AS due \
-         FROM JSON_TABLE(?, '$[*]' COLUMNS (source VARCHAR(20) CHARACTER SET utf8mb4 PATH '$[0]', \
-         asked_flow VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[1]', \
-         asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]', \
-         reach BIGINT PATH '$[3]')) AS sources \
-         UNION ALL SELECT label, \
-         (SELECT leased_until FROM flowstate_flows \
-         WHERE flow = asked_flow AND state = asked_state AND leased_until <= @began \
-         ORDER BY leased_until LIMIT 1) \
-         FROM JSON_TABLE(?, '$[*]' COLUMNS (label VARCHAR(20) CHARACTER SET utf8mb4 PATH '$[0]', \
-         asked_flow VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[1]', \
-         asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]')) AS running \
-         UNION ALL SELECT label, \
-         (SELECT deadline_at FROM flowstate_flows \
-         WHERE flow = asked_flow AND state = asked_state AND deadline_at <= @began \
-         ORDER BY deadline_at LIMIT 1) \
-         FROM JSON_TABLE(?, '$[*]' COLUMNS (label VARCHAR(20) CHARACTER SET utf8mb4 PATH '$[0]', \
-         asked_flow VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[1]', \
-         asked_state VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$[2]')) AS timed\
-         ) AS seen WHERE due <= @now";
     // read in this order, by the key: a scan of the table would lock, or wait for, every row
     HeldLeases =
         "SELECT lease, id FROM \
@@ -301,8 +280,16 @@ impl Dialect for MysqlConnection {
         })
     }
 
-    fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>> {
-        self.counts::<Scout>(&[Bind::Text(sources), Bind::Text(running), Bind::Text(timed)])
+    fn scout(
+        &mut self,
+        sources: &[Asked<'_>],
+        running: &[Asked<'_>],
+        timed: &[Asked<'_>],
+    ) -> QueryResult<Vec<CountRow>> {
+        match Scout::new(sources, running, timed) {
+            Some(scout) => scout.load(self),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {

@@ -6,6 +6,7 @@ use diesel::result::DatabaseErrorKind;
 use diesel::sql_types::Text;
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
+use super::asked::{self, Asked};
 use super::entries::CREATE;
 use super::postgres_entries::{self, announcement, entry_binds, new_binds};
 use super::postgres_sql::{
@@ -156,8 +157,14 @@ impl Dialect for PgConnection {
         Bound::<Claim, ClaimedColumns>::new(&binds).load(self)
     }
 
-    fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>> {
-        self.counts::<Scout>(&[Bind::Text(sources), Bind::Text(running), Bind::Text(timed)])
+    fn scout(
+        &mut self,
+        sources: &[Asked<'_>],
+        running: &[Asked<'_>],
+        timed: &[Asked<'_>],
+    ) -> QueryResult<Vec<CountRow>> {
+        let [sources, running, timed] = [sources, running, timed].map(asked::json);
+        self.counts::<Scout>(&[Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)])
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {

@@ -15,6 +15,9 @@ impl Speech for Pg {
         key: "key",
         lock: "FOR NO KEY UPDATE",
         skip: "FOR NO KEY UPDATE SKIP LOCKED",
+        by_due: "",
+        by_lease: "",
+        by_deadline: "",
         current: "",
         after: ["clock_timestamp() + ", " * interval '1 microsecond'"],
         ago: ["statement_timestamp() - ", " * interval '1 microsecond'"],
@@ -184,13 +187,14 @@ statements! {
          WHERE past.flow_id = moved.id AND past.transition = ? ORDER BY past.seq DESC LIMIT 1) END \
          FROM moved ORDER BY was_due, id"
     );
+    // materialized, for else each search is made twice: to filter, and to show
     Scout =
-        "SELECT source, (extract(epoch FROM @now - due) * 1000)::bigint FROM (\
-         SELECT asked ->> 0 AS source, \
+        "WITH seen (source, since) AS MATERIALIZED (\
+         SELECT asked ->> 0, \
          (SELECT due_at FROM flowstate_flows \
          WHERE flow = asked ->> 1 AND state = asked ->> 2 \
          AND due_at >= @began - (asked ->> 3)::bigint * interval '1 microsecond' \
-         ORDER BY due_at LIMIT 1) AS due \
+         ORDER BY due_at LIMIT 1) \
          FROM json_array_elements(@json) AS sources (asked) \
          UNION ALL SELECT asked ->> 0, \
          (SELECT leased_until FROM flowstate_flows \
@@ -202,7 +206,8 @@ statements! {
          WHERE flow = asked ->> 1 AND state = asked ->> 2 AND deadline_at <= @began \
          ORDER BY deadline_at LIMIT 1) \
          FROM json_array_elements(@json) AS timed (asked)\
-         ) AS seen WHERE due <= @now";
+         ) SELECT source, (extract(epoch FROM @now - since) * 1000)::bigint \
+         FROM seen WHERE since <= @now";
     ExtendLeases =
         "WITH held AS (\
          SELECT id, (lease ->> 2)::bigint AS micros FROM flowstate_flows \

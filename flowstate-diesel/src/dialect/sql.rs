@@ -29,18 +29,18 @@ statements! {
     /// The records of a state that are due, the oldest first, locked; those that others have locked
     /// are passed over.
     DueFlows = concat!(
-        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+        "SELECT ", flow_columns!(), " FROM flowstate_flows @bydue \
          WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began \
          ORDER BY due_at LIMIT ? @skip"
     );
     /// Likewise those whose lease has run out.
     ExpiredFlows = concat!(
-        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+        "SELECT ", flow_columns!(), " FROM flowstate_flows @bylease \
          WHERE flow = ? AND state = ? AND leased_until <= @began ORDER BY leased_until LIMIT ? @skip"
     );
     /// Likewise those whose time in the state is over.
     OverdueFlows = concat!(
-        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+        "SELECT ", flow_columns!(), " FROM flowstate_flows @bydeadline \
          WHERE flow = ? AND state = ? AND deadline_at <= @began ORDER BY deadline_at LIMIT ? @skip"
     );
     /// When a transition was last taken, of each of several records.
@@ -49,7 +49,7 @@ statements! {
          WHERE transition = ? AND flow_id IN @ids GROUP BY flow_id";
     /// The records of a state that somebody has claimed.
     LeasedBy = concat!(
-        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+        "SELECT ", flow_columns!(), " FROM flowstate_flows @bylease \
          WHERE flow = ? AND state = ? AND leased_until IS NOT NULL AND leased_by = ?"
     );
     /// The state from which a transition was taken, as it is committed now.

@@ -8,6 +8,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
+use super::asked::{self, Asked};
 use super::ends::Commit;
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
@@ -29,6 +30,9 @@ impl Speech for Sqlite {
         lock: "",
         current: "",
         skip: "",
+        by_due: "",
+        by_lease: "",
+        by_deadline: "",
         after: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', ", ")"],
         ago: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', (-", " / 1000000.0) || ' seconds')"],
         json: ["", ""],
@@ -73,14 +77,15 @@ statements! {
          (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
          SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
          FROM flowstate_flows WHERE id IN @ids";
+    // materialized, for else each search is made twice: to filter, and to show
     Scout =
-        "SELECT source, CAST((julianday(@now) - julianday(due)) * 86400000 AS BIGINT) FROM ( \
-           SELECT json_extract(value, '$[0]') AS source, \
+        "WITH seen (source, since) AS MATERIALIZED ( \
+           SELECT json_extract(value, '$[0]'), \
              (SELECT due_at FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
               AND due_at >= strftime('%Y-%m-%d %H:%M:%f000', 'now', \
                 (-json_extract(value, '$[3]') / 1000000.0) || ' seconds') \
-              ORDER BY due_at LIMIT 1) AS due FROM json_each(?) \
+              ORDER BY due_at LIMIT 1) FROM json_each(?) \
            UNION ALL SELECT json_extract(value, '$[0]'), \
              (SELECT leased_until FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
@@ -89,7 +94,8 @@ statements! {
              (SELECT deadline_at FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
               AND deadline_at <= @began ORDER BY deadline_at LIMIT 1) FROM json_each(?)) \
-         WHERE due <= @now";
+         SELECT source, CAST((julianday(@now) - julianday(since)) * 86400000 AS BIGINT) \
+         FROM seen WHERE since <= @now";
     ExtendLeases =
         "UPDATE flowstate_flows SET leased_until = strftime('%Y-%m-%d %H:%M:%f000', 'now', \
          (leases.micros / 1000000.0) || ' seconds') \
@@ -219,8 +225,14 @@ impl Dialect for SqliteConnection {
         })
     }
 
-    fn scout(&mut self, sources: &str, running: &str, timed: &str) -> QueryResult<Vec<CountRow>> {
-        self.counts::<Scout>(&[Bind::Text(sources), Bind::Text(running), Bind::Text(timed)])
+    fn scout(
+        &mut self,
+        sources: &[Asked<'_>],
+        running: &[Asked<'_>],
+        timed: &[Asked<'_>],
+    ) -> QueryResult<Vec<CountRow>> {
+        let [sources, running, timed] = [sources, running, timed].map(asked::json);
+        self.counts::<Scout>(&[Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)])
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {

@@ -52,6 +52,11 @@ pub(crate) struct Words {
     pub lock: &'static str,
     /// `@skip`: the same, passing over rows that others have locked.
     pub skip: &'static str,
+    /// `@bydue`, `@bylease`, `@bydeadline`: after the name of the table, that its index is used,
+    /// where the optimizer would take another.
+    pub by_due: &'static str,
+    pub by_lease: &'static str,
+    pub by_deadline: &'static str,
     /// `@current`: what follows a SELECT that must see what is committed now, not what was when the
     /// transaction first read.
     pub current: &'static str,
@@ -83,6 +88,9 @@ impl Words {
             Alone::Lock => self.lock,
             Alone::Current => self.current,
             Alone::Skip => self.skip,
+            Alone::ByDue => self.by_due,
+            Alone::ByLease => self.by_lease,
+            Alone::ByDeadline => self.by_deadline,
             Alone::String => self.string,
         }
     }

@@ -15,8 +15,8 @@ use super::step_error::StepError;
 use super::sweep;
 use super::tell;
 use crate::apply::newest_artefact;
-use crate::dialect::Dialect;
 use crate::dialect::rows::{ClaimedRow, CountRow};
+use crate::dialect::{Asked, Dialect};
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
 use crate::migrate::refuse_unfit;
@@ -86,13 +86,13 @@ fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>
     if let [source] = *step.sources {
         return Ok(vec![source]);
     }
-    let asked = step.sources.iter().enumerate();
     let reach = micros(EVERYTHING);
-    let asked =
-        asked.map(|(at, source)| serde_json::json!([at.to_string(), step.flow, source, reach]));
-    let asked = asked.collect::<serde_json::Value>().to_string();
+    let asked = step.sources.iter().enumerate();
+    let asked: Vec<_> = asked
+        .map(|(label, source)| Asked { label, flow: step.flow, state: source, reach })
+        .collect();
     let record = RecordRef { flow: step.flow, id: None };
-    let mut due = read(conn, record, |conn| conn.scout(&asked, "[]", "[]"))?;
+    let mut due = read(conn, record, |conn| conn.scout(&asked, &[], &[]))?;
     due.sort_by_key(|row| std::cmp::Reverse(row.number));
     let named = |row: CountRow| step.sources.get(row.label.parse::<usize>().ok()?).copied();
     Ok(due.into_iter().filter_map(named).collect())

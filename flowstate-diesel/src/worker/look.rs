@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
-use serde_json::json;
 
 use super::handler::Runner;
 use super::horizon::{Horizon, Source};
@@ -13,8 +12,8 @@ use super::run::{Core, Job};
 use super::schedule::{Found, Search};
 use super::stats::count;
 use super::sweep::{self, Timed};
-use crate::dialect::Dialect as _;
 use crate::dialect::rows::{CountRow, FlowRow};
+use crate::dialect::{Asked, Dialect as _};
 use crate::error::Result;
 use crate::failure::explain;
 use crate::store::Store;
@@ -23,13 +22,12 @@ use crate::wake::News;
 /// What to ask the database.
 #[derive(Debug)]
 pub(crate) struct Questions {
-    /// Every state from which a step starts, with what is asked of it, as JSON without an end: its
-    /// label, the flow, the state, and still to come how far back to look.
-    sources: Vec<(Source, String)>,
-    /// A JSON array of `[label, flow, state]` of every state in which a step runs.
-    running: String,
-    /// Likewise of every state with a timed transition.
-    timed: String,
+    /// Every state from which a step starts, with what is asked of it but for how far back to look.
+    sources: Vec<(Source, Asked<'static>)>,
+    /// Every state in which a step runs.
+    running: Vec<Asked<'static>>,
+    /// Every state with a timed transition.
+    timed: Vec<Asked<'static>>,
     /// For each label what it stands for.
     labels: Vec<Label>,
     /// Which steps start where.
@@ -48,17 +46,16 @@ enum Label {
 impl Questions {
     pub(crate) fn new<C>(runners: &[std::sync::Arc<dyn Runner<C>>], timed: &[Timed]) -> Self {
         let mut labels = Vec::new();
-        let mut ask = |flow: &str, state: &str, label| {
+        let mut ask = |flow, state, label| {
             labels.push(label);
-            json!([(labels.len() - 1).to_string(), flow, state])
+            Asked { label: labels.len() - 1, flow, state, reach: 0 }
         };
         let (mut sources, mut running) = (Vec::new(), Vec::new());
         let mut served = Vec::<(News, Vec<Source>)>::new();
         for (at, runner) in runners.iter().enumerate() {
             let step = runner.step();
             for source in step.sources.iter().copied() {
-                let mut asked = ask(step.flow, source, Label::Due(at, source)).to_string();
-                asked.pop();
+                let asked = ask(step.flow, source, Label::Due(at, source));
                 sources.push(((at, source), asked));
                 let news = News { flow: step.flow, state: source };
                 match served.iter_mut().find(|(known, _)| *known == news) {
@@ -70,21 +67,17 @@ impl Questions {
                 running.push(ask(step.flow, name, Label::Leased(at, name)));
             }
         }
-        let overdue = timed.iter().enumerate();
-        let overdue: Vec<_> =
-            overdue.map(|(at, timed)| ask(timed.flow, timed.state, Label::Timed(at))).collect();
-        let [running, timed] =
-            [running, overdue].map(|asked| serde_json::Value::from(asked).to_string());
+        let timed = timed.iter().enumerate();
+        let timed =
+            timed.map(|(at, timed)| ask(timed.flow, timed.state, Label::Timed(at))).collect();
         Self { sources, running, timed, labels, served }
     }
 
-    /// The sources as a JSON array, each with how far back to look.
-    fn sources(&self, horizon: &Horizon) -> String {
+    /// The sources, each with how far back to look.
+    fn sources(&self, horizon: &Horizon) -> Vec<Asked<'static>> {
         let sources: Vec<_> = self.sources.iter().map(|(source, _)| *source).collect();
-        let reaches = horizon.reaches(&sources);
-        let asked = self.sources.iter().zip(reaches);
-        let asked: Vec<_> = asked.map(|((_, asked), reach)| format!("{asked},{reach}]")).collect();
-        format!("[{}]", asked.join(","))
+        let asked = self.sources.iter().zip(horizon.reaches(&sources));
+        asked.map(|((_, asked), reach)| Asked { reach, ..*asked }).collect()
     }
 
     /// The steps that start where a record has come to.

@@ -114,6 +114,78 @@ pub fn p12_a_claim_reads_its_index<D: Database>() {
     assert!(!plan.contains("\"Sort\"") && !plan.contains("filesort"), "{plan}");
 }
 
+/// P12: however many rows are finished, or wait for nothing, a look for work reads only what it
+/// finds.
+pub fn p12_a_look_reads_what_it_finds<D: Database>() {
+    if D::SERVER.is_none() {
+        return;
+    }
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let row = |state: &str| {
+        format!(
+            "INSERT INTO flowstate_flows \
+             (flow, state, seq, props, attempts, created_at, updated_at) \
+             VALUES ('sync', '{state}', 0, '{{}}', 0, '2026-01-01', '2026-01-01')"
+        )
+    };
+    for state in ["completed", "failed_to_fetch", "fetching"] {
+        conn.batch_execute(&row(state)).expect("a row");
+    }
+    // three of them, and twice as many each time: 24,576
+    let again = "INSERT INTO flowstate_flows \
+         (flow, state, seq, props, attempts, created_at, updated_at) \
+         SELECT flow, state, seq, props, attempts, created_at, updated_at FROM flowstate_flows";
+    for _ in 0..13 {
+        conn.batch_execute(again).expect("twice as many");
+    }
+    picked::<D>(conn, "due");
+
+    let (watch, kept) = Watch::keeping();
+    let pool = D::watched_pool(&database.url(), 1, watch);
+    let worker = Worker::new(pool.clone()).step(fetch_step!(), |_, ()| Ok(Response(json!(1))));
+    assert_eq!(worker.run_until_idle().expect("idle").finished, 1);
+    let kept = kept.take();
+    let looks = |text: &&String| text.contains("UNION ALL") && text.contains("leased_until <= ");
+    assert!(kept.iter().filter(looks).count() >= 2, "{kept:?}");
+    let read = if D::FOLDER == "mysql" {
+        rows_read::<D>(&mut pool.get().expect("the worker's connection"))
+    } else {
+        let look = kept.iter().find(looks).expect("a look");
+        blocks_read::<D>(conn, look)
+    };
+    assert!(read < 500, "{read}");
+}
+
+/// How many rows this connection has read one after the other.
+fn rows_read<D: Database>(conn: &mut D::Conn) -> i64 {
+    let version = D::text(conn, "SELECT VERSION()").expect("a version");
+    let schema =
+        if version.contains("MariaDB") { "information_schema" } else { "performance_schema" };
+    let sql = format!(
+        "SELECT CAST(SUM(variable_value) AS SIGNED) FROM {schema}.session_status \
+         WHERE variable_name IN ('Handler_read_next', 'Handler_read_prev', 'Handler_read_rnd_next')"
+    );
+    D::number(conn, &sql)
+}
+
+/// How many blocks a look reads on PostgreSQL.
+fn blocks_read<D: Database>(conn: &mut D::Conn, look: &str) -> i64 {
+    let (text, _) = look.split_once(" -- ").expect("its binds");
+    let asked = [
+        r#"'[["0","sync","picked",9000000000],["1","sync","failed_to_fetch",9000000000]]'"#,
+        r#"'[["2","sync","fetching"]]'"#,
+        r#"'[["3","sync","picked"]]'"#,
+    ];
+    let filled = (1..).zip(asked);
+    let text =
+        filled.fold(text.to_owned(), |text, (at, json)| text.replace(&format!("${at}"), json));
+    let plan = D::text(conn, &format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}"));
+    let plan = plan.expect("a plan");
+    let (_, blocks) = plan.split_once("\"Shared Hit Blocks\": ").expect("blocks");
+    blocks.split(',').next().and_then(|blocks| blocks.parse().ok()).expect("a number")
+}
+
 /// Records that have come through the state and left it.
 fn finished<D: Database>(conn: &mut D::Conn, rows: u32) {
     transaction(conn, |conn| {

@@ -1,10 +1,12 @@
 //! Reading needs neither the right to write nor its turn.
 
+use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Error, transaction};
-use flowstate_tests::flows::{Job, Note};
-use flowstate_tests::{Database, RollbackJournal, Sqlite};
+use flowstate_diesel::{Error, Worker, transaction};
+use flowstate_tests::flows::{Job, Note, Response};
+use flowstate_tests::watch::Watch;
+use flowstate_tests::{Database, RollbackJournal, Sqlite, fetch_step};
 use serde_json::json;
 
 /// A job with some history.
@@ -58,4 +60,43 @@ fn of_a_file_that_is_only_read<D: Database<Conn = SqliteConnection>>() {
 fn a_file_that_may_only_be_read_is_audited() {
     of_a_file_that_is_only_read::<Sqlite>();
     of_a_file_that_is_only_read::<RollbackJournal>();
+}
+
+#[derive(diesel::QueryableByName)]
+struct PlanRow {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    detail: String,
+}
+
+/// A look for work searches an index for each state that it asks for, to the column of the time.
+#[test]
+fn p12_a_look_reads_what_it_finds() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    let (watch, kept) = Watch::keeping();
+    let worker = Worker::new(Sqlite::watched_pool(&database.url(), 1, watch));
+    let worker = worker.step(fetch_step!(), |_, ()| Ok(Response(json!(1))));
+    worker.run_until_idle().expect("idle");
+    let kept = kept.take();
+    let look = kept.iter().find(|text| text.contains("UNION ALL")).expect("a look");
+    let (text, _) = look.split_once(" -- ").expect("its binds");
+    let plan = diesel::sql_query(format!("EXPLAIN QUERY PLAN {text}"));
+    let plan: Vec<PlanRow> = plan.load(conn).expect("a plan");
+    let searches: Vec<_> = plan
+        .iter()
+        .map(|row| &*row.detail)
+        .filter(|step| step.contains("flowstate_flows"))
+        .collect();
+    let index = |name: &str, end: &str| {
+        format!("SEARCH flowstate_flows USING COVERING INDEX {name} (flow=? AND state=? AND {end})")
+    };
+    assert_eq!(
+        searches,
+        [
+            index("flowstate_flows_due", "due_at>?"),
+            index("flowstate_flows_lease", "leased_until<?"),
+            index("flowstate_flows_deadline", "deadline_at<?"),
+        ]
+    );
+    assert!(plan.iter().all(|row| !row.detail.contains("TEMP B-TREE")), "nothing is sorted");
 }
