@@ -17,6 +17,9 @@ use crate::floor::Floor;
 pub(crate) trait Database: Sync {
     type Conn: Store + R2D2Connection + Send + 'static;
 
+    /// The slow path by hand through Diesel's query DSL, where that is measured too.
+    const GUARDED: Option<fn(&mut Self::Conn, i64, i64)> = None;
+
     /// The database and how durable it is, for the reports.
     fn name(&self) -> String;
 

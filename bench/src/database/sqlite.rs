@@ -43,6 +43,8 @@ pub(crate) fn customizer(synchronous: Synchronous) -> Customizer {
 impl Database for Sqlite {
     type Conn = SqliteConnection;
 
+    const GUARDED: Option<fn(&mut SqliteConnection, i64, i64)> = Some(floor::dsl::guarded);
+
     fn name(&self) -> String {
         format!("SQLite {}", self.level())
     }

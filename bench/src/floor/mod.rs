@@ -1,6 +1,7 @@
 //! The same durable work by hand, with the thinnest driver of each database, prepared statements
 //! and as few round trips as it can be done with.
 
+pub(crate) mod dsl;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]

@@ -17,7 +17,26 @@ pub(crate) fn run<D: Database>(database: &D, extent: &Extent, report: &mut Repor
         let speeds: Vec<_> = laps.iter().map(|lap| lap.map(|lap| lap.speed)).collect();
         let figure = Figure::new("slow path", database.name(), "transitions/s", &speeds);
         report.add(figure.threads(threads).target(Target::AtLeast(0.85)));
+        let Some(guarded) = D::GUARDED else { continue };
+        let by_hand = || through_diesel::<D>(database.connect(), guarded);
+        let laps = race(extent.pace, threads, &by_hand, &ours);
+        let speeds: Vec<_> = laps.iter().map(|lap| lap.map(|lap| lap.speed)).collect();
+        let scenario = "slow path, against Diesel's query DSL";
+        let figure = Figure::new(scenario, database.name(), "transitions/s", &speeds);
+        report.add(figure.threads(threads));
     }
+}
+
+fn through_diesel<D: Database>(
+    mut conn: D::Conn,
+    guarded: fn(&mut D::Conn, i64, i64),
+) -> Box<dyn Side> {
+    let id = Account::new().create(&mut conn).expect("created").id();
+    let mut seq = 0;
+    Box::new(move |watch: &mut Watch| {
+        watch.time(|| guarded(&mut conn, id, seq));
+        seq += 1;
+    })
 }
 
 fn ours<D: Database>(mut conn: D::Conn) -> Box<dyn Side> {
