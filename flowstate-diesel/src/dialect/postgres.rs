@@ -11,8 +11,8 @@ use super::entries::CREATE;
 use super::postgres_entries::{self, announcement, entry_binds, new_binds};
 use super::postgres_sql::{
     Advance, AdvanceOnce, AdvanceOnceKeeping, AwaitCreation, CheckTransaction, Claim, ClaimId,
-    ExtendLeases, FindCreated, Insert, InsertAtOnce, InsertMany, LockMigrations, MakeVersions,
-    ReadCommitted, Scout, ServerVersion, UnclaimId,
+    ClaimOnce, ExtendLeases, FindCreated, Insert, InsertAtOnce, InsertMany, LockMigrations,
+    MakeVersions, ReadCommitted, Scout, ServerVersion, UnclaimId,
 };
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedColumns, ClaimedRow, CountColumns, CountRow, FlowColumns,
@@ -151,9 +151,11 @@ impl Dialect for PgConnection {
             Bind::Text(claims.from),
             Bind::Text(worker),
             Bind::Text(claims.token),
-            Bind::Maybe(claims.finish),
-            Bind::Maybe(claims.finish),
         ];
+        let Some(finish) = claims.finish else {
+            return Bound::<ClaimOnce, ClaimedColumns>::new(&binds).load(self);
+        };
+        let binds = [&binds[..], &[Bind::Text(finish)]].concat();
         Bound::<Claim, ClaimedColumns>::new(&binds).load(self)
     }
 

@@ -94,6 +94,36 @@ macro_rules! made {
     };
 }
 
+/// A batch of claims: the start transition of every record that is due, the oldest first, but for
+/// those that others have locked. With each, when the step last finished, in words.
+macro_rules! claim {
+    ($last_finish:literal) => {
+        concat!(
+            "WITH due AS (\
+         SELECT id, due_at AS was_due FROM flowstate_flows \
+         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began \
+         ORDER BY due_at LIMIT ? @skip\
+         ), moved AS (\
+         UPDATE flowstate_flows AS flow SET state = ?, seq = seq + 1, due_at = NULL, \
+         completed_at = NULL, last_errored_at = NULL, \
+         leased_until = clock.now + ? * interval '1 microsecond', leased_by = ?, \
+         deadline_at = clock.now + ? * interval '1 microsecond', updated_at = clock.now \
+         FROM due, (SELECT @now) AS clock (now) WHERE flow.id = due.id \
+         RETURNING flow.id, state, seq, props, key, attempts, due_at, completed_at, \
+         last_errored_at, created_at, updated_at, was_due\
+         ), history AS (\
+         INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
+         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at FROM moved\
+         ) SELECT ",
+            flow_columns!(),
+            ", ",
+            $last_finish,
+            " FROM moved ORDER BY was_due, id"
+        )
+    };
+}
+
 statements! {
     /// The whole transition. Its parts see the same snapshot, so the child rows hang on the row
     /// that was moved: none if it was not where the caller thought.
@@ -161,32 +191,13 @@ statements! {
          SELECT id, 0, ?, state, 1, ?, created_at FROM made\
          ) SELECT id, @time(created_at), @time(due_at) \
          FROM made JOIN given USING (id) ORDER BY place";
-    /// A batch of claims: the start transition of every record that is due, the oldest first, but
-    /// for those that others have locked. With each, when the step last finished, if that is asked.
-    Claim = concat!(
-        "WITH due AS (\
-         SELECT id, due_at AS was_due FROM flowstate_flows \
-         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began \
-         ORDER BY due_at LIMIT ? @skip\
-         ), moved AS (\
-         UPDATE flowstate_flows AS flow SET state = ?, seq = seq + 1, due_at = NULL, \
-         completed_at = NULL, last_errored_at = NULL, \
-         leased_until = clock.now + ? * interval '1 microsecond', leased_by = ?, \
-         deadline_at = clock.now + ? * interval '1 microsecond', updated_at = clock.now \
-         FROM due, (SELECT @now) AS clock (now) WHERE flow.id = due.id \
-         RETURNING flow.id, state, seq, props, key, attempts, due_at, completed_at, \
-         last_errored_at, created_at, updated_at, was_due\
-         ), history AS (\
-         INSERT INTO flowstate_transitions \
-         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
-         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at FROM moved\
-         ) SELECT ",
-        flow_columns!(),
-        ", CASE WHEN ?::text IS NOT NULL THEN (\
-         SELECT seq FROM flowstate_transitions AS past \
-         WHERE past.flow_id = moved.id AND past.transition = ? ORDER BY past.seq DESC LIMIT 1) END \
-         FROM moved ORDER BY was_due, id"
+    Claim = claim!(
+        "(SELECT seq FROM flowstate_transitions AS past \
+         WHERE past.flow_id = moved.id AND past.transition = ? ORDER BY past.seq DESC LIMIT 1)"
     );
+    /// Without that: a claim is planned at each execution, since the plan depends on how many are
+    /// wanted.
+    ClaimOnce = claim!("NULL::bigint");
     // materialized, for else each search is made twice: to filter, and to show
     Scout =
         "WITH seen (source, since) AS MATERIALIZED (\

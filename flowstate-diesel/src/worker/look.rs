@@ -102,7 +102,9 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Looks once, and takes what there is for the threads that are free.
     pub(super) fn look(&self, search: &Search, jobs: &mut Vec<Job>) -> Result<Found> {
         if let Some(hints) = &search.hints {
-            return self.claim(hints, search, jobs);
+            let told = hints.told.iter().filter(|source| !hints.left.contains(source));
+            let due: Vec<_> = told.chain(&hints.left).copied().collect();
+            return self.claim(&due, search, jobs);
         }
         let Questions { running, timed, .. } = &self.questions;
         let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
@@ -115,7 +117,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let strays = search.free > 0 && self.release_strays()?;
         let swept = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
         let claimed = self.claim(&seen.due, search, jobs)?;
-        Ok(Found { any: swept | claimed.any, more: swept | claimed.more })
+        Ok(Found { any: swept | claimed.any, swept, ..claimed })
     }
 
     fn understand(&self, mut rows: Vec<CountRow>, asked: Instant) -> Seen {
@@ -158,7 +160,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let share = left.div_ceil(steps.len() - at);
             let sources = due.iter().filter(|(of, _)| of == step).map(|(_, state)| *state);
             let before = jobs.len();
-            found.more |= self.claim_step(*step, sources, share, search, jobs)?;
+            let left_behind = self.claim_step(*step, sources, share, search, jobs)?;
+            found.left.extend(left_behind.into_iter().map(|source| (*step, source)));
             let taken = jobs.len() - before;
             found.any |= taken > 0;
             left = left.saturating_sub(taken);
@@ -166,7 +169,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         Ok(found)
     }
 
-    /// Returns whether there may be more.
+    /// Returns where there may be more.
     fn claim_step(
         &self,
         at: usize,
@@ -174,7 +177,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         share: usize,
         search: &Search,
         jobs: &mut Vec<Job>,
-    ) -> Result<bool> {
+    ) -> Result<Vec<&'static str>> {
         let step = self.runners[at].step();
         let held = self.held(at);
         let wanted = match step.batch {
@@ -182,15 +185,19 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             _ => share,
         };
         let mut left = wanted.min(step.concurrency.saturating_sub(held));
-        let before = jobs.len();
+        let (before, mut left_behind) = (jobs.len(), Vec::new());
         for source in sources {
             if left == 0 {
-                break;
+                left_behind.push(source);
+                continue;
             }
-            let reach = self.horizon.reach((at, source), search.hints.is_some());
+            let reach = self.horizon.reach((at, source), search.is_told((at, source)));
             let claimed =
                 self.with(|conn| sweep::claim(conn, step, source, reach, left, &self.worker))?;
             left -= claimed.len().min(left);
+            if left == 0 {
+                left_behind.push(source);
+            }
             for claim in claimed {
                 count(&self.counters.claimed);
                 self.hold(at, &claim);
@@ -207,7 +214,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 "claimed"
             );
         }
-        Ok(left == 0)
+        Ok(left_behind)
     }
 
     fn reap(&self, leased: &[Source]) -> Result<bool> {

@@ -44,8 +44,8 @@ pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
     pub(crate) turn: AtomicUsize,
     pub(super) threads: usize,
     pub(super) poll: Duration,
-    /// Whether a step claims batches.
-    pub(super) batches: bool,
+    /// The most that a step claims at once, if one claims batches.
+    pub(super) batch: Option<usize>,
     shared: Mutex<Shared>,
     /// Here threads wait for something to do, and nobody else.
     pub(super) work: Condvar,
@@ -66,6 +66,8 @@ pub(super) struct Shared {
     pub(super) busy: usize,
     pub(super) looking: bool,
     pub(super) demand: Demand,
+    /// With fewer claims than this ready, the next batch is fetched.
+    pub(super) lead: usize,
     /// How many threads wait for work.
     pub(super) waiting: usize,
     pub(super) next_look: Instant,
@@ -146,6 +148,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             busy: 0,
             looking: false,
             demand: Demand::default(),
+            lead: threads,
             waiting: 0,
             next_look: now,
             last_look: now,
@@ -160,7 +163,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             questions: Questions::new(&runners, &timed),
             horizon: Horizon::default(),
             counters: Counters::new(runners.len()),
-            batches: runners.iter().any(|runner| runner.step().batch.is_some()),
+            batch: runners.iter().filter_map(|runner| runner.step().batch).max(),
             pool,
             runners,
             timed,

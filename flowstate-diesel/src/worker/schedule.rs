@@ -4,7 +4,7 @@
 //! is woken only for something to do: with two processors and eight threads, waking all of them at
 //! each commit costs more than the commits.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
@@ -15,6 +15,10 @@ use super::settle::Fence;
 use crate::error::Result;
 use crate::store::Store;
 use crate::wake::{News, Wake};
+
+/// Where the last look left some behind, more are claimed without asking again, for so long: only
+/// asking tells what else there is.
+const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a thread is to do.
 pub(super) enum Next {
@@ -29,9 +33,18 @@ pub(super) struct Search {
     pub(super) free: usize,
     /// Batches may be claimed though no thread is free.
     pub(super) early: bool,
-    /// Steps, and states from which they start, where something is known to be due: it is claimed
-    /// without asking. `None` to ask for everything.
-    pub(super) hints: Option<Vec<Source>>,
+    /// Where something is known to be due: it is claimed without asking. `None` to ask for
+    /// everything.
+    pub(super) hints: Option<Hints>,
+}
+
+/// Steps, and states from which they start, where something is known to be due.
+#[derive(Debug, Default)]
+pub(super) struct Hints {
+    /// A transaction of this process has told.
+    pub(super) told: Vec<Source>,
+    /// The last look left some behind.
+    pub(super) left: Vec<Source>,
 }
 
 impl Search {
@@ -39,15 +52,21 @@ impl Search {
     pub(super) fn without_claims() -> Self {
         Self { free: 0, early: false, hints: None }
     }
+
+    pub(super) fn is_told(&self, source: Source) -> bool {
+        self.hints.as_ref().is_some_and(|hints| hints.told.contains(&source))
+    }
 }
 
 /// What a look has found.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Found {
     /// Something was done, or is to be done now.
     pub(super) any: bool,
-    /// There may be more than could be taken.
-    pub(super) more: bool,
+    /// There may be more to sweep.
+    pub(super) swept: bool,
+    /// Where there may be more than could be claimed.
+    pub(super) left: Vec<Source>,
 }
 
 /// Why to look before the next poll.
@@ -57,8 +76,10 @@ pub(super) struct Demand {
     woken: bool,
     /// Where a record has become due since the last look began.
     hints: Vec<Source>,
-    /// The last look left some behind, which no thread was free for.
-    more: bool,
+    /// Where the last look left some behind.
+    left: Vec<Source>,
+    /// They are wanted as soon as there is room.
+    again: bool,
     /// Somebody waits until there is no more work.
     awaited: bool,
 }
@@ -66,7 +87,27 @@ pub(super) struct Demand {
 impl Default for Demand {
     /// Of a worker that has just begun.
     fn default() -> Self {
-        Self { woken: true, hints: Vec::new(), more: false, awaited: false }
+        Self { woken: true, hints: Vec::new(), left: Vec::new(), again: false, awaited: false }
+    }
+}
+
+impl Demand {
+    /// Whether to look at once.
+    fn is_pressing(&self) -> bool {
+        self.woken || self.again || !self.hints.is_empty()
+    }
+
+    /// Remembers where a look left some behind. One that knew where to look says nothing of the
+    /// rest.
+    fn keep(&mut self, search: &Search, left: Vec<Source>) {
+        match &search.hints {
+            None => self.left = left,
+            Some(Hints { told, left: asked }) => {
+                let seen = |source: &Source| told.contains(source) || asked.contains(source);
+                self.left.retain(|source| !seen(source));
+                self.left.extend(left);
+            }
+        }
     }
 }
 
@@ -79,14 +120,21 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 return None;
             }
             let now = Instant::now();
-            let due = shared.demand.woken || now >= shared.next_look;
-            let wanted = !shared.looking && (due || !shared.demand.hints.is_empty());
+            let demand = &shared.demand;
+            let stale = now.duration_since(shared.last_look) >= ASK_EVERY;
+            let due = demand.woken || now >= shared.next_look || (demand.again && stale);
+            let hinted = demand.again || !demand.hints.is_empty();
+            let wanted = !shared.looking && (due || hinted);
             // a batch is claimed while the other threads still have work of the one before
-            let early = self.batches && shared.demand.woken && shared.ready.len() < self.threads;
+            let low = self.batch.is_some() && shared.ready.len() < shared.lead;
+            let early = low && (demand.woken || demand.again);
             if wanted && (shared.ready.is_empty() || early) {
-                let hints = std::mem::take(&mut shared.demand.hints);
+                let demand = &mut shared.demand;
+                let told = std::mem::take(&mut demand.hints);
+                let left = if demand.again { demand.left.clone() } else { Vec::new() };
+                let hints = Hints { told, left };
+                (demand.woken, demand.again) = (demand.woken && !due, false);
                 shared.looking = true;
-                shared.demand.woken &= !due;
                 let free = self.threads.saturating_sub(shared.busy + shared.ready.len());
                 let early = !shared.ready.is_empty();
                 return Some(Next::Look(Search { free, early, hints: (!due).then_some(hints) }));
@@ -113,29 +161,32 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         if search.hints.is_none() {
             shared.last_look = now;
         }
+        if search.early {
+            shared.lead = self.lead(shared.lead, shared.ready.len());
+        }
         match looked {
-            Ok(Found { any: true, more }) => {
+            Ok(Found { any: true, swept, left }) => {
+                shared.demand.woken |= swept;
+                shared.demand.keep(search, left);
                 // if no more is to be taken now, then as soon as a thread is free
-                shared.demand.woken |= more;
-                // one that knew where to look says nothing of the rest
-                shared.demand.more = more || (shared.demand.more && search.hints.is_some());
+                shared.demand.again = !shared.demand.left.is_empty();
                 (shared.pause, shared.next_look) = (FIRST_PAUSE, now + FIRST_PAUSE);
                 shared.idle = None;
             }
-            Ok(Found { more, .. }) if search.hints.is_some() => shared.demand.more |= more,
+            Ok(Found { left, .. }) if search.hints.is_some() => shared.demand.keep(search, left),
             looked => {
-                shared.demand.more = matches!(looked, Ok(Found { more: true, .. }));
+                let looked = looked.map(|found| shared.demand.left = found.left);
                 shared.next_look = now + shared.pause;
                 let longest = if looked.is_ok() { self.poll } else { LONGEST_OUTAGE_PAUSE };
                 shared.pause = (shared.pause * 2).min(longest);
-                if shared.busy == 0 && !shared.demand.woken && shared.demand.hints.is_empty() {
-                    shared.idle = Some(looked.map(drop));
+                if shared.busy == 0 && !shared.demand.is_pressing() {
+                    shared.idle = Some(looked);
                 }
             }
         }
         // this thread takes the first job, or looks again
         let others = jobs.len().saturating_sub(1);
-        let again = usize::from(shared.demand.woken || !shared.demand.hints.is_empty());
+        let again = usize::from(shared.demand.is_pressing());
         let called = (others + again).min(shared.waiting);
         shared.ready.extend(jobs);
         let told = shared.idle.is_some() || shared.phase >= Phase::Stopping;
@@ -146,6 +197,17 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
         if let Some(error) = problem {
             report(|| tracing::warn!(error, "the database could not be looked at"));
+        }
+    }
+
+    /// How early to fetch the next batch: the others must not run out of work meanwhile, nor shall
+    /// more be held than that takes. `left`: what they have left now, after a look.
+    fn lead(&self, lead: usize, left: usize) -> usize {
+        let most = self.batch.unwrap_or_default().max(self.threads);
+        match left {
+            0 => (lead * 2).min(most),
+            _ if left > self.threads => (lead - 1).max(self.threads),
+            _ => lead,
         }
     }
 
@@ -160,7 +222,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             shared.held.remove(&fence.id);
         }
         // this thread looks, if it is worth it
-        shared.demand.woken |= shared.demand.more || (shared.demand.awaited && shared.busy == 0);
+        shared.demand.again |= !shared.demand.left.is_empty();
+        shared.demand.woken |= shared.demand.awaited && shared.busy == 0;
         let stopping = shared.phase >= Phase::Stopping;
         drop(shared);
         if stopping {

@@ -224,7 +224,8 @@ impl<Start, Finish, Last, Fail> Step<Start, Finish, Last, Fail> {
 
     /// Claims up to so many at once. By default as many as there are free threads, so that no
     /// record is claimed before it can be worked on; a larger batch pays where handlers take
-    /// milliseconds.
+    /// milliseconds. The next batch is fetched before the last is through, so that a worker may hold
+    /// up to two.
     pub fn batch(mut self, most: usize) -> Self {
         self.edit().batch = Some(most.max(1));
         self
