@@ -13,6 +13,7 @@ mod apply;
 mod at_once;
 mod audit;
 mod change;
+mod checkpoint;
 mod closures;
 mod create;
 mod dialect;

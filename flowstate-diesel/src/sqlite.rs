@@ -21,6 +21,9 @@ use crate::witness;
 ///   used, and here: of a `PRAGMA busy_timeout` in between nobody knows.)
 /// - `journal_mode`: WAL by default, in which readers and the writer do not block each other. It is
 ///   kept in the file, and switched only if the file has another.
+///   Checkpoints are SQLite's, with its `wal_autocheckpoint`; where threads queue to write, those who
+///   have just written make most of each while the next one writes
+///   (<https://www.sqlite.org/wal.html#ckpt>). With `PRAGMA wal_autocheckpoint = 0` they make none.
 /// - `synchronous`: FULL by default, with which a commit survives a power cut.
 /// - `foreign_keys = ON`, and asserted: the default depends on how SQLite was built.
 ///

@@ -299,7 +299,7 @@ struct Open<'c, C: Dialect> {
     marked: bool,
     ended: bool,
     /// Let go after the end.
-    _turn: Option<Turn>,
+    turn: Option<Turn>,
 }
 
 impl<'c, C: Dialect> Open<'c, C> {
@@ -326,7 +326,7 @@ impl<'c, C: Dialect> Open<'c, C> {
         };
         let depth = conn.depth()?;
         let marked = depth == 1 && code != Code::Ours && !witness::is_watching(conn);
-        let open = Self { conn, depth, code, outcome, marked, ended: false, _turn: turn };
+        let open = Self { conn, depth, code, outcome, marked, ended: false, turn };
         if marked {
             open.conn.mark_beginning()?;
         }
@@ -345,6 +345,12 @@ impl<'c, C: Dialect> Open<'c, C> {
             self.outcome.set_committed();
         } else {
             self.outcome.set_rolled_back();
+        }
+        if let Some(turn) = self.turn.take() {
+            drop(turn);
+            if committed.is_ok() {
+                witness::checkpoint(self.conn);
+            }
         }
         committed
     }

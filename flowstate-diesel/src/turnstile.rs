@@ -10,6 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
+use crate::checkpoint::{Checkpoint, Checkpoints};
+
 /// So long those who come by may pass before those who wait, which spares a switch of threads for
 /// each transaction. Then the first who waits is served.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -18,6 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(5);
 #[derive(Debug, Default)]
 pub struct Turnstile {
     queue: Mutex<Queue>,
+    checkpoints: Checkpoints,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +114,11 @@ impl Turnstile {
             }
             return Passage::TimedOut;
         }
+    }
+
+    /// After a turn: whether who had it is to make a checkpoint. It pays where others wait to write.
+    pub(crate) fn due_checkpoint(&self) -> Option<Checkpoint<'_>> {
+        self.checkpoints.due(|| self.waiting() > 0)
     }
 
     /// How many threads wait.

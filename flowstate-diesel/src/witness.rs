@@ -5,6 +5,7 @@
 //! passes, so that all databases can be held to the same rule.
 
 use std::any::TypeId;
+use std::sync::Arc;
 
 use diesel::QueryResult;
 use diesel::connection::{
@@ -170,7 +171,7 @@ pub(crate) fn began<C: Dialect>(conn: &mut C) {
 pub(crate) fn turn<C: Dialect>(conn: &mut C) -> QueryResult<Option<Turn>> {
     let witness = conn.instrumentation().downcast_mut::<Witness>();
     let lane = witness.and_then(|witness| witness.lane.as_ref());
-    let Some(Lane { turnstile, patience, locked }) = lane else { return Ok(None) };
+    let Some(Lane { turnstile, patience, locked, .. }) = lane else { return Ok(None) };
     match turnstile.pass(*patience) {
         Passage::Passed(turn) => Ok(Some(turn)),
         Passage::HeldByThisThread => Ok(None),
@@ -178,6 +179,20 @@ pub(crate) fn turn<C: Dialect>(conn: &mut C) -> QueryResult<Option<Turn>> {
             DatabaseErrorKind::Unknown,
             Box::new((*locked).to_owned()),
         )),
+    }
+}
+
+/// After a turn: makes a checkpoint, if one is due.
+pub(crate) fn checkpoint<C: Dialect>(conn: &mut C) {
+    let witness = conn.instrumentation().downcast_mut::<Witness>();
+    let lane = witness.and_then(|witness| witness.lane.as_ref());
+    let Some(turnstile) = lane.map(|lane| Arc::clone(&lane.turnstile)) else { return };
+    if let Some(checkpoint) = turnstile.due_checkpoint() {
+        match conn.checkpoint() {
+            Ok(length) => checkpoint.ends(length),
+            // the next one copies it, or SQLite by itself
+            Err(error) => tracing::debug!(%error, "no checkpoint was made"),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 #[path = "sqlite/busy.rs"]
 mod busy;
+#[path = "sqlite/checkpoint.rs"]
+mod checkpoint;
 #[path = "sqlite/ended.rs"]
 mod ended;
 #[path = "sqlite/faults.rs"]

@@ -34,6 +34,7 @@ use diesel::connection::{
 };
 
 use crate::change::{Change, Claims, NewFlow};
+use crate::checkpoint::LogLength;
 use crate::error::ConflictReason;
 use crate::turnstile::Lane;
 pub(crate) use asked::Asked;
@@ -103,6 +104,12 @@ pub trait Dialect: Connection {
 
     /// Where the writers of this process queue, if the database itself does not have them queue.
     fn lane(&mut self) -> QueryResult<Option<Lane>> {
+        Ok(None)
+    }
+
+    /// Copies what is committed from a log to where it belongs, as far as nobody is in the way.
+    /// Returns how long the log is; `None` if there is none, or it is not to be copied.
+    fn checkpoint(&mut self) -> QueryResult<Option<LogLength>> {
         Ok(None)
     }
 

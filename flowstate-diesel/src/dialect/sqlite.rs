@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::BigInt;
 use diesel::sqlite::{Sqlite, SqliteConnection};
-use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
+use diesel::{OptionalExtension, QueryResult, RunQueryDsl, dsl};
 
 use super::asked::{self, Asked};
 use super::ends::Commit;
@@ -17,6 +18,7 @@ use super::rows::{
 use super::statement::{Bind, Bound, Speech, Statement, Words, statements};
 use super::{Dialect, FailedCommit, Migration, conflict, ends, entries, runs_statements};
 use crate::change::{Change, Claims, NewFlow};
+use crate::checkpoint::LogLength;
 use crate::error::ConflictReason;
 use crate::turnstile::{Lane, Turnstile};
 
@@ -148,6 +150,19 @@ impl Dialect for SqliteConnection {
             patience: Duration::from_millis(u64::try_from(file.number).unwrap_or_default()),
             locked: "database is locked",
         }))
+    }
+
+    // A passive checkpoint waits for nobody, and nobody for it. Who has switched automatic ones off
+    // has another program make them <https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>.
+    fn checkpoint(&mut self) -> QueryResult<Option<LogLength>> {
+        let most = dsl::sql::<BigInt>("PRAGMA wal_autocheckpoint").get_result::<i64>(self)?;
+        if most <= 0 {
+            return Ok(None);
+        }
+        let checkpoint = dsl::sql::<(BigInt, BigInt, BigInt)>("PRAGMA wal_checkpoint(PASSIVE)");
+        let (_, pages, _) = checkpoint.get_result::<(i64, i64, i64)>(self)?;
+        // -1 without a write-ahead log
+        Ok((pages >= 0).then_some(LogLength { pages, most }))
     }
 
     // Some failures end the transaction, and what follows commits by itself
