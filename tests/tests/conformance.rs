@@ -225,6 +225,8 @@ macro_rules! exercise {
                     a31_several_threads_share_one_connection
                     a31_the_heartbeat_shares_the_connection
                     what_is_due_later_is_left
+                    batches_are_worked_off
+                    what_lies_far_back_is_found_before_idle
                     a_step_served_twice_is_refused
                     stats_say_what_was_done
                     stats_say_what_waits

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use diesel::r2d2::ManageConnection;
 
 use super::handler::Runner;
-use super::horizon::{Horizon, Source};
+use super::horizon::{EVERYTHING, Horizon, Source};
 use super::run::{Core, Job};
 use super::schedule::{Found, Search};
 use super::stats::count;
@@ -16,6 +16,7 @@ use crate::dialect::rows::{CountRow, FlowRow};
 use crate::dialect::{Asked, Dialect as _};
 use crate::error::Result;
 use crate::failure::explain;
+use crate::request::micros;
 use crate::store::Store;
 use crate::wake::News;
 
@@ -108,6 +109,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
         let Questions { running, timed, .. } = &self.questions;
         let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
+        let narrow = sources.iter().any(|source| source.reach < micros(EVERYTHING));
         let rows = self.with(|conn| {
             let rows = conn.scout(&sources, running, timed);
             rows.map_err(|error| explain(conn, None, error))
@@ -116,8 +118,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         // only a thread that is free looks with no other look under way
         let strays = search.free > 0 && self.release_strays()?;
         let swept = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
+        // where something is due, more is asked next time
+        let narrow = narrow && seen.due.is_empty();
         let claimed = self.claim(&seen.due, search, jobs)?;
-        Ok(Found { any: swept | claimed.any, swept, ..claimed })
+        Ok(Found { any: swept | claimed.any, swept, narrow, ..claimed })
     }
 
     fn understand(&self, mut rows: Vec<CountRow>, asked: Instant) -> Seen {

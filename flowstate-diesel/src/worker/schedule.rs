@@ -10,7 +10,7 @@ use diesel::r2d2::ManageConnection;
 
 use super::caught::report;
 use super::horizon::Source;
-use super::run::{Core, FIRST_PAUSE, Held, Job, LONGEST_OUTAGE_PAUSE, Phase};
+use super::run::{Core, FIRST_PAUSE, Held, Job, LONGEST_OUTAGE_PAUSE, Phase, Shared};
 use super::settle::Fence;
 use crate::error::Result;
 use crate::store::Store;
@@ -65,6 +65,8 @@ pub(super) struct Found {
     pub(super) any: bool,
     /// There may be more to sweep.
     pub(super) swept: bool,
+    /// It was not looked all the way back.
+    pub(super) narrow: bool,
     /// Where there may be more than could be claimed.
     pub(super) left: Vec<Source>,
 }
@@ -108,6 +110,13 @@ impl Demand {
                 self.left.extend(left);
             }
         }
+    }
+}
+
+impl Shared {
+    /// Whether something runs, or waits for a thread that has not woken up yet.
+    fn works(&self) -> bool {
+        self.busy > 0 || !self.ready.is_empty()
     }
 }
 
@@ -165,7 +174,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             shared.lead = self.lead(shared.lead, shared.ready.len());
         }
         match looked {
-            Ok(Found { any: true, swept, left }) => {
+            Ok(Found { any: true, swept, left, .. }) => {
                 shared.demand.woken |= swept;
                 shared.demand.keep(search, left);
                 // if no more is to be taken now, then as soon as a thread is free
@@ -174,12 +183,17 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 shared.idle = None;
             }
             Ok(Found { left, .. }) if search.hints.is_some() => shared.demand.keep(search, left),
+            Ok(Found { narrow: true, .. }) => {
+                // what lies further back is asked for before anybody is told that there is nothing
+                shared.demand.left = Vec::new();
+                shared.demand.woken = true;
+            }
             looked => {
                 let looked = looked.map(|found| shared.demand.left = found.left);
                 shared.next_look = now + shared.pause;
                 let longest = if looked.is_ok() { self.poll } else { LONGEST_OUTAGE_PAUSE };
                 shared.pause = (shared.pause * 2).min(longest);
-                if shared.busy == 0 && !shared.demand.is_pressing() {
+                if !shared.works() && !shared.demand.is_pressing() {
                     shared.idle = Some(looked);
                 }
             }
@@ -223,7 +237,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
         // this thread looks, if it is worth it
         shared.demand.again |= !shared.demand.left.is_empty();
-        shared.demand.woken |= shared.demand.awaited && shared.busy == 0;
+        shared.demand.woken |= shared.demand.awaited && !shared.works();
         let stopping = shared.phase >= Phase::Stopping;
         drop(shared);
         if stopping {

@@ -170,6 +170,49 @@ pub fn reapers_share_the_dead<D: Database>() {
     clean(conn);
 }
 
+/// `run_until_idle` works off all that was claimed, though a thread has done its part before the
+/// others have woken up for theirs.
+pub fn batches_are_worked_off<D: Database>() {
+    const RECORDS: u64 = 3;
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let pool = database.pool(5);
+    for _ in 0..100 {
+        Sync::create_many((0..RECORDS).map(|_| Sync::new("a")), conn).expect("created");
+        let step = Step::start(Sync::PICK).finish(Sync::START_FETCH).fail(Sync::START_FETCH);
+        let worker = Worker::new(pool.clone()).step(step.batch(32), |_, ()| Ok(())).threads(8);
+        assert_eq!(worker.run_until_idle().expect("ran").finished, RECORDS);
+    }
+    clean(conn);
+}
+
+/// What is due for long, but became visible after the first look, is found before the worker says
+/// that there is nothing.
+pub fn what_lies_far_back_is_found_before_idle<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    Sync::new("first").create(conn).expect("created");
+    let url = database.url();
+    let step = Step::start(Sync::PICK).finish(Sync::START_FETCH).fail(Sync::START_FETCH);
+    let worker = Worker::new(database.pool(1)).step(step, move |claim, ()| {
+        if claim.record_id == "first" {
+            // another process would do so: nobody here is told
+            let conn = &mut D::connect_to(&url);
+            let sql = "UPDATE flowstate_flows SET due_at = '2020-01-01 00:00:00.000000' \
+                 WHERE state = 'pending'";
+            diesel::Connection::transaction(conn, |conn| {
+                Sync::new("late").create(conn)?;
+                Ok::<_, Error>(conn.batch_execute(sql)?)
+            })?;
+        }
+        Ok(())
+    });
+    // which looks again as soon as it is done
+    let worker = worker.threads(1);
+    assert_eq!(worker.run_until_idle().expect("ran").finished, 2);
+    clean(conn);
+}
+
 /// A31: the heartbeat has the one connection in turn with several threads, whose handlers take
 /// longer than their leases.
 pub fn a31_the_heartbeat_shares_the_connection<D: Database>() {
