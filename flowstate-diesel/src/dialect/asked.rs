@@ -11,6 +11,17 @@ pub struct Asked<'a> {
     pub reach: i64,
 }
 
+/// All that a worker wants to know at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// Whether a record is due.
+    pub sources: &'a [Asked<'a>],
+    /// Whether a lease has expired, however long ago.
+    pub running: &'a [Asked<'a>],
+    /// Whether a deadline has passed, however long ago.
+    pub timed: &'a [Asked<'a>],
+}
+
 /// As a JSON array of `[label, flow, state, reach]`.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) fn json(asked: &[Asked<'_>]) -> String {

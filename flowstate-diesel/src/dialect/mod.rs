@@ -37,7 +37,7 @@ use crate::change::{Change, Claims, NewFlow};
 use crate::checkpoint::LogLength;
 use crate::error::ConflictReason;
 use crate::turnstile::Lane;
-pub(crate) use asked::Asked;
+pub(crate) use asked::{Asked, Asking};
 use rows::{ArtefactRow, ClaimedRow, CountRow, FlowRow, HistoryRow, InsertedRow, Stamp};
 use statement::{Bind, Statement};
 
@@ -183,16 +183,9 @@ pub trait Dialect: Connection {
     /// Takes a batch of claims, the oldest first.
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>>;
 
-    /// What there is to do for workers, in one statement: of `sources` the labels of those with a
-    /// record that is due by at most their reach, and by how many milliseconds the oldest is
-    /// overdue; likewise, however long ago, of `running` those with an expired lease, and of `timed`
-    /// those with a deadline that has passed.
-    fn scout(
-        &mut self,
-        sources: &[Asked<'_>],
-        running: &[Asked<'_>],
-        timed: &[Asked<'_>],
-    ) -> QueryResult<Vec<CountRow>>;
+    /// What there is to do for workers, in one statement: the labels of the states of which that is
+    /// so, and for how many milliseconds.
+    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>>;
 
     /// Extends claims of a worker, in one statement. `leases` is a JSON array of
     /// `[id, seq, microseconds]`. Returns how many were extended: what is no longer held is left

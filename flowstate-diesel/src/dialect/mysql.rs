@@ -7,7 +7,7 @@ use diesel::mysql::{Mysql, MysqlConnection};
 use diesel::result::DatabaseErrorKind;
 use diesel::{Connection as _, QueryResult, RunQueryDsl};
 
-use super::asked::Asked;
+use super::asked::Asking;
 use super::ends::Commit;
 use super::mysql_scout::Scout;
 use super::mysql_time::now;
@@ -280,13 +280,8 @@ impl Dialect for MysqlConnection {
         })
     }
 
-    fn scout(
-        &mut self,
-        sources: &[Asked<'_>],
-        running: &[Asked<'_>],
-        timed: &[Asked<'_>],
-    ) -> QueryResult<Vec<CountRow>> {
-        match Scout::new(sources, running, timed) {
+    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
+        match Scout::new(asking) {
             Some(scout) => scout.load(self),
             None => Ok(Vec::new()),
         }

@@ -10,7 +10,7 @@ use diesel::mysql::Mysql;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Text};
 
-use super::asked::Asked;
+use super::asked::{Asked, Asking};
 use super::rows::CountColumns;
 
 /// Diesel caches it by its text: a worker asks for the same states each time.
@@ -32,11 +32,7 @@ struct Question<'a> {
 
 impl<'a> Scout<'a> {
     /// `None` if there is nothing to ask.
-    pub(super) fn new(
-        sources: &[Asked<'a>],
-        running: &[Asked<'a>],
-        timed: &[Asked<'a>],
-    ) -> Option<Self> {
+    pub(super) fn new(asking: Asking<'a>) -> Option<Self> {
         let of = |asked: &[Asked<'a>], column, index, reaches| {
             let question = move |asked: &Asked<'a>| {
                 let label = i64::try_from(asked.label).unwrap_or(i64::MAX);
@@ -44,9 +40,9 @@ impl<'a> Scout<'a> {
             };
             asked.iter().map(question).collect::<Vec<_>>()
         };
-        let mut questions = of(sources, "due_at", "flowstate_flows_due", true);
-        questions.extend(of(running, "leased_until", "flowstate_flows_lease", false));
-        questions.extend(of(timed, "deadline_at", "flowstate_flows_deadline", false));
+        let mut questions = of(asking.sources, "due_at", "flowstate_flows_due", true);
+        questions.extend(of(asking.running, "leased_until", "flowstate_flows_lease", false));
+        questions.extend(of(asking.timed, "deadline_at", "flowstate_flows_deadline", false));
         (!questions.is_empty()).then_some(Self { questions })
     }
 }

@@ -6,7 +6,7 @@ use diesel::result::DatabaseErrorKind;
 use diesel::sql_types::Text;
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
-use super::asked::{self, Asked};
+use super::asked::{self, Asking};
 use super::entries::CREATE;
 use super::postgres_entries::{self, announcement, entry_binds, new_binds};
 use super::postgres_sql::{
@@ -159,12 +159,8 @@ impl Dialect for PgConnection {
         Bound::<Claim, ClaimedColumns>::new(&binds).load(self)
     }
 
-    fn scout(
-        &mut self,
-        sources: &[Asked<'_>],
-        running: &[Asked<'_>],
-        timed: &[Asked<'_>],
-    ) -> QueryResult<Vec<CountRow>> {
+    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
+        let Asking { sources, running, timed } = asking;
         let [sources, running, timed] = [sources, running, timed].map(asked::json);
         self.counts::<Scout>(&[Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)])
     }

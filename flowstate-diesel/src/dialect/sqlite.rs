@@ -9,7 +9,7 @@ use diesel::sql_types::BigInt;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl, dsl};
 
-use super::asked::{self, Asked};
+use super::asked::{self, Asking};
 use super::ends::Commit;
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
@@ -240,12 +240,8 @@ impl Dialect for SqliteConnection {
         })
     }
 
-    fn scout(
-        &mut self,
-        sources: &[Asked<'_>],
-        running: &[Asked<'_>],
-        timed: &[Asked<'_>],
-    ) -> QueryResult<Vec<CountRow>> {
+    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
+        let Asking { sources, running, timed } = asking;
         let [sources, running, timed] = [sources, running, timed].map(asked::json);
         self.counts::<Scout>(&[Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)])
     }

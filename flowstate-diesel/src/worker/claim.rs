@@ -16,7 +16,7 @@ use super::sweep;
 use super::tell;
 use crate::apply::newest_artefact;
 use crate::dialect::rows::{ClaimedRow, CountRow};
-use crate::dialect::{Asked, Dialect};
+use crate::dialect::{Asked, Asking, Dialect};
 use crate::error::{Error, RecordRef, Result};
 use crate::failure::explain;
 use crate::migrate::refuse_unfit;
@@ -91,8 +91,9 @@ fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>
     let asked: Vec<_> = asked
         .map(|(label, source)| Asked { label, flow: step.flow, state: source, reach })
         .collect();
+    let asking = Asking { sources: &asked, running: &[], timed: &[] };
     let record = RecordRef { flow: step.flow, id: None };
-    let mut due = read(conn, record, |conn| conn.scout(&asked, &[], &[]))?;
+    let mut due = read(conn, record, |conn| conn.scout(asking))?;
     due.sort_by_key(|row| std::cmp::Reverse(row.number));
     let named = |row: CountRow| step.sources.get(row.label.parse::<usize>().ok()?).copied();
     Ok(due.into_iter().filter_map(named).collect())

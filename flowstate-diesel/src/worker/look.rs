@@ -13,7 +13,7 @@ use super::schedule::{Found, Search};
 use super::stats::count;
 use super::sweep::{self, Timed};
 use crate::dialect::rows::{CountRow, FlowRow};
-use crate::dialect::{Asked, Dialect as _};
+use crate::dialect::{Asked, Asking, Dialect as _};
 use crate::error::Result;
 use crate::failure::explain;
 use crate::request::micros;
@@ -111,7 +111,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
         let narrow = sources.iter().any(|source| source.reach < micros(EVERYTHING));
         let rows = self.with(|conn| {
-            let rows = conn.scout(&sources, running, timed);
+            let rows = conn.scout(Asking { sources: &sources, running, timed });
             rows.map_err(|error| explain(conn, None, error))
         })?;
         let seen = self.understand(rows, asked);

@@ -4,6 +4,7 @@
 //! is woken only for something to do: with two processors and eight threads, waking all of them at
 //! each commit costs more than the commits.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
@@ -93,6 +94,17 @@ impl Default for Demand {
     }
 }
 
+/// How early to fetch the next batch: the others must not run out of work meanwhile, nor shall more
+/// be held than that takes. `left`: what they had left when the last was there.
+fn lead(lead: usize, left: usize, bounds: RangeInclusive<usize>) -> usize {
+    let (least, most) = bounds.into_inner();
+    match left {
+        0 => (lead * 2).min(most),
+        _ if left > least => (lead - 1).max(least),
+        _ => lead,
+    }
+}
+
 impl Demand {
     /// Whether to look at once.
     fn is_pressing(&self) -> bool {
@@ -171,7 +183,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             shared.last_look = now;
         }
         if search.early {
-            shared.lead = self.lead(shared.lead, shared.ready.len());
+            let most = self.batch.unwrap_or_default().max(self.threads);
+            shared.lead = lead(shared.lead, shared.ready.len(), self.threads..=most);
         }
         match looked {
             Ok(Found { any: true, swept, left, .. }) => {
@@ -211,17 +224,6 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
         if let Some(error) = problem {
             report(|| tracing::warn!(error, "the database could not be looked at"));
-        }
-    }
-
-    /// How early to fetch the next batch: the others must not run out of work meanwhile, nor shall
-    /// more be held than that takes. `left`: what they have left now, after a look.
-    fn lead(&self, lead: usize, left: usize) -> usize {
-        let most = self.batch.unwrap_or_default().max(self.threads);
-        match left {
-            0 => (lead * 2).min(most),
-            _ if left > self.threads => (lead - 1).max(self.threads),
-            _ => lead,
         }
     }
 
@@ -281,5 +283,20 @@ impl<M: ManageConnection<Connection: Store>> Wake for Core<M> {
         if called {
             self.work.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lead;
+
+    #[test]
+    fn a_batch_is_fetched_as_early_as_needed() {
+        let bounds = || 8..=32;
+        assert_eq!(lead(8, 0, bounds()), 16, "they ran dry");
+        assert_eq!(lead(24, 0, bounds()), 32, "a batch at the most");
+        assert_eq!(lead(16, 3, bounds()), 16, "just right");
+        assert_eq!(lead(16, 9, bounds()), 15, "too early");
+        assert_eq!(lead(8, 9, bounds()), 8, "one for each thread at the least");
     }
 }
