@@ -346,11 +346,10 @@ impl<'c, C: Dialect> Open<'c, C> {
         } else {
             self.outcome.set_rolled_back();
         }
-        if let Some(turn) = self.turn.take() {
-            drop(turn);
-            if committed.is_ok() {
-                witness::checkpoint(self.conn);
-            }
+        // the next one writes meanwhile
+        let had_turn = self.turn.take().is_some();
+        if had_turn && committed.is_ok() {
+            witness::checkpoint(self.conn);
         }
         committed
     }

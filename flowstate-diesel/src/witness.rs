@@ -169,9 +169,7 @@ pub(crate) fn began<C: Dialect>(conn: &mut C) {
 /// The witness keeps the place, because nothing else goes with a connection: one with
 /// instrumentation of its own does not queue.
 pub(crate) fn turn<C: Dialect>(conn: &mut C) -> QueryResult<Option<Turn>> {
-    let witness = conn.instrumentation().downcast_mut::<Witness>();
-    let lane = witness.and_then(|witness| witness.lane.as_ref());
-    let Some(Lane { turnstile, patience, locked, .. }) = lane else { return Ok(None) };
+    let Some(Lane { turnstile, patience, locked }) = lane(conn) else { return Ok(None) };
     match turnstile.pass(*patience) {
         Passage::Passed(turn) => Ok(Some(turn)),
         Passage::HeldByThisThread => Ok(None),
@@ -184,9 +182,7 @@ pub(crate) fn turn<C: Dialect>(conn: &mut C) -> QueryResult<Option<Turn>> {
 
 /// After a turn: makes a checkpoint, if one is due.
 pub(crate) fn checkpoint<C: Dialect>(conn: &mut C) {
-    let witness = conn.instrumentation().downcast_mut::<Witness>();
-    let lane = witness.and_then(|witness| witness.lane.as_ref());
-    let Some(turnstile) = lane.map(|lane| Arc::clone(&lane.turnstile)) else { return };
+    let Some(turnstile) = lane(conn).map(|lane| Arc::clone(&lane.turnstile)) else { return };
     if let Some(checkpoint) = turnstile.due_checkpoint() {
         match conn.checkpoint() {
             Ok(length) => checkpoint.ends(length),
@@ -208,9 +204,12 @@ pub(crate) fn ask_lane_again<C: Dialect>(conn: &mut C) -> QueryResult<()> {
 /// How many threads of this process wait for their turn to write to the same database.
 pub(crate) fn waiting<C: Dialect>(conn: &mut C) -> usize {
     watch(conn);
-    let witness = conn.instrumentation().downcast_mut::<Witness>();
-    let lane = witness.and_then(|witness| witness.lane.as_ref());
-    lane.map_or(0, |lane| lane.turnstile.waiting())
+    lane(conn).map_or(0, |lane| lane.turnstile.waiting())
+}
+
+/// Where the writers of this connection's database queue, if they do and it is watched.
+fn lane<C: Dialect>(conn: &mut C) -> Option<&Lane> {
+    conn.instrumentation().downcast_mut::<Witness>()?.lane.as_ref()
 }
 
 fn install<C: Dialect>(conn: &mut C, inner: Option<Box<dyn Instrumentation>>) {

@@ -49,6 +49,14 @@ pub fn rows<D: Database>(conn: &mut D::Conn, table: &str) -> i64 {
     D::number(conn, &format!("SELECT COUNT(*) FROM {table}"))
 }
 
+/// How many blocks PostgreSQL reads for a query, which it runs.
+pub fn blocks<D: Database>(conn: &mut D::Conn, query: &str) -> i64 {
+    let plan = D::text(conn, &format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}"));
+    let plan = plan.expect("a plan");
+    let (_, hits) = plan.split_once("\"Shared Hit Blocks\": ").expect("buffers");
+    hits.split(',').next().and_then(|hits| hits.parse().ok()).expect("a number")
+}
+
 /// How many rows the three tables have: flows, transitions, artefacts.
 pub fn sizes<D: Database>(conn: &mut D::Conn) -> [i64; 3] {
     ["flowstate_flows", "flowstate_transitions", "flowstate_artefacts"]

@@ -5,6 +5,16 @@ use flowstate_diesel::prelude::*;
 use crate::Database;
 use crate::flows::Sync;
 
+/// A step of [`Sync`] that fails to where it finishes: its handler is all that is of interest.
+#[macro_export]
+macro_rules! pick_step {
+    () => {
+        flowstate_diesel::Step::start($crate::flows::Sync::PICK)
+            .finish($crate::flows::Sync::START_FETCH)
+            .fail($crate::flows::Sync::START_FETCH)
+    };
+}
+
 /// The fetching step of [`Sync`].
 #[macro_export]
 macro_rules! fetch_step {

@@ -7,18 +7,18 @@ pub struct Asked<'a> {
     pub label: usize,
     pub flow: &'a str,
     pub state: &'a str,
-    /// By how many microseconds a record may be overdue.
+    /// By how many microseconds a record may be overdue. Not used for leases and deadlines.
     pub reach: i64,
 }
 
-/// All that a worker wants to know at once.
+/// All states that a worker asks for at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
-    /// Whether a record is due.
+    /// For a record that is due, by no more than the reach.
     pub sources: &'a [Asked<'a>],
-    /// Whether a lease has expired, however long ago.
+    /// For an expired lease, however long ago.
     pub running: &'a [Asked<'a>],
-    /// Whether a deadline has passed, however long ago.
+    /// For a deadline that has passed, however long ago.
     pub timed: &'a [Asked<'a>],
 }
 

@@ -183,8 +183,8 @@ pub trait Dialect: Connection {
     /// Takes a batch of claims, the oldest first.
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>>;
 
-    /// What there is to do for workers, in one statement: the labels of the states of which that is
-    /// so, and for how many milliseconds.
+    /// Which of the states that are [asked](Asking) for have a record whose time has come, in one
+    /// statement: their labels, and for how many milliseconds the longest overdue has waited.
     fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>>;
 
     /// Extends claims of a worker, in one statement. `leases` is a JSON array of

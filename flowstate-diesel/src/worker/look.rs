@@ -109,7 +109,6 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
         let Questions { running, timed, .. } = &self.questions;
         let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
-        let narrow = sources.iter().any(|source| source.reach < micros(EVERYTHING));
         let rows = self.with(|conn| {
             let rows = conn.scout(Asking { sources: &sources, running, timed });
             rows.map_err(|error| explain(conn, None, error))
@@ -119,7 +118,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let strays = search.free > 0 && self.release_strays()?;
         let swept = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
         // where something is due, more is asked next time
-        let narrow = narrow && seen.due.is_empty();
+        let narrow =
+            seen.due.is_empty() && sources.iter().any(|asked| asked.reach < micros(EVERYTHING));
         let claimed = self.claim(&seen.due, search, jobs)?;
         Ok(Found { any: swept | claimed.any, swept, narrow, ..claimed })
     }

@@ -15,8 +15,7 @@ use crate::dialect::statement::{Bind, Statement};
 use crate::error::{RecordRef, Result};
 use crate::failure::explain;
 use crate::request::{micros, token};
-use crate::scope::{self, Position};
-use crate::transaction;
+use crate::{at_once, transaction};
 
 /// At most so many expired claims or timed transitions in one transaction.
 const SWEPT_AT_ONCE: i64 = 100;
@@ -54,7 +53,7 @@ pub(crate) fn claim<C: Dialect>(
         token: &token,
         finish,
     };
-    if C::ONE_STATEMENT && matches!(scope::position(conn), Ok(Position::Outside)) {
+    if at_once::possible(conn) {
         match conn.claim(&claims) {
             // whoever was in the way is waited for under the lock
             Err(error) if C::conflict(&error).is_some() => {}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{Error, Step, Worker, claim_next, prelude::*, reap, testing};
+use flowstate_diesel::{Error, Worker, claim_next, prelude::*, reap, testing};
 use serde_json::json;
 
 use crate::check::clean;
@@ -12,7 +12,7 @@ use crate::flows::{Response, Sync, SyncState};
 use crate::gate::Gate;
 use crate::steps::picked;
 use crate::watch::Watch;
-use crate::{Database, child, fetch_step, race, refused, save_step};
+use crate::{Database, child, fetch_step, pick_step, race, refused, save_step};
 
 /// A31: several threads share one connection, in every kind of step, failing ones too.
 pub fn a31_several_threads_share_one_connection<D: Database>() {
@@ -54,11 +54,7 @@ pub fn what_is_due_later_is_left<D: Database>() {
     let hour = Duration::from_hours(1);
     let run = || {
         let worker = Worker::new(database.pool(1));
-        let worker = worker.step(
-            Step::start(Sync::PICK).finish(Sync::START_FETCH).fail(Sync::START_FETCH),
-            |_, ()| Ok(()),
-        );
-        worker.run_until_idle().expect("ran")
+        worker.step(pick_step!(), |_, ()| Ok(())).run_until_idle().expect("ran")
     };
     let now = chrono::DateTime::from(std::time::SystemTime::now());
     Sync::new("in").create_in(hour, conn).expect("created");
@@ -179,8 +175,8 @@ pub fn batches_are_worked_off<D: Database>() {
     let pool = database.pool(5);
     for _ in 0..100 {
         Sync::create_many((0..RECORDS).map(|_| Sync::new("a")), conn).expect("created");
-        let step = Step::start(Sync::PICK).finish(Sync::START_FETCH).fail(Sync::START_FETCH);
-        let worker = Worker::new(pool.clone()).step(step.batch(32), |_, ()| Ok(())).threads(8);
+        let step = pick_step!().batch(32);
+        let worker = Worker::new(pool.clone()).step(step, |_, ()| Ok(())).threads(8);
         assert_eq!(worker.run_until_idle().expect("ran").finished, RECORDS);
     }
     clean(conn);
@@ -193,8 +189,7 @@ pub fn what_lies_far_back_is_found_before_idle<D: Database>() {
     let conn = &mut database.connect();
     Sync::new("first").create(conn).expect("created");
     let url = database.url();
-    let step = Step::start(Sync::PICK).finish(Sync::START_FETCH).fail(Sync::START_FETCH);
-    let worker = Worker::new(database.pool(1)).step(step, move |claim, ()| {
+    let worker = Worker::new(database.pool(1)).step(pick_step!(), move |claim, ()| {
         if claim.record_id == "first" {
             // another process would do so: nobody here is told
             let conn = &mut D::connect_to(&url);

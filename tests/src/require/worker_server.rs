@@ -180,10 +180,7 @@ fn blocks_read<D: Database>(conn: &mut D::Conn, look: &str) -> i64 {
     let filled = (1..).zip(asked);
     let text =
         filled.fold(text.to_owned(), |text, (at, json)| text.replace(&format!("${at}"), json));
-    let plan = D::text(conn, &format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}"));
-    let plan = plan.expect("a plan");
-    let (_, blocks) = plan.split_once("\"Shared Hit Blocks\": ").expect("blocks");
-    blocks.split(',').next().and_then(|blocks| blocks.parse().ok()).expect("a number")
+    check::blocks::<D>(conn, &text)
 }
 
 /// Records that have come through the state and left it.

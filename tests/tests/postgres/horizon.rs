@@ -5,7 +5,7 @@ use flowstate_diesel::Worker;
 use flowstate_diesel::prelude::*;
 use flowstate_tests::flows::Sync;
 use flowstate_tests::watch::Watch;
-use flowstate_tests::{Database, Postgres, fetch_step};
+use flowstate_tests::{Database, Postgres, check, fetch_step};
 
 /// Claims stay flat: a worker begins where the oldest due record was, not at the oldest entry.
 #[test]
@@ -39,14 +39,12 @@ fn p12_what_a_snapshot_keeps_is_not_walked() {
 
     let mut buffers = |reach: i64| {
         let sql = format!(
-            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT id FROM flowstate_flows \
+            "SELECT id FROM flowstate_flows \
              WHERE flow = 'sync' AND state = 'picked' AND due_at <= statement_timestamp() \
              AND due_at >= statement_timestamp() - {reach} * interval '1 microsecond' \
              ORDER BY due_at LIMIT 1"
         );
-        let plan = Postgres::text(conn, &sql).expect("a plan");
-        let (_, hits) = plan.split_once("\"Shared Hit Blocks\": ").expect("buffers");
-        hits.split(',').next().and_then(|hits| hits.parse::<u32>().ok()).expect("a number")
+        check::blocks::<Postgres>(conn, &sql)
     };
     let (all, near) = (buffers(2 * 3_600_000_000), buffers(reach));
     assert!(all > 100 && near < 20, "{all} blocks from the beginning, {near} from there");
