@@ -9,65 +9,40 @@
     )
 )]
 
-mod apply;
-mod at_once;
-mod audit;
-mod change;
-mod checkpoint;
-mod closures;
-mod create;
 mod dialect;
-mod entry;
 mod error;
-mod failure;
-mod hooks;
-mod ignored;
-mod json;
-mod migrate;
-mod purge;
-mod query;
-mod read;
-mod request;
-mod retry;
-mod row;
-mod scope;
-mod span;
-#[cfg(feature = "sqlite")]
-pub mod sqlite;
 mod store;
-mod subject;
-pub mod testing;
-mod time;
+mod text;
 mod transaction;
-mod turnstile;
-mod unconfirmed;
-mod wake;
-mod witness;
+mod transition;
 #[cfg(feature = "r2d2")]
 mod worker;
 
-pub use audit::{Audit, Finding, Problem, audit};
-pub use closures::{HookResult, Verdict};
+pub use dialect::connection::{AsStore, Store};
 pub use diesel;
-pub use entry::{ArtefactEntry, HistoryEntry, StateCount};
 pub use error::{BoxError, ConflictReason, Error, RecordRef, Result, What};
-pub use json::{MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_KEY_LENGTH};
-pub use migrate::migrate;
-pub use purge::Purge;
-pub use query::{FlowStore, Once, Page, RecordStore};
-pub use request::Request;
-pub use store::{AsStore, Store};
+pub use store::audit::{Audit, Finding, Problem, audit};
+pub use store::flow_store::{FlowStore, Once, Page, RecordStore};
+pub use store::history::{ArtefactEntry, HistoryEntry, StateCount};
+pub use store::migrate::migrate;
+pub use store::purge::Purge;
+#[cfg(feature = "sqlite")]
+pub use store::sqlite;
+pub use store::testing;
+pub use text::json::{MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_KEY_LENGTH};
+pub use transaction::in_doubt::Unconfirmed;
+pub use transaction::instrument::instrument;
 pub use transaction::transaction;
-pub use unconfirmed::Unconfirmed;
-pub use witness::instrument;
+pub use transition::callbacks::{HookResult, Verdict};
+pub use transition::request::Request;
 #[cfg(feature = "r2d2")]
 pub use worker::{
     Running, Worker,
-    backoff::Backoff,
     claim::{Claim, claim_next, reap},
-    stats::Stats,
+    engine::stats::Stats,
+    step::backoff::Backoff,
+    step::error::StepError,
     step::{FailTransition, FinishTransition, Step},
-    step_error::StepError,
 };
 
 /// What code that uses flows wants in scope: the traits, and Diesel's connections.

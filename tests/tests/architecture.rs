@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A source file of a published crate.
 struct Source {
-    /// Such as `flowstate-diesel/src/dialect/sql.rs`.
+    /// Such as `flowstate-diesel/src/dialect/sql/shared.rs`.
     path: String,
     lines: usize,
     /// Without comments and without its unit tests, each line with its number.
@@ -45,10 +45,10 @@ fn flowstate_never_does_io_or_starts_threads() {
 fn sql_never_stands_outside_its_places() {
     let places = [
         "flowstate-diesel/src/dialect/",
-        "flowstate-diesel/src/audit.rs",
-        "flowstate-diesel/src/migrate.rs",
-        "flowstate-diesel/src/query.rs",
-        "flowstate-diesel/src/sqlite.rs", // the pragmas of a connection
+        "flowstate-diesel/src/store/audit.rs",
+        "flowstate-diesel/src/store/migrate.rs",
+        "flowstate-diesel/src/store/flow_store.rs",
+        "flowstate-diesel/src/store/sqlite.rs", // the pragmas of a connection
     ];
     let words = [
         "SELECT ",
@@ -72,8 +72,9 @@ fn sql_never_stands_outside_its_places() {
 fn databases_are_never_told_apart_outside_the_dialects() {
     let places = [
         "flowstate-diesel/src/dialect/",
-        "flowstate-diesel/src/lib.rs",     // modules and the prelude
-        "flowstate-diesel/src/witness.rs", // reads a private type of Diesel off any connection
+        "flowstate-diesel/src/lib.rs",                    // the prelude
+        "flowstate-diesel/src/store/mod.rs",              // modules
+        "flowstate-diesel/src/transaction/instrument.rs", // reads a private type of Diesel off any connection
     ];
     let words =
         ["feature = \"sqlite\"", "feature = \"postgres\"", "feature = \"mysql\"", "DATABASE =="];
@@ -95,16 +96,19 @@ fn nothing_is_ever_unwrapped() {
 #[test]
 fn lower_files_never_use_upper_ones() {
     let rules: [(&str, &[&str]); 3] = [
-        ("flowstate-diesel/src/dialect/", &["apply", "query", "request", "transaction", "worker"]),
-        ("flowstate-diesel/src/apply.rs", &["query", "request", "worker"]),
-        ("flowstate-diesel/src/request.rs", &["query", "worker"]),
+        ("flowstate-diesel/src/dialect/", &["transition", "store", "worker"]),
+        ("flowstate-diesel/src/transaction/", &["transition", "store", "worker"]),
+        ("flowstate-diesel/src/transition/", &["store", "worker"]),
     ];
     let found = sources("flowstate-diesel");
     for (place, upper) in rules {
         let names: Vec<_> = upper.iter().map(|name| format!("crate::{name}::")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let found = found.iter().filter(|source| source.is_under(&[place]));
-        none(found.flat_map(|source| source.says(&names)), "worker → request → apply → dialect");
+        none(
+            found.flat_map(|source| source.says(&names)),
+            "worker → store → transition → transaction → dialect",
+        );
     }
 }
 

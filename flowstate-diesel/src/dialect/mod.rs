@@ -2,44 +2,36 @@
 //!
 //! [`Dialect`] is sealed: it is public only so that [`Store`](crate::Store) can name it.
 
-mod asked;
-mod conflict;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
-mod ends;
-mod entries;
+mod begin;
+pub(crate) mod change;
+pub(crate) mod checkpoint;
+mod conflict;
+pub(crate) mod connection;
+mod due;
+mod fallback;
 #[cfg(feature = "mysql")]
 mod mysql;
-#[cfg(feature = "mysql")]
-mod mysql_scout;
-#[cfg(feature = "mysql")]
-mod mysql_time;
-#[cfg(feature = "mysql")]
-mod mysql_version;
-mod pieces;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "postgres")]
-mod postgres_entries;
-#[cfg(feature = "postgres")]
-mod postgres_sql;
 pub(crate) mod rows;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-pub(crate) mod statement;
+pub(crate) mod write_queue;
 
 use diesel::QueryResult;
 use diesel::connection::{
     Connection, TransactionDepthChange, TransactionManager, TransactionManagerStatus,
 };
 
-use crate::change::{Change, Claims, NewFlow};
-use crate::checkpoint::LogLength;
+use self::change::{Change, Claims, NewFlow};
+use self::checkpoint::LogLength;
+use self::write_queue::Lane;
 use crate::error::ConflictReason;
-use crate::turnstile::Lane;
-pub(crate) use asked::{Asked, Asking};
+pub(crate) use due::{Asked, Asking};
 use rows::{ArtefactRow, ClaimedRow, CountRow, FlowRow, HistoryRow, InsertedRow, Stamp};
-use statement::{Bind, Statement};
+use sql::statement::{Bind, Statement};
 
 /// One migration: its version and the SQL that makes it.
 #[derive(Debug)]
@@ -141,7 +133,7 @@ pub trait Dialect: Connection {
     /// artefacts. `None` if the row is no longer at `change.before.seq`.
     fn write(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
         let Some(stamp) = self.advance(change)? else { return Ok(None) };
-        entries::insert(self, change)?;
+        fallback::insert(self, change)?;
         Ok(Some(stamp))
     }
 
@@ -151,7 +143,7 @@ pub trait Dialect: Connection {
     /// Inserts a record with the first row of its history. `None` if its key is taken.
     fn insert(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
         let Some(row) = self.insert_flow(flow)? else { return Ok(None) };
-        entries::insert_first(self, row.id, flow)?;
+        fallback::insert_first(self, row.id, flow)?;
         Ok(Some(row))
     }
 
@@ -166,7 +158,7 @@ pub trait Dialect: Connection {
 
     /// Inserts a record with the props of each of `all`, and what else `flow` says; none has a key.
     fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
-        entries::insert_each(self, flow, all)
+        fallback::insert_each(self, flow, all)
     }
 
     /// Whether [`Dialect::insert_at_once`] inserted a record under this token at most `age`

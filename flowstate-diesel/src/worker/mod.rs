@@ -3,26 +3,9 @@
 //! The state is the queue: a committed transition is the next step's job. `run` holds the loop,
 //! `sweep` what it does to the tables, `handler` what it does with the user's code.
 
-pub(crate) mod backoff;
-mod caught;
 pub(crate) mod claim;
-mod desk;
-mod handler;
-mod horizon;
-mod keep;
-mod look;
-mod release;
-mod run;
-mod schedule;
-mod settle;
-pub(crate) mod stats;
+pub(crate) mod engine;
 pub(crate) mod step;
-pub(crate) mod step_error;
-mod stop;
-mod stranger;
-mod sweep;
-mod tell;
-mod trouble;
 
 use std::collections::HashSet;
 use std::marker::PhantomData;
@@ -33,17 +16,17 @@ use std::time::Duration;
 use diesel::r2d2::{ManageConnection, Pool};
 use flowstate::{Flow, Transition};
 
+use crate::dialect::connection::Store;
 use crate::error::{Error, Result};
-use crate::migrate::refuse_unfit;
-use crate::store::Store;
+use crate::store::migrate::refuse_unfit;
 use claim::Claim;
-use handler::{Plain, Runner, Transactional};
-use run::Core;
-use stats::Stats;
+use claim::batches::Timed;
+use engine::handler::{Plain, Runner, Transactional};
+use engine::run::{self, Core};
+use engine::stats::Stats;
+use engine::unknown::Known;
+use step::error::StepError;
 use step::{FailTransition, FinishTransition, Step, timed};
-use step_error::StepError;
-use stranger::Known;
-use sweep::Timed;
 
 /// Runs steps from plain threads, on connections of an r2d2 pool.
 ///

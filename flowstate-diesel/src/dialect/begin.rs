@@ -1,0 +1,42 @@
+//! BEGIN and COMMIT as prepared statements.
+//!
+//! Diesel sends its own as text, which SQLite parses each time, and round which MySQL is told to
+//! expect several statements and then not to: three round trips instead of one.
+
+use diesel::QueryResult;
+use diesel::connection::{TransactionDepthChange, TransactionManager, TransactionManagerStatus};
+
+use super::Dialect;
+use super::sql::statement::{Statement, statements};
+
+statements! {
+    Commit = "COMMIT";
+}
+
+/// Opens a transaction. None is open.
+pub(super) fn begin<C: Dialect, Begin: Statement>(conn: &mut C) -> QueryResult<()> {
+    conn.run::<Begin>(&[])?;
+    change_depth(conn, TransactionDepthChange::IncreaseDepth)
+}
+
+/// Ends the transaction that [`begin`] opened: like Diesel's own it is rolled back if it cannot be
+/// committed.
+pub(super) fn commit<C: Dialect, End: Statement>(conn: &mut C) -> QueryResult<()> {
+    match conn.run::<End>(&[]) {
+        Ok(_) => change_depth(conn, TransactionDepthChange::DecreaseDepth),
+        Err(error) => {
+            if let Err(error) = C::TransactionManager::rollback_transaction(conn) {
+                // the database has done so already, or the connection is lost and Diesel knows
+                tracing::debug!(%error, "rollback failed");
+            }
+            Err(error)
+        }
+    }
+}
+
+fn change_depth<C: Dialect>(conn: &mut C, change: TransactionDepthChange) -> QueryResult<()> {
+    match C::TransactionManager::transaction_manager_status_mut(conn) {
+        TransactionManagerStatus::Valid(status) => status.change_transaction_depth(change),
+        TransactionManagerStatus::InError => Err(diesel::result::Error::BrokenTransactionManager),
+    }
+}

@@ -1,0 +1,376 @@
+//! MySQL, 8.0 or newer, and MariaDB, 10.6 or newer.
+
+mod poll;
+mod time;
+mod version;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use diesel::mysql::{Mysql, MysqlConnection};
+use diesel::result::DatabaseErrorKind;
+use diesel::{Connection as _, QueryResult, RunQueryDsl};
+
+use self::poll::Scout;
+use self::time::now;
+use self::version::refusal;
+use super::begin::Commit;
+use super::change::{Change, Claims, NewFlow};
+use super::due::Asking;
+use super::rows::{
+    ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
+    HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
+};
+use super::sql::statement::{Bind, Bound, Speech, Statement, Words, statements};
+use super::{Dialect, FailedCommit, Migration, begin, conflict, fallback, runs_statements};
+use crate::error::ConflictReason;
+
+// UTC_TIMESTAMP is the time at which the statement began, whatever the session's zone. In REPEATABLE
+// READ a plain SELECT shows what was committed when the transaction first read
+// <https://dev.mysql.com/doc/refman/8.4/en/innodb-consistent-read.html>; MariaDB knows no FOR SHARE.
+impl Speech for Mysql {
+    const WORDS: Words = Words {
+        now: "UTC_TIMESTAMP(6)",
+        began: "UTC_TIMESTAMP(6)",
+        key: "`key`",
+        lock: "FOR UPDATE",
+        skip: "FOR UPDATE SKIP LOCKED",
+        by_due: "FORCE INDEX (flowstate_flows_due)",
+        by_lease: "FORCE INDEX (flowstate_flows_lease)",
+        by_deadline: "FORCE INDEX (flowstate_flows_deadline)",
+        current: "LOCK IN SHARE MODE",
+        after: ["UTC_TIMESTAMP(6) + INTERVAL ", " MICROSECOND"],
+        ago: ["UTC_TIMESTAMP(6) - INTERVAL ", " MICROSECOND"],
+        json: ["", ""],
+        among: [
+            "(SELECT name FROM JSON_TABLE(",
+            ", '$[*]' COLUMNS (name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$')) \
+             AS names)",
+        ],
+        ids: ["(SELECT it FROM JSON_TABLE(", ", '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids)"],
+        string: "CHAR",
+        text: ["", ""],
+        time: ["DATE_FORMAT(", ", '%Y-%m-%d %H:%i:%s.%f')"],
+    };
+}
+
+statements! {
+    /// There is no RETURNING, and to read the times back would take one more statement.
+    Advance =
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
+         leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
+         props = COALESCE(@json, props) WHERE id = ? AND seq = ?";
+    /// The usual change.
+    AdvanceOnce =
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
+         leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
+         WHERE id = ? AND seq = ?";
+    InsertFlow =
+        "INSERT INTO flowstate_flows \
+         (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
+         created_at, updated_at) \
+         VALUES (?, ?, 0, @json, ?, 0, @after, @after, \
+         CASE WHEN ? THEN @now END, @now, @now)";
+    /// The same, writing nothing if the key is taken. A failing statement would be held against the
+    /// transaction; what else IGNORE hides (values that do not fit) is refused before.
+    InsertKeyedFlow =
+        "INSERT IGNORE INTO flowstate_flows \
+         (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
+         created_at, updated_at) \
+         VALUES (?, ?, 0, @json, ?, 0, @after, @after, \
+         CASE WHEN ? THEN @now END, @now, @now)";
+    Inserted =
+        "SELECT id, @time(created_at), @time(due_at) FROM flowstate_flows \
+         WHERE id = LAST_INSERT_ID()";
+    // by the key, in this order: a scan of the table would lock, or wait for, every row
+    TakeClaims =
+        "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it \
+         SET state = ?, seq = seq + 1, due_at = NULL, completed_at = NULL, \
+         last_errored_at = NULL, leased_until = @after, leased_by = ?, deadline_at = @after, \
+         updated_at = @now";
+    NoteClaims =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
+         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
+    NoteCreations =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, to_state, attempt, token, created_at) \
+         SELECT id, 0, ?, state, 1, ?, created_at \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
+    // read in this order, by the key: a scan of the table would lock, or wait for, every row
+    HeldLeases =
+        "SELECT lease, id FROM \
+         JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', held_seq BIGINT PATH '$[1]', \
+         lease JSON PATH '$')) AS leases \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id AND seq = held_seq \
+         WHERE leased_by = ? FOR UPDATE SKIP LOCKED";
+    ExtendLeases =
+        "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', micros BIGINT PATH '$[2]')) \
+         AS leases STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id \
+         SET leased_until = @now + INTERVAL micros MICROSECOND";
+    Begin = "BEGIN";
+    // the transaction begins with the next statement
+    AutocommitOff = "SET autocommit = 0";
+    AutocommitOn = "SET autocommit = 1";
+    // a lock of that name is the whole server's; the database's name may be 64 characters long
+    LockMigrations =
+        "SELECT 'locked', GET_LOCK(CONCAT('flowstate-', SHA1(DATABASE())), 50)";
+    UnlockMigrations = "DO RELEASE_LOCK(CONCAT('flowstate-', SHA1(DATABASE())))";
+    MakeVersions =
+        "CREATE TABLE IF NOT EXISTS flowstate_migrations \
+         (version VARCHAR(64) NOT NULL PRIMARY KEY, applied_at DATETIME(6) NOT NULL) \
+         ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+    ServerVersion = "SELECT VERSION(), 0";
+}
+
+crate::dialect::connection::as_store!(MysqlConnection);
+
+impl Dialect for MysqlConnection {
+    const DATABASE: &'static str = "MySQL";
+    const MIGRATIONS: &'static [Migration] = &[Migration {
+        version: "2026-11-23-000000",
+        up: include_str!("../../../migrations/mysql/2026-11-23-000000_create_flowstate/up.sql"),
+    }];
+    const CREATING_COMMITS: bool = true;
+
+    runs_statements!();
+
+    fn begin(&mut self) -> QueryResult<()> {
+        // MariaDB can prepare it; MySQL cannot, and says so in a language of its own
+        static PREPARABLE: AtomicBool = AtomicBool::new(true);
+        if PREPARABLE.load(Ordering::Relaxed) {
+            match begin::begin::<_, Begin>(self) {
+                Err(diesel::result::Error::DatabaseError(..)) => {}
+                begun => return begun,
+            }
+        }
+        let begun = AnsiTransactionManager::begin_transaction_sql(self, "BEGIN");
+        if begun.is_ok() {
+            PREPARABLE.store(false, Ordering::Relaxed);
+        }
+        begun
+    }
+
+    fn commit(&mut self) -> QueryResult<()> {
+        begin::commit::<_, Commit>(self)
+    }
+
+    // After a deadlock there is no transaction, and what follows would commit statement by statement
+    // <https://dev.mysql.com/doc/refman/8.4/en/innodb-error-handling.html>. Without autocommit it
+    // belongs to a new transaction, which is rolled back in the end.
+    fn begin_for_others(&mut self) -> QueryResult<()> {
+        let begun = begin::begin::<_, AutocommitOff>(self);
+        if begun.is_err() {
+            self.close();
+        }
+        begun
+    }
+
+    // Switching it on again commits <https://dev.mysql.com/doc/refman/8.4/en/commit.html>: one round
+    // trip for both.
+    fn commit_for_others(&mut self) -> QueryResult<()> {
+        let committed = begin::commit::<_, AutocommitOn>(self);
+        if committed.is_err() {
+            self.close();
+        }
+        committed
+    }
+
+    // After a rollback that failed this would commit.
+    fn close(&mut self) {
+        if self.depth().is_err() || self.run::<AutocommitOn>(&[]).is_err() {
+            give_up(self);
+        }
+    }
+
+    // A deadlock, or a statement that commits by itself, is followed by another transaction, which
+    // knows no savepoint.
+    fn mark_beginning(&mut self) -> QueryResult<()> {
+        self.batch_execute("SAVEPOINT flowstate_beginning")
+    }
+
+    fn find_beginning(&mut self) -> QueryResult<()> {
+        self.batch_execute("RELEASE SAVEPOINT flowstate_beginning").map_err(|error| {
+            if is_missing_savepoint(&error) { failure(TRANSACTION_ENDED) } else { error }
+        })
+    }
+
+    // Outside a transaction a savepoint is gone as soon as it is made.
+    fn join(&mut self) -> QueryResult<()> {
+        self.batch_execute("SAVEPOINT flowstate; RELEASE SAVEPOINT flowstate").map_err(|error| {
+            if is_missing_savepoint(&error) { failure(TRANSACTION_GONE) } else { error }
+        })
+    }
+
+    // Diesel believes that the transaction is open, and would commit what follows. It goes into
+    // one that refuses to write, and that Diesel refuses to commit.
+    fn abandon(&mut self) {
+        if self.join().is_err() {
+            // if this fails, the connection is lost
+            self.batch_execute("START TRANSACTION READ ONLY").unwrap_or_default();
+            give_up(self);
+        }
+    }
+
+    // A failed statement leaves the transaction usable; COMMIT commits what is there.
+    fn before_commit(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
+    fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
+        let (after, timing) = (change.after(), change.timing);
+        let [state, seq, attempts] =
+            [Bind::Text(after.state), Bind::Int(after.seq), Bind::Int(after.attempts.into())];
+        let due = Bind::MaybeInt(timing.due_in);
+        let [completes, fails] = [change.completes.into(), after.is_error.into()];
+        let [id, before] = [Bind::Int(change.id), Bind::Int(change.before.seq)];
+        let (lease, deadline, props) = (timing.lease, timing.deadline_in, change.props);
+        let updated = if lease.is_none() && deadline.is_none() && props.is_none() {
+            let binds = [state, seq, attempts, due, completes, fails, id, before];
+            self.run::<AdvanceOnce>(&binds)?
+        } else {
+            let worker = Bind::Maybe(lease.map(|(_, worker)| worker));
+            let lease = Bind::MaybeInt(lease.map(|(micros, _)| micros));
+            let (deadline, props) = (Bind::MaybeInt(deadline), Bind::Maybe(props));
+            self.run::<Advance>(&[
+                state, seq, attempts, due, completes, fails, lease, worker, deadline, props, id,
+                before,
+            ])?
+        };
+        Ok((updated == 1).then(|| Stamp::Estimated(now())))
+    }
+
+    fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        let binds = [
+            Bind::Text(flow.flow),
+            Bind::Text(flow.state),
+            Bind::Text(flow.props),
+            Bind::Maybe(flow.key),
+            Bind::MaybeInt(flow.timing.due_in),
+            Bind::MaybeInt(flow.timing.deadline_in),
+            flow.completes.into(),
+        ];
+        let inserted = match flow.key {
+            None => self.run::<InsertFlow>(&binds)?,
+            Some(_) => self.run::<InsertKeyedFlow>(&binds)?,
+        };
+        if inserted == 0 {
+            return Ok(None);
+        }
+        Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self).map(Some)
+    }
+
+    fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
+        fallback::insert_all(self, flow, all, Self::run::<NoteCreations>)
+    }
+
+    fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
+        fallback::claim(self, claims, |conn, ids| {
+            conn.run::<TakeClaims>(&[
+                Bind::Text(ids),
+                Bind::Text(claims.link.to),
+                Bind::Int(claims.lease.0),
+                Bind::Text(claims.lease.1),
+                Bind::MaybeInt(claims.deadline_in),
+            ])?;
+            conn.run::<NoteClaims>(&fallback::note_binds(claims, ids))?;
+            Ok(None)
+        })
+    }
+
+    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
+        match Scout::new(asking) {
+            Some(scout) => scout.load(self),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
+        // MariaDB overlooks SKIP LOCKED inside an UPDATE
+        self.transaction(|conn| {
+            let held = conn.counts::<HeldLeases>(&[Bind::Text(leases), Bind::Text(worker)])?;
+            if held.is_empty() {
+                return Ok(0);
+            }
+            let held: Vec<_> = held.iter().map(|row| &*row.label).collect();
+            conn.run::<ExtendLeases>(&[Bind::Text(&format!("[{}]", held.join(",")))])
+        })
+    }
+
+    fn refusal(&mut self) -> QueryResult<Option<String>> {
+        let versions = self.counts::<ServerVersion>(&[])?;
+        Ok(versions.first().and_then(|version| refusal(&version.label)))
+    }
+
+    // Outside the transaction in effect: CREATE TABLE commits it.
+    fn lock_migrations(&mut self) -> QueryResult<()> {
+        let locked = self.counts::<LockMigrations>(&[])?;
+        if locked.first().is_none_or(|row| row.number != 1) {
+            return Err(failure("Lock wait timeout exceeded; another process migrates"));
+        }
+        self.run::<MakeVersions>(&[]).map(drop)
+    }
+
+    fn unlock_migrations(&mut self) -> QueryResult<()> {
+        self.run::<UnlockMigrations>(&[]).map(drop)
+    }
+
+    fn conflict(error: &diesel::result::Error) -> Option<ConflictReason> {
+        conflict::mysql(error)
+    }
+
+    fn ends_transaction(error: &diesel::result::Error) -> bool {
+        matches!(
+            conflict::mysql(error),
+            Some(ConflictReason::Deadlock | ConflictReason::Serialization)
+        )
+    }
+
+    fn is_aborted(error: &diesel::result::Error) -> bool {
+        matches!(error, diesel::result::Error::DatabaseError(_, info)
+            if info.message() == TRANSACTION_ENDED)
+    }
+
+    fn is_missing_table(error: &diesel::result::Error) -> bool {
+        matches!(error, diesel::result::Error::DatabaseError(_, info)
+            if info.message().starts_with("Table '")
+                && info.message().contains(".flowstate_")
+                && info.message().ends_with("doesn't exist"))
+    }
+
+    // Diesel tells no more than the message; one that is no conflict may be about the connection.
+    fn failed_commit(error: &diesel::result::Error) -> FailedCommit {
+        match error {
+            // it was not even sent
+            diesel::result::Error::BrokenTransactionManager => FailedCommit::NotCommitted,
+            _ => FailedCommit::Unknown,
+        }
+    }
+}
+
+const TRANSACTION_GONE: &str = "Deadlock: the database has ended the transaction";
+
+const TRANSACTION_ENDED: &str = "the database has ended the transaction: a deadlock has undone it, \
+     or a statement that commits by itself, such as CREATE TABLE, has committed it";
+
+/// Makes Diesel refuse every transaction on this connection, and a pool discard it.
+fn give_up(conn: &mut MysqlConnection) {
+    AnsiTransactionManager::transaction_manager_status_mut(conn).set_in_error();
+}
+
+/// In whatever language it says so, the server repeats the name.
+fn is_missing_savepoint(error: &diesel::result::Error) -> bool {
+    matches!(error, diesel::result::Error::DatabaseError(_, info)
+        if info.message().contains("flowstate"))
+}
+
+/// A failure that no statement had, in the words of the database.
+fn failure(message: &str) -> diesel::result::Error {
+    diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()))
+}

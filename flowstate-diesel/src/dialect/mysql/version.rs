@@ -1,0 +1,55 @@
+//! Which servers of the MySQL family can be used: those with SKIP LOCKED.
+
+/// Why a server with this `VERSION()` cannot be used, if so.
+pub(super) fn refusal(version: &str) -> Option<String> {
+    // MariaDB before 11 may call itself 5.5.5-10.6.1-MariaDB
+    let is_mariadb = version.contains("MariaDB");
+    let (server, needed) = if is_mariadb { ("MariaDB", (10, 6)) } else { ("MySQL", (8, 0)) };
+    let number = if is_mariadb { version.strip_prefix("5.5.5-") } else { None };
+    let too_old = parse(number.unwrap_or(version)).is_some_and(|number| number < needed);
+    too_old.then(|| {
+        format!(
+            "this server is {server} {version}, which has no SKIP LOCKED; flowstate needs MySQL \
+             8.0 or MariaDB 10.6, or newer"
+        )
+    })
+}
+
+/// The first two numbers. A version of another form is taken to be new enough.
+fn parse(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split(['.', '-']).map(|part| part.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dialect::refusal;
+
+    #[test]
+    fn m06_refuses_servers_without_skip_locked() {
+        for old in [
+            "5.7.44-log",
+            "5.6.51",
+            "10.5.29-MariaDB-0+deb11u1",
+            "5.5.5-10.5.8-MariaDB",
+            "5.5.68-MariaDB",
+        ] {
+            let refusal = refusal(old).expect(old);
+            assert!(refusal.contains(old), "{refusal}");
+            assert!(refusal.contains("MySQL 8.0 or MariaDB 10.6"), "{refusal}");
+        }
+        for new in [
+            "8.0.36",
+            "8.4.0-commercial",
+            "9.1.0",
+            "10.6.0-MariaDB",
+            "5.5.5-10.6.1-MariaDB-log",
+            "10.11.19-MariaDB-0+deb12u1",
+            "11.8.2-MariaDB",
+            "8.0.11-TiDB-v7.5.0",
+            "what",
+        ] {
+            assert_eq!(refusal(new), None, "{new}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! PostgreSQL, 13 or newer.
+
+mod entries;
+mod statements;
+
+use diesel::connection::AnsiTransactionManager;
+use diesel::pg::PgConnection;
+use diesel::result::DatabaseErrorKind;
+use diesel::sql_types::Text;
+use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
+
+use self::entries::{announcement, entry_binds, new_binds};
+use self::statements::{
+    Advance, AdvanceOnce, AdvanceOnceKeeping, AwaitCreation, CheckTransaction, Claim, ClaimId,
+    ClaimOnce, ExtendLeases, FindCreated, Insert, InsertAtOnce, InsertMany, LockMigrations,
+    MakeVersions, ReadCommitted, Scout, ServerVersion, UnclaimId,
+};
+use super::change::{Change, Claims, NewFlow};
+use super::due;
+use super::due::Asking;
+use super::fallback::CREATE;
+use super::rows::{
+    ArtefactColumns, ArtefactRow, ClaimedColumns, ClaimedRow, CountColumns, CountRow, FlowColumns,
+    FlowRow, HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
+};
+use super::sql::statement::{Bind, Bound, Statement};
+use super::{Dialect, FailedCommit, Migration, conflict, runs_statements};
+use crate::error::ConflictReason;
+
+/// How many records are inserted by one statement.
+const INSERTED_AT_ONCE: usize = 500;
+
+crate::dialect::connection::as_store!(PgConnection);
+
+impl Dialect for PgConnection {
+    const DATABASE: &'static str = "PostgreSQL";
+    const MIGRATIONS: &'static [Migration] = &[Migration {
+        version: "2026-11-23-000000",
+        up: include_str!(
+            "../../../migrations/postgresql/2026-11-23-000000_create_flowstate/up.sql"
+        ),
+    }];
+    const ONE_STATEMENT: bool = true;
+
+    runs_statements!();
+
+    fn begin(&mut self) -> QueryResult<()> {
+        AnsiTransactionManager::begin_transaction_sql(self, "BEGIN")
+    }
+
+    // After a statement that failed COMMIT is answered with "ROLLBACK", which is no error.
+    fn before_commit(&mut self) -> QueryResult<()> {
+        self.run::<CheckTransaction>(&[]).map(drop)
+    }
+
+    // one statement: see `Advance`
+    fn write(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
+        self.advance(change)
+    }
+
+    fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
+        let (after, timing) = (change.after(), change.timing);
+        let mut binds = vec![
+            Bind::Text(after.state),
+            Bind::Int(after.seq),
+            Bind::Int(after.attempts.into()),
+            Bind::MaybeInt(timing.due_in),
+            change.completes.into(),
+            after.is_error.into(),
+            Bind::MaybeInt(timing.deadline_in),
+        ];
+        let place = [Bind::Int(change.id), Bind::Int(change.before.seq)];
+        let usual = timing.lease.is_none() && change.props.is_none();
+        let stamp: QueryResult<String> = if let Some(entry) = change.only_entry().filter(|_| usual)
+        {
+            binds.extend(place);
+            binds.extend(entry_binds(change, &entry));
+            match &*entry.link.artefacts {
+                [] => Bound::<AdvanceOnce, Text>::new(&binds).get_result(self),
+                [(name, payload), ..] => {
+                    binds.extend([Bind::Text(name), Bind::Text(payload)]);
+                    Bound::<AdvanceOnceKeeping, Text>::new(&binds).get_result(self)
+                }
+            }
+        } else {
+            let (history, artefacts) = entries::texts(change);
+            binds.extend([
+                Bind::MaybeInt(timing.lease.map(|(micros, _)| micros)),
+                Bind::Maybe(timing.lease.map(|(_, worker)| worker)),
+                Bind::Maybe(change.props),
+            ]);
+            binds.extend(place);
+            binds.extend([Bind::Text(&history), Bind::Text(&artefacts)]);
+            Bound::<Advance, Text>::new(&binds).get_result(self)
+        };
+        Ok(stamp.optional()?.map(Stamp::Dated))
+    }
+
+    // one statement: see `Insert`
+    fn insert(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        self.insert_flow(flow)
+    }
+
+    fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        Bound::<Insert, InsertedColumns>::new(&new_binds(flow, None)).get_result(self).optional()
+    }
+
+    fn insert_at_once(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        let binds = new_binds(flow, Some(announcement(flow.token)));
+        Bound::<InsertAtOnce, InsertedColumns>::new(&binds).get_result(self).optional()
+    }
+
+    fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
+        let mut inserted = Vec::with_capacity(all.len());
+        for props in all.chunks(INSERTED_AT_ONCE) {
+            let props = format!("[{}]", props.join(","));
+            let binds = [
+                Bind::Text(&props),
+                Bind::Text(flow.flow),
+                Bind::Text(flow.state),
+                Bind::MaybeInt(flow.timing.due_in),
+                Bind::MaybeInt(flow.timing.deadline_in),
+                flow.completes.into(),
+                Bind::Text(CREATE),
+                Bind::Text(flow.token),
+            ];
+            inserted.extend(Bound::<InsertMany, InsertedColumns>::new(&binds).load(self)?);
+        }
+        Ok(inserted)
+    }
+
+    fn was_created(&mut self, token: &str, age: i64) -> QueryResult<bool> {
+        self.run::<AwaitCreation>(&[Bind::Int(announcement(token))])?;
+        let found = self.counts::<FindCreated>(&[Bind::Text(token), Bind::Int(age)])?;
+        Ok(!found.is_empty())
+    }
+
+    fn await_insert(&mut self, id: i64) -> QueryResult<()> {
+        if self.run::<ClaimId>(&[Bind::Int(id)])? == 1 {
+            self.run::<UnclaimId>(&[Bind::Int(id)])?;
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
+        let (lease, worker) = claims.lease;
+        let binds = [
+            Bind::Text(claims.flow),
+            Bind::Text(claims.from),
+            Bind::Int(claims.reach),
+            Bind::Int(claims.limit),
+            Bind::Text(claims.link.to),
+            Bind::Int(lease),
+            Bind::Text(worker),
+            Bind::MaybeInt(claims.deadline_in),
+            Bind::Text(claims.link.transition),
+            Bind::Text(claims.from),
+            Bind::Text(worker),
+            Bind::Text(claims.token),
+        ];
+        let Some(finish) = claims.finish else {
+            return Bound::<ClaimOnce, ClaimedColumns>::new(&binds).load(self);
+        };
+        let binds = [&binds[..], &[Bind::Text(finish)]].concat();
+        Bound::<Claim, ClaimedColumns>::new(&binds).load(self)
+    }
+
+    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
+        let Asking { sources, running, timed } = asking;
+        let [sources, running, timed] = [sources, running, timed].map(due::json);
+        self.counts::<Scout>(&[Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)])
+    }
+
+    fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
+        self.run::<ExtendLeases>(&[Bind::Text(leases), Bind::Text(worker)])
+    }
+
+    fn refusal(&mut self) -> QueryResult<Option<String>> {
+        let versions = self.counts::<ServerVersion>(&[])?;
+        let too_old = versions.into_iter().find(|version| version.number < 130_000);
+        Ok(too_old.map(|version| {
+            format!("this server is PostgreSQL {}; flowstate needs 13 or newer", version.label)
+        }))
+    }
+
+    fn lock_migrations(&mut self) -> QueryResult<()> {
+        if self.depth()? == 1 {
+            self.run::<ReadCommitted>(&[])?;
+        }
+        self.run::<LockMigrations>(&[])?;
+        self.run::<MakeVersions>(&[]).map(drop)
+    }
+
+    fn conflict(error: &diesel::result::Error) -> Option<ConflictReason> {
+        conflict::postgres(error)
+    }
+
+    fn is_aborted(error: &diesel::result::Error) -> bool {
+        matches!(error, diesel::result::Error::DatabaseError(_, info)
+            if info.message().starts_with("current transaction is aborted"))
+    }
+
+    fn is_missing_table(error: &diesel::result::Error) -> bool {
+        matches!(error, diesel::result::Error::DatabaseError(_, info)
+            if info.message().starts_with("relation \"flowstate_"))
+    }
+
+    // A server that answers has not committed; if the connection is lost, it may have.
+    fn failed_commit(error: &diesel::result::Error) -> FailedCommit {
+        use diesel::result::Error;
+        match error {
+            Error::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                _,
+            ) => FailedCommit::Unknown,
+            Error::RollbackErrorOnCommit { commit_error, .. } => Self::failed_commit(commit_error),
+            _ => FailedCommit::NotCommitted,
+        }
+    }
+}

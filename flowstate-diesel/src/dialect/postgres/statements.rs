@@ -1,0 +1,239 @@
+//! The statements of PostgreSQL.
+
+use diesel::pg::Pg;
+
+use crate::dialect::rows::flow_columns;
+use crate::dialect::sql::statement::{Speech, Words, statements};
+
+// `now()` stands still from BEGIN on; FOR UPDATE would stand in the way of the foreign keys of new
+// child rows <https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS>. Times are
+// put into words here, whatever the session's zone and date style.
+impl Speech for Pg {
+    const WORDS: Words = Words {
+        now: "clock_timestamp()",
+        began: "statement_timestamp()",
+        key: "key",
+        lock: "FOR NO KEY UPDATE",
+        skip: "FOR NO KEY UPDATE SKIP LOCKED",
+        by_due: "",
+        by_lease: "",
+        by_deadline: "",
+        current: "",
+        after: ["clock_timestamp() + ", " * interval '1 microsecond'"],
+        ago: ["statement_timestamp() - ", " * interval '1 microsecond'"],
+        json: ["", "::json"],
+        among: ["(SELECT json_array_elements_text(", "::json))"],
+        ids: ["(SELECT json_array_elements_text(", "::json)::bigint)"],
+        string: "text",
+        text: ["", "::text"],
+        time: ["to_char(", " AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"],
+    };
+}
+
+/// Moves the row, if it is where the caller thinks. `$more` are columns that few changes touch.
+macro_rules! moved {
+    ($more:literal) => {
+        concat!(
+            "WITH moved AS (\
+             UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, \
+             due_at = clock.now + ? * interval '1 microsecond', \
+             completed_at = CASE WHEN ? = 1 THEN clock.now END, \
+             last_errored_at = CASE WHEN ? = 1 THEN clock.now END, \
+             deadline_at = clock.now + ? * interval '1 microsecond', updated_at = clock.now, ",
+            $more,
+            " FROM (SELECT @now) AS clock (now) WHERE id = ? AND seq = ? \
+             RETURNING id, state, seq, updated_at)"
+        )
+    };
+}
+
+/// The same for a change of one link, with its history row.
+macro_rules! moved_once {
+    () => {
+        concat!(
+            moved!("leased_until = NULL, leased_by = NULL"),
+            ", history AS (\
+             INSERT INTO flowstate_transitions \
+             (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, \
+             token, created_at) \
+             SELECT id, seq, ?, ?, state, ?, ?, ?, @json, ?, updated_at FROM moved)"
+        )
+    };
+}
+
+macro_rules! stamp {
+    () => {
+        " SELECT @time(updated_at) FROM moved"
+    };
+}
+
+/// Inserts a record with the first row of its history. `$alone` follows the clock.
+macro_rules! made {
+    ($alone:literal, $alone_name:literal) => {
+        concat!(
+            "WITH made AS (\
+             INSERT INTO flowstate_flows \
+             (flow, state, seq, props, key, attempts, due_at, deadline_at, completed_at, \
+             created_at, updated_at) \
+             SELECT ?, ?, 0, @json, ?, 0, \
+             clock.now + ? * interval '1 microsecond', clock.now + ? * interval '1 microsecond', \
+             CASE WHEN ? = 1 THEN clock.now END, clock.now, clock.now \
+             FROM (SELECT @now",
+            $alone,
+            ") AS clock (now",
+            $alone_name,
+            ") \
+             ON CONFLICT (flow, key) WHERE key IS NOT NULL DO NOTHING \
+             RETURNING id, state, created_at, due_at\
+             ), history AS (\
+             INSERT INTO flowstate_transitions \
+             (flow_id, seq, transition, to_state, attempt, metadata, token, created_at) \
+             SELECT id, 0, ?, state, 1, @json, ?, created_at FROM made\
+             ) SELECT id, @time(created_at), @time(due_at) FROM made"
+        )
+    };
+}
+
+/// A batch of claims: the start transition of every record that is due, the oldest first, but for
+/// those that others have locked. With each, when the step last finished, in words.
+macro_rules! claim {
+    ($last_finish:literal) => {
+        concat!(
+            "WITH due AS (\
+         SELECT id, due_at AS was_due FROM flowstate_flows \
+         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began \
+         ORDER BY due_at LIMIT ? @skip\
+         ), moved AS (\
+         UPDATE flowstate_flows AS flow SET state = ?, seq = seq + 1, due_at = NULL, \
+         completed_at = NULL, last_errored_at = NULL, \
+         leased_until = clock.now + ? * interval '1 microsecond', leased_by = ?, \
+         deadline_at = clock.now + ? * interval '1 microsecond', updated_at = clock.now \
+         FROM due, (SELECT @now) AS clock (now) WHERE flow.id = due.id \
+         RETURNING flow.id, state, seq, props, key, attempts, due_at, completed_at, \
+         last_errored_at, created_at, updated_at, was_due\
+         ), history AS (\
+         INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
+         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at FROM moved\
+         ) SELECT ",
+            flow_columns!(),
+            ", ",
+            $last_finish,
+            " FROM moved ORDER BY was_due, id"
+        )
+    };
+}
+
+statements! {
+    /// The whole transition. Its parts see the same snapshot, so the child rows hang on the row
+    /// that was moved: none if it was not where the caller thought.
+    Advance = concat!(
+        moved!("leased_until = clock.now + ? * interval '1 microsecond', leased_by = ?, \
+                props = COALESCE(@json, props)"),
+        ", history AS (\
+         INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, token, \
+         created_at) \
+         SELECT id, (entry ->> 'seq')::bigint, entry ->> 'transition', entry ->> 'from', \
+         entry ->> 'to', (entry ->> 'attempt')::integer, entry ->> 'error', entry ->> 'actor', \
+         entry -> 'metadata', entry ->> 'token', updated_at \
+         FROM moved, json_array_elements(@json) AS entries (entry)\
+         ), artefacts AS (\
+         INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) \
+         SELECT id, artefact ->> 'name', (artefact ->> 'seq')::bigint, artefact -> 'payload' \
+         FROM moved, json_array_elements(@json) AS artefacts (artefact))",
+        stamp!()
+    );
+    /// The same for the usual change, which the server does in seven eighths of the time.
+    AdvanceOnce = concat!(moved_once!(), stamp!());
+    /// The same with an artefact.
+    AdvanceOnceKeeping = concat!(
+        moved_once!(),
+        ", artefacts AS (\
+         INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) \
+         SELECT id, ?, seq, @json FROM moved)",
+        stamp!()
+    );
+    /// The record with the first row of its history.
+    Insert = made!("", "");
+    /// The same in a transaction of its own, under a lock by which [`Dialect::was_created`] can
+    /// wait for its end: nobody else sees the row before, nor knows its id.
+    InsertAtOnce = made!(", pg_advisory_xact_lock(?)", ", announced");
+    AwaitCreation = "SELECT pg_advisory_xact_lock(?)";
+    /// From the newest record back to those that are older than the creation can be.
+    FindCreated =
+        "SELECT token, flow_id FROM flowstate_transitions WHERE token = ? AND seq = 0 \
+         AND flow_id > COALESCE((SELECT id FROM flowstate_flows \
+         WHERE created_at < @now - ? * interval '1 microsecond' ORDER BY id DESC LIMIT 1), 0)";
+    /// Waits for the end of a transaction that has inserted this id.
+    ClaimId =
+        "INSERT INTO flowstate_flows \
+         (id, flow, state, seq, props, attempts, created_at, updated_at) \
+         VALUES (?, 'flowstate', '', 0, '{}', 0, @now, @now) ON CONFLICT DO NOTHING";
+    UnclaimId = "DELETE FROM flowstate_flows WHERE id = ? AND flow = 'flowstate' AND state = ''";
+    /// Many records of a flow at once, with the first rows of their histories.
+    InsertMany =
+        "WITH given AS MATERIALIZED (\
+         SELECT nextval(pg_get_serial_sequence('flowstate_flows', 'id')) AS id, place, props \
+         FROM json_array_elements(@json) WITH ORDINALITY AS given (props, place)\
+         ), made AS (\
+         INSERT INTO flowstate_flows \
+         (id, flow, state, seq, props, attempts, due_at, deadline_at, completed_at, \
+         created_at, updated_at) \
+         SELECT id, ?, ?, 0, props, 0, \
+         clock.now + ? * interval '1 microsecond', clock.now + ? * interval '1 microsecond', \
+         CASE WHEN ? = 1 THEN clock.now END, clock.now, clock.now \
+         FROM given, (SELECT @now) AS clock (now) ORDER BY place \
+         RETURNING id, state, created_at, due_at\
+         ), history AS (\
+         INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, to_state, attempt, token, created_at) \
+         SELECT id, 0, ?, state, 1, ?, created_at FROM made\
+         ) SELECT id, @time(created_at), @time(due_at) \
+         FROM made JOIN given USING (id) ORDER BY place";
+    Claim = claim!(
+        "(SELECT seq FROM flowstate_transitions AS past \
+         WHERE past.flow_id = moved.id AND past.transition = ? ORDER BY past.seq DESC LIMIT 1)"
+    );
+    /// Without that: a claim is planned at each execution, since the plan depends on how many are
+    /// wanted.
+    ClaimOnce = claim!("NULL::bigint");
+    // materialized, for else each search is made twice: to filter, and to show
+    Scout =
+        "WITH seen (source, since) AS MATERIALIZED (\
+         SELECT asked ->> 0, \
+         (SELECT due_at FROM flowstate_flows \
+         WHERE flow = asked ->> 1 AND state = asked ->> 2 \
+         AND due_at >= @began - (asked ->> 3)::bigint * interval '1 microsecond' \
+         ORDER BY due_at LIMIT 1) \
+         FROM json_array_elements(@json) AS sources (asked) \
+         UNION ALL SELECT asked ->> 0, \
+         (SELECT leased_until FROM flowstate_flows \
+         WHERE flow = asked ->> 1 AND state = asked ->> 2 AND leased_until <= @began \
+         ORDER BY leased_until LIMIT 1) \
+         FROM json_array_elements(@json) AS running (asked) \
+         UNION ALL SELECT asked ->> 0, \
+         (SELECT deadline_at FROM flowstate_flows \
+         WHERE flow = asked ->> 1 AND state = asked ->> 2 AND deadline_at <= @began \
+         ORDER BY deadline_at LIMIT 1) \
+         FROM json_array_elements(@json) AS timed (asked)\
+         ) SELECT source, (extract(epoch FROM @now - since) * 1000)::bigint \
+         FROM seen WHERE since <= @now";
+    ExtendLeases =
+        "WITH held AS (\
+         SELECT id, (lease ->> 2)::bigint AS micros FROM flowstate_flows \
+         JOIN json_array_elements(@json) AS leases (lease) \
+         ON id = (lease ->> 0)::bigint AND seq = (lease ->> 1)::bigint \
+         WHERE leased_by = ? FOR NO KEY UPDATE OF flowstate_flows SKIP LOCKED\
+         ) UPDATE flowstate_flows SET leased_until = @now + micros * interval '1 microsecond' \
+         FROM held WHERE flowstate_flows.id = held.id";
+    CheckTransaction = "SELECT 1";
+    // the isolation that sees what was committed while the lock was waited for
+    ReadCommitted = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
+    LockMigrations = "SELECT pg_advisory_xact_lock(6149418374617202701)";
+    MakeVersions =
+        "CREATE TABLE IF NOT EXISTS flowstate_migrations \
+         (version TEXT NOT NULL PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)";
+    ServerVersion = "SELECT current_setting('server_version'), \
+         current_setting('server_version_num')::bigint";
+}

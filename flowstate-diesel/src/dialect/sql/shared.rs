@@ -1,0 +1,129 @@
+//! The statements that do not differ.
+
+use super::statement::statements;
+use crate::dialect::rows::flow_columns;
+
+statements! {
+    FindFlow = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ?"
+    );
+    /// Reads the row under its lock, held to the end of the transaction.
+    LockFlow = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ? @lock"
+    );
+    /// The same, unless others have locked it: then nothing is found.
+    TryLockFlow = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ? @skip"
+    );
+    FindKey = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ?"
+    );
+    /// [`FindKey`] in a transaction that may have read before.
+    FindKeyNow = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ? @current"
+    );
+    ListFlows = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE flow = ? AND state IN @among AND id > ? ORDER BY id LIMIT ?"
+    );
+    /// The records of a state that are due, the oldest first, locked; those that others have locked
+    /// are passed over.
+    DueFlows = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began \
+         ORDER BY due_at LIMIT ? @skip"
+    );
+    /// Likewise those whose lease has run out.
+    ExpiredFlows = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows @bylease \
+         WHERE flow = ? AND state = ? AND leased_until <= @began ORDER BY leased_until LIMIT ? @skip"
+    );
+    /// Likewise those whose time in the state is over.
+    OverdueFlows = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows @bydeadline \
+         WHERE flow = ? AND state = ? AND deadline_at <= @began ORDER BY deadline_at LIMIT ? @skip"
+    );
+    /// When a transition was last taken, of each of several records.
+    LastTakenOfMany =
+        "SELECT CAST(flow_id AS @string), MAX(seq) FROM flowstate_transitions \
+         WHERE transition = ? AND flow_id IN @ids GROUP BY flow_id";
+    /// The records of a state that somebody has claimed.
+    LeasedBy = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows @bylease \
+         WHERE flow = ? AND state = ? AND leased_until IS NOT NULL AND leased_by = ?"
+    );
+    /// The state from which a transition was taken, as it is committed now.
+    CameFrom =
+        "SELECT from_state, seq FROM flowstate_transitions \
+         WHERE flow_id = ? AND seq = ? AND from_state IS NOT NULL @current";
+    DueNow = "UPDATE flowstate_flows SET due_at = @now WHERE due_at > @now";
+    ExpireNow = "UPDATE flowstate_flows SET leased_until = @now WHERE leased_until > @now";
+    OverdueNow = "UPDATE flowstate_flows SET deadline_at = @now WHERE deadline_at > @now";
+    /// How many records wait in which state, but for those.
+    Strangers =
+        "SELECT state, COUNT(*) FROM flowstate_flows \
+         WHERE flow = ? AND due_at IS NOT NULL AND NOT (state IN @among) \
+         GROUP BY state ORDER BY state LIMIT 100";
+    /// What the database's clock says.
+    Clock =
+        "SELECT @time(moment), COUNT(*) FROM (SELECT @now AS moment) AS clock GROUP BY moment";
+    CountStates =
+        "SELECT state, COUNT(*) FROM flowstate_flows WHERE flow = ? GROUP BY state ORDER BY state";
+    InsertHistory =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, token, \
+         created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, @json, ?, @now)";
+    /// The usual one, of which nothing else is said.
+    InsertPlainHistory =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, token, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, @now)";
+    /// The first history row, of the time at which the record was created.
+    InsertCreation =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, to_state, attempt, metadata, token, created_at) \
+         SELECT id, 0, ?, state, 1, @json, ?, created_at FROM flowstate_flows WHERE id = ?";
+    InsertArtefact =
+        "INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) VALUES (?, ?, ?, @json)";
+    /// The newest artefact of a name: one look-up in the key, however long the history.
+    NewestArtefact =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name = ? ORDER BY seq DESC LIMIT 1";
+    /// The same where the artefact had other names before.
+    NewestArtefactAmong =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1";
+    /// [`NewestArtefact`] in a transaction that may have read before.
+    NewestArtefactNow =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name = ? ORDER BY seq DESC LIMIT 1 @current";
+    /// [`NewestArtefactAmong`] in a transaction that may have read before.
+    NewestArtefactAmongNow =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1 @current";
+    AllArtefacts =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? ORDER BY seq, name";
+    History =
+        "SELECT seq, transition, from_state, to_state, attempt, error, actor, @text(metadata), \
+         @time(created_at) FROM flowstate_transitions WHERE flow_id = ? ORDER BY seq";
+    /// The token under which a transition was written.
+    TokenOf = "SELECT token, seq FROM flowstate_transitions WHERE flow_id = ? AND seq = ?";
+    CreatedWith =
+        "SELECT @text(metadata), seq FROM flowstate_transitions \
+         WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL";
+    /// [`CreatedWith`] in a transaction that may have read before.
+    CreatedWithNow =
+        "SELECT @text(metadata), seq FROM flowstate_transitions \
+         WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL @current";
+    /// The next records that were completed so long ago, without their locks.
+    FinishedSince =
+        "SELECT flow, id FROM flowstate_flows \
+         WHERE id > ? AND completed_at <= @ago AND (? IS NULL OR flow = ?) ORDER BY id LIMIT ?";
+    /// One of them under its lock, unless others have locked it.
+    LockFinished =
+        "SELECT flow, seq FROM flowstate_flows WHERE id = ? AND completed_at <= @ago @skip";
+    DeleteHistory = "DELETE FROM flowstate_transitions WHERE flow_id = ?";
+    DeleteArtefacts = "DELETE FROM flowstate_artefacts WHERE flow_id = ?";
+    DeleteFlow = "DELETE FROM flowstate_flows WHERE id = ? AND seq = ?";
+}

@@ -1,0 +1,364 @@
+//! What can go wrong, sorted by what the caller can do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use flowstate::Flow;
+
+use crate::transaction::in_doubt::Unconfirmed;
+
+/// What functions of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of any kind, as closures given to this crate may return it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Which record an error speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordRef {
+    /// The stored name of the flow.
+    pub flow: &'static str,
+    /// The key of the row; `None` before the record exists.
+    pub id: Option<i64>,
+}
+
+impl RecordRef {
+    pub(crate) fn of<F: Flow>(id: i64) -> Self {
+        Self { flow: F::NAME, id: Some(id) }
+    }
+
+    pub(crate) fn new<F: Flow>() -> Self {
+        Self { flow: F::NAME, id: None }
+    }
+}
+
+impl fmt::Display for RecordRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.id {
+            Some(id) => write!(f, "{} #{id}", self.flow),
+            None => write!(f, "new {}", self.flow),
+        }
+    }
+}
+
+/// Why a call did not do what it was asked to.
+///
+/// After any of these nothing of the call is kept, with two exceptions: after
+/// [`Error::OutcomeUnknown`] it may have been committed; and what stood before a statement that
+/// commits by itself is, such as `CREATE TABLE` on MySQL. (What a closure itself writes after it
+/// ignored a failure is its own: see [`Error::FailureIgnored`].) The record in memory is as it was, or was
+/// refreshed from the row; it never shows the state that was not reached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // ---- the record is not where the caller thought: look at it again
+    /// The record is in a state from which this transition does not start.
+    #[error("{record}: `{transition}` starts from {}, but the record is in `{found}`", one_of(.expected))]
+    InvalidTransition {
+        /// The record.
+        record: RecordRef,
+        /// The transition that was asked for.
+        transition: &'static str,
+        /// The state in which the row was found, under its lock.
+        found: String,
+        /// The states from which the transition starts.
+        expected: Vec<&'static str>,
+    },
+    /// A guard said no.
+    #[error("{record}: `{transition}` was refused by the guard \"{guard}\"")]
+    GuardRejected {
+        /// The record.
+        record: RecordRef,
+        /// The transition that was asked for.
+        transition: &'static str,
+        /// What the guard was called.
+        guard: &'static str,
+    },
+    /// The claim is no longer held: its lease ran out and the step was failed over, or somebody moved
+    /// the record meanwhile. Nothing was changed; what the handler did has to be worth nothing.
+    #[error("{record}: `{transition}` came too late, the claim was lost")]
+    LeaseLost {
+        /// The record.
+        record: RecordRef,
+        /// The transition that was asked for.
+        transition: &'static str,
+    },
+    /// There is no such record of this flow.
+    #[error("{record} does not exist")]
+    NotFound {
+        /// The record.
+        record: RecordRef,
+    },
+    /// `create_once` found a record with this key that was created with other props.
+    #[error("{record} has the key `{key}` already, and was created with other props")]
+    KeyConflict {
+        /// The record that has the key.
+        record: RecordRef,
+        /// The key.
+        key: String,
+    },
+
+    // ---- another transaction was in the way: try again
+    /// Another transaction was in the way. Nothing was written.
+    ///
+    /// A deadlock on MySQL ends the whole transaction, savepoints included. One that the caller
+    /// opened with Diesel can then neither write nor commit any more, nor can the connection be used
+    /// for another; a pool replaces it. One of [`transaction`](crate::transaction()) is retried.
+    #[error(
+        "{}: {reason} (tried {tries} time{}, {waited:.1?}); {}",
+        record.map_or_else(|| "transaction".to_owned(), |record| record.to_string()),
+        if *tries == 1 { "" } else { "s" },
+        if *whole_transaction { "roll back and retry the whole transaction" } else { "try again later" }
+    )]
+    Conflict {
+        /// The record, if the conflict arose over one.
+        record: Option<RecordRef>,
+        /// What was in the way.
+        reason: ConflictReason,
+        /// Whether the caller's own transaction must be rolled back and run again: a retry inside
+        /// it cannot succeed.
+        whole_transaction: bool,
+        /// How often it was tried.
+        tries: u32,
+        /// How long that took.
+        waited: Duration,
+        /// What the database said.
+        source: diesel::result::Error,
+    },
+
+    // ---- nobody knows: ask the database on a new connection
+    /// The connection failed while it committed: the transition happened or it did not.
+    #[error("{0}: the connection failed while committing; ask `resolve` on a new connection")]
+    OutcomeUnknown(Box<Unconfirmed>),
+
+    // ---- stored data and code differ: deploy the right code, or repair the row
+    /// The row is in a state that this code does not know. It is left alone.
+    #[error(
+        "{record}: the stored state `{state}` is unknown to this program; keep it with `alias`, or run the version that knows it"
+    )]
+    UnknownState {
+        /// The record.
+        record: RecordRef,
+        /// The state that was found.
+        state: String,
+    },
+    /// Stored JSON does not fit the type that reads it. The row is left alone.
+    #[error("{record}: the stored {what} cannot be read at `{path}`")]
+    Decode {
+        /// The record.
+        record: RecordRef,
+        /// The props, or an artefact by its name.
+        what: What,
+        /// Where in the JSON, such as `lines[2].price`.
+        path: String,
+        /// What is wrong there.
+        source: serde_json::Error,
+    },
+    /// The graph says that this artefact was persisted, and the table does not have it.
+    #[error("{record}: the {what} is not there, though a transition persisted it")]
+    MissingArtefact {
+        /// The record.
+        record: RecordRef,
+        /// The artefact.
+        what: What,
+    },
+
+    // ---- the input cannot be kept: change it
+    /// A value that not every database can keep as it is. Refused before anything was written.
+    #[error("{record}: the {what} cannot be stored: {fault}")]
+    Unstorable {
+        /// The record.
+        record: RecordRef,
+        /// Which value.
+        what: What,
+        /// What is wrong with it, and where.
+        fault: String,
+    },
+
+    // ---- the caller's own code
+    /// A guard could not tell.
+    #[error("{record}: the guard \"{guard}\" of `{transition}` failed")]
+    Guard {
+        /// The record.
+        record: RecordRef,
+        /// The transition that was asked for.
+        transition: &'static str,
+        /// What the guard was called.
+        guard: &'static str,
+        /// The error it returned.
+        source: BoxError,
+    },
+    /// A `within` closure failed: its writes and the transition are rolled back.
+    #[error("{record}: the work within `{transition}` failed")]
+    Within {
+        /// The record.
+        record: RecordRef,
+        /// The transition that was asked for.
+        transition: &'static str,
+        /// The error it returned.
+        source: BoxError,
+    },
+    /// A statement failed inside a closure, which went on or returned `Ok`. Databases differ in what
+    /// they would commit, so nothing is committed, and every further call of this crate in that
+    /// transaction is refused.
+    ///
+    /// On SQLite a full disk, an I/O error, `INSERT OR ROLLBACK`, `ON CONFLICT ROLLBACK` and
+    /// `RAISE(ROLLBACK)` end the transaction at once, savepoints included. Statements that the
+    /// closure itself sends after it ignored such a failure are in no transaction, and each is
+    /// committed by itself: return the error.
+    #[error(
+        "{}a statement failed inside the transaction and the failure was ignored: {statement_error}; \
+         return the error, or wrap what may fail in `conn.transaction(…)`",
+        of(*record)
+    )]
+    FailureIgnored {
+        /// The record, if a call about one was refused.
+        record: Option<RecordRef>,
+        /// What the database said of the statement.
+        statement_error: String,
+    },
+
+    // ---- wrong use: change the call
+    /// A request with hooks inside a transaction that this crate did not open: nobody would know
+    /// when it commits.
+    #[error(
+        "{record}: `{transition}` has `after_commit` hooks, but runs inside a transaction opened elsewhere; open it with `flowstate_diesel::transaction`"
+    )]
+    HooksInForeignTransaction {
+        /// The record.
+        record: RecordRef,
+        /// The transition that was asked for.
+        transition: &'static str,
+    },
+    /// The tables are missing.
+    #[error(
+        "{}the tables of flowstate are missing; run `flowstate_diesel::migrate(&mut conn)` first",
+        of(*record)
+    )]
+    NotMigrated {
+        /// The record, if the call was about one.
+        record: Option<RecordRef>,
+        /// What the database said.
+        source: diesel::result::Error,
+    },
+    /// The connection or the database is not fit for use.
+    #[error("{problem}")]
+    Setup {
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+
+    // ---- the database
+    /// The pool gave no connection.
+    #[error("no connection could be had")]
+    NoConnection {
+        /// What the pool said.
+        source: BoxError,
+    },
+    /// The database or the connection failed. Nothing was committed.
+    #[error("{}the database failed", of(*record))]
+    Database {
+        /// The record, if the failure arose over one.
+        record: Option<RecordRef>,
+        /// What Diesel said.
+        source: diesel::result::Error,
+    },
+}
+
+/// What was in the way of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConflictReason {
+    /// The database is locked by another writer.
+    Busy,
+    /// Two transactions waited for each other.
+    Deadlock,
+    /// The transaction read what another has since changed.
+    Serialization,
+    /// The lock of the row was not given in time.
+    LockTimeout,
+}
+
+impl fmt::Display for ConflictReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Busy => "the database is locked by another writer",
+            Self::Deadlock => "two transactions waited for each other",
+            Self::Serialization => "another transaction changed what this one had read",
+            Self::LockTimeout => "the row stayed locked by another transaction",
+        })
+    }
+}
+
+/// Which stored value an error speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// The props.
+    Props,
+    /// The artefact of this name.
+    Artefact(String),
+    /// The key given to `create_once`.
+    Key,
+    /// The actor of a transition.
+    Actor,
+    /// The metadata of a transition.
+    Metadata,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Props => f.write_str("props"),
+            Self::Artefact(name) => write!(f, "artefact `{name}`"),
+            Self::Key => f.write_str("key"),
+            Self::Actor => f.write_str("actor"),
+            Self::Metadata => f.write_str("metadata"),
+        }
+    }
+}
+
+/// The beginning of a message about a record.
+fn of(record: Option<RecordRef>) -> String {
+    record.map(|record| format!("{record}: ")).unwrap_or_default()
+}
+
+fn one_of(names: &[&'static str]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(" or ")
+}
+
+/// For closures of [`transaction`](crate::transaction()) that run statements of their own: `?` on a
+/// Diesel error works.
+impl From<diesel::result::Error> for Error {
+    fn from(source: diesel::result::Error) -> Self {
+        Self::Database { record: None, source }
+    }
+}
+
+impl Error {
+    /// The same, said of this record if it was said of none: BEGIN and COMMIT know of no record.
+    pub(crate) fn about(mut self, of: RecordRef) -> Self {
+        if let Self::Conflict { record, .. }
+        | Self::Database { record, .. }
+        | Self::FailureIgnored { record, .. }
+        | Self::NotMigrated { record, .. } = &mut self
+        {
+            record.get_or_insert(of);
+        }
+        self
+    }
+
+    /// Whether the same call can succeed if it is made again: another transaction was in the way.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+
+    /// Whether it may be gone by itself after a while: a conflict, or a database that does not
+    /// answer.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::Database { .. } | Self::NoConnection { .. })
+    }
+}

@@ -1,0 +1,227 @@
+//! New records.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flowstate::{Flow, Record, Row, State as _};
+use serde_json::Value;
+
+use super::flow_store::Once;
+use crate::dialect::Dialect;
+use crate::dialect::change::NewFlow;
+use crate::dialect::rows::InsertedRow;
+use crate::dialect::sql::shared::{CreatedWith, CreatedWithNow, FindKey, FindKeyNow};
+use crate::dialect::sql::statement::Bind;
+use crate::error::{Error, RecordRef, Result, What};
+use crate::text::json;
+use crate::transaction;
+use crate::transaction::autocommit;
+use crate::transaction::explain::explain;
+use crate::transaction::in_doubt::Mark;
+use crate::transaction::notify;
+use crate::transaction::notify::News;
+use crate::transaction::scope;
+use crate::transition::decode;
+use crate::transition::request::{timing, token};
+
+/// What the history keeps of a keyed creation: the props may change, and a later start with the
+/// same key must still be recognized.
+const CREATED_WITH: &str = "created_with";
+
+/// The key of a new record, and the metadata by which a later start with it is recognized.
+#[derive(Clone, Copy)]
+struct Keyed<'a> {
+    key: &'a str,
+    created_with: &'a str,
+}
+
+pub(crate) fn create<F: Flow, C: Dialect>(
+    flow: F,
+    delay: Duration,
+    conn: &mut C,
+) -> Result<F::Record> {
+    let props = encode(&flow)?;
+    let mut inserted = insert_at_once::<F, C>(conn, &props, None, delay)?;
+    if inserted.is_none() {
+        inserted = transaction::run(conn, &mut |conn| insert::<F, C>(conn, &props, None, delay))
+            .map_err(about_new::<F>)?;
+    }
+    finish(flow, inserted, None, conn)
+}
+
+pub(crate) fn create_many<F: Flow, C: Dialect>(
+    flows: Vec<F>,
+    conn: &mut C,
+) -> Result<Vec<F::Record>> {
+    let props: Vec<_> = flows.iter().map(encode).collect::<Result<_>>()?;
+    if props.is_empty() {
+        return Ok(Vec::new());
+    }
+    let inserted = transaction::run(conn, &mut |conn| {
+        let token = token();
+        let new = new::<F>("", None, Duration::ZERO, &token)?;
+        let rows = conn.insert_many(&new, &props);
+        let rows = rows.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
+        if let Some(last) = rows.last() {
+            let record = RecordRef::of::<F>(last.id);
+            let news = News::of_new(&new);
+            scope::set_mark(conn, Mark::created(record, token.clone(), Instant::now()), news);
+        }
+        Ok(rows)
+    })
+    .map_err(about_new::<F>)?;
+    let inserted = inserted.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+    flows.into_iter().zip(inserted).map(|(flow, row)| finish(flow, row, None, conn)).collect()
+}
+
+pub(crate) fn create_once<F: Flow, C: Dialect>(
+    flow: F,
+    key: &str,
+    conn: &mut C,
+) -> Result<Once<F::Record>> {
+    json::check_text(key, RecordRef::new::<F>(), What::Key)?;
+    let props = encode(&flow)?;
+    let created_with = format!("{{\"{CREATED_WITH}\":{props}}}");
+    json::check_wrapped(&created_with, RecordRef::new::<F>())?;
+    let keyed = Some(Keyed { key, created_with: &created_with });
+    if let Some(inserted) = insert_at_once::<F, C>(conn, &props, keyed, Duration::ZERO)? {
+        return finish(flow, Some(inserted), Some(key), conn).map(Once::Created);
+    }
+    let found = transaction::run(conn, &mut |conn| {
+        if let Some(inserted) = insert::<F, C>(conn, &props, keyed, Duration::ZERO)? {
+            return Ok(Ok(inserted));
+        }
+        existing::<F, C>(conn, &props, key).map(Err)
+    })
+    .map_err(about_new::<F>)?;
+    match found {
+        Ok(inserted) => finish(flow, Some(inserted), Some(key), conn).map(Once::Created),
+        Err(record) => Ok(Once::Existing(record)),
+    }
+}
+
+fn about_new<F: Flow>(error: Error) -> Error {
+    error.about(RecordRef::new::<F>())
+}
+
+fn encode<F: Flow>(flow: &F) -> Result<String> {
+    json::encode(flow, RecordRef::new::<F>(), || What::Props)
+}
+
+/// Inserts the row and its first history row with one statement, where that is a transaction of its
+/// own. `None` if it was not to be: nothing is written then.
+fn insert_at_once<F: Flow, C: Dialect>(
+    conn: &mut C,
+    props: &str,
+    keyed: Option<Keyed<'_>>,
+    delay: Duration,
+) -> Result<Option<InsertedRow>> {
+    if !autocommit::possible(conn) {
+        return Ok(None);
+    }
+    let mark = Mark::created(RecordRef::new::<F>(), token(), Instant::now());
+    let new = new::<F>(props, keyed, delay, &mark.token)?;
+    let inserted = autocommit::run(conn, &mark, |conn| conn.insert_at_once(&new))?;
+    if inserted.is_some() {
+        notify::committed(News::of_new(&new));
+    }
+    Ok(inserted)
+}
+
+/// Inserts the row and its first history row. `None` if the key is taken.
+fn insert<F: Flow, C: Dialect>(
+    conn: &mut C,
+    props: &str,
+    keyed: Option<Keyed<'_>>,
+    delay: Duration,
+) -> Result<Option<InsertedRow>> {
+    let token = token();
+    let new = new::<F>(props, keyed, delay, &token)?;
+    let record = RecordRef::new::<F>();
+    let written = conn.insert(&new).map_err(|error| explain(conn, Some(record), error))?;
+    if let Some(row) = &written {
+        let record = RecordRef::of::<F>(row.id);
+        let news = News::of_new(&new);
+        scope::set_mark(conn, Mark::created(record, token.clone(), Instant::now()), news);
+    }
+    Ok(written)
+}
+
+fn new<'a, F: Flow>(
+    props: &'a str,
+    keyed: Option<Keyed<'a>>,
+    delay: Duration,
+    token: &'a str,
+) -> Result<NewFlow<'a>> {
+    let state = initial::<F>()?;
+    let (state_name, completes) = (state.as_str(), state.is_completed());
+    let timing = timing::<F>(state, delay);
+    let (key, metadata) = (keyed.map(|keyed| keyed.key), keyed.map(|keyed| keyed.created_with));
+    Ok(NewFlow { flow: F::NAME, state: state_name, completes, props, key, timing, token, metadata })
+}
+
+fn initial<F: Flow>() -> Result<F::State> {
+    let initial = F::DEFINITION.initial;
+    let (record, state) = (RecordRef::new::<F>(), initial.to_owned());
+    initial.parse().map_err(|_| Error::UnknownState { record, state })
+}
+
+/// The record as it was just inserted.
+fn finish<F: Flow, C: Dialect>(
+    flow: F,
+    inserted: Option<InsertedRow>,
+    key: Option<&str>,
+    conn: &mut C,
+) -> Result<F::Record> {
+    let Some(inserted) = inserted else {
+        let problem = format!("{}: the database inserted no row", RecordRef::new::<F>());
+        return Err(Error::Setup { problem });
+    };
+    let record = RecordRef::of::<F>(inserted.id);
+    let state = initial::<F>()?;
+    let created_at = decode::required_time(&inserted.created_at, record)?;
+    let row = Row {
+        id: inserted.id,
+        state,
+        seq: 0,
+        props: Arc::new(flow),
+        key: key.map(Into::into),
+        attempts: 0,
+        due_at: decode::optional_time(inserted.due_at.as_deref(), record)?,
+        completed_at: state.is_completed().then_some(created_at),
+        last_errored_at: None,
+        created_at,
+        updated_at: created_at,
+    };
+    Ok(Record::created_in(decode::outcome(conn, record)?, row).into())
+}
+
+/// The record that has the key, if it was created with the same props.
+fn existing<F: Flow, C: Dialect>(conn: &mut C, props: &str, key: &str) -> Result<F::Record> {
+    let flow = Some(RecordRef::new::<F>());
+    // an inner transaction may see what was there when the outer one first read
+    let nested = conn.depth().is_ok_and(|depth| depth > 1);
+    let binds = [Bind::Text(F::NAME), Bind::Text(key)];
+    let rows =
+        if nested { conn.flows::<FindKeyNow>(&binds) } else { conn.flows::<FindKey>(&binds) };
+    let rows = rows.map_err(|error| explain(conn, flow, error))?;
+    let row = rows.into_iter().next().ok_or_else(|| Error::Setup {
+        problem: format!("{}: the key `{key}` is taken by a row that cannot be seen", F::NAME),
+    })?;
+    let record = RecordRef::of::<F>(row.id);
+    let id = [Bind::Int(row.id)];
+    let created =
+        if nested { conn.counts::<CreatedWithNow>(&id) } else { conn.counts::<CreatedWith>(&id) };
+    let created = created.map_err(|error| explain(conn, Some(record), error))?;
+    let created: Option<Value> = created
+        .first()
+        .map(|row| json::decode(&row.label, record, || What::Metadata))
+        .transpose()?;
+    let asked: Value = json::decode(props, record, || What::Props)?;
+    match created.as_ref().and_then(|metadata| metadata.get(CREATED_WITH)) {
+        Some(created) if *created == asked => {
+            decode::record::<F>(row, decode::outcome(conn, record)?)
+        }
+        _ => Err(Error::KeyConflict { record, key: key.to_owned() }),
+    }
+}

@@ -1,0 +1,365 @@
+//! Creating, finding and reading flows.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use flowstate::{Artefact, Flow, Record, State, TransitionOf};
+
+use super::create;
+use super::history::{ArtefactEntry, HistoryEntry, StateCount};
+use super::span::spanned;
+use crate::dialect::Dialect;
+use crate::dialect::connection::AsStore;
+use crate::dialect::rows::FlowRow;
+use crate::dialect::sql::shared::{
+    AllArtefacts, Clock, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
+};
+use crate::dialect::sql::statement::Bind;
+use crate::error::{Error, RecordRef, Result, What};
+use crate::text::{json, time};
+use crate::transaction;
+use crate::transaction::explain::explain;
+use crate::transaction::in_doubt::Mark;
+use crate::transaction::read::read;
+use crate::transaction::scope;
+use crate::transition::apply::{destroy, names_json, newest_artefact};
+use crate::transition::decode;
+use crate::transition::request::Request;
+
+/// What a flow can do with a database: create, find, list. In the prelude.
+pub trait FlowStore: Flow {
+    /// Stores a new record in the initial state, with its first history row.
+    ///
+    /// # Errors
+    /// [`Error::Unstorable`] if the props cannot be kept as they are; nothing is written then.
+    fn create<S: AsStore>(self, conn: &mut S) -> Result<Self::Record> {
+        self.create_in(Duration::ZERO, conn)
+    }
+
+    /// Stores a new record that workers leave alone for so long, by the database's clock.
+    ///
+    /// # Errors
+    /// As [`FlowStore::create`].
+    fn create_in<S: AsStore>(self, delay: Duration, conn: &mut S) -> Result<Self::Record> {
+        let call = || create::create(self, delay, conn.as_store());
+        spanned::<Self, _>("create", None, call, |record| Some(record.id()))
+    }
+
+    /// Stores a new record that workers leave alone until `time`: at once if it has passed.
+    ///
+    /// The time is that of the database's clock.
+    ///
+    /// # Errors
+    /// As [`FlowStore::create`].
+    fn create_at<S: AsStore>(self, time: DateTime<Utc>, conn: &mut S) -> Result<Self::Record> {
+        let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
+        let clock = read(conn, record, |conn| conn.counts::<Clock>(&[]))?;
+        let now = clock.first().and_then(|row| time::parse(&row.label));
+        let now = now.ok_or_else(|| Error::Setup {
+            problem: "the database's clock cannot be read".to_owned(),
+        })?;
+        self.create_in((time - now).to_std().unwrap_or_default(), conn)
+    }
+
+    /// Stores a new record under a key that is unique within the flow, or returns the one that has
+    /// it: an idempotent start. Keys are compared byte by byte and have at most
+    /// [`MAX_KEY_LENGTH`](crate::MAX_KEY_LENGTH) bytes.
+    ///
+    /// A key is free again when its record has been destroyed.
+    ///
+    /// ```
+    /// # use flowstate_diesel::{Once, prelude::*};
+    /// # #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
+    /// # #[state(Open, Paid)]
+    /// # #[initial(Open)]
+    /// # #[completed(Paid)]
+    /// # #[transition(pay: Open => Paid)]
+    /// # struct Bill { cents: i64 }
+    /// # fn main() -> flowstate_diesel::Result<()> {
+    /// # let conn = &mut SqliteConnection::establish(":memory:").expect("memory");
+    /// # flowstate_diesel::migrate(conn)?;
+    /// // the same message, delivered twice
+    /// let first = Bill { cents: 100 }.create_once("message 7", conn)?;
+    /// let again = Bill { cents: 100 }.create_once("message 7", conn)?;
+    /// assert!(matches!(first, Once::Created(_)) && matches!(again, Once::Existing(_)));
+    /// assert_eq!(first.into_record().id(), again.into_record().id());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::KeyConflict`] if the record was created with other props; [`Error::Unstorable`].
+    fn create_once<S: AsStore>(self, key: &str, conn: &mut S) -> Result<Once<Self::Record>> {
+        let call = || create::create_once(self, key, conn.as_store());
+        spanned::<Self, _>("create_once", None, call, |once| match once {
+            Once::Created(record) | Once::Existing(record) => Some(record.id()),
+        })
+    }
+
+    /// Stores several new records, all or none, and returns them in the same order.
+    ///
+    /// # Errors
+    /// As [`FlowStore::create`].
+    fn create_many<S: AsStore>(
+        flows: impl IntoIterator<Item = Self>,
+        conn: &mut S,
+    ) -> Result<Vec<Self::Record>> {
+        let call = || create::create_many(flows.into_iter().collect(), conn.as_store());
+        spanned::<Self, _>("create_many", None, call, |_| None)
+    }
+
+    /// Reads a record by its id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::UnknownState`] or [`Error::Decode`] if this code cannot read
+    /// the row.
+    fn find<S: AsStore>(id: i64, conn: &mut S) -> Result<Self::Record> {
+        let (conn, record) = (conn.as_store(), RecordRef::of::<Self>(id));
+        decode::record::<Self>(fetch(conn, record, id)?, decode::outcome(conn, record)?)
+    }
+
+    /// Reads the record that was created under this key, if there is one: none under a key that
+    /// cannot be stored.
+    ///
+    /// # Errors
+    /// [`Error::UnknownState`] or [`Error::Decode`] if this code cannot read the row.
+    fn find_by_key<S: AsStore>(key: &str, conn: &mut S) -> Result<Option<Self::Record>> {
+        let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
+        if json::check_text(key, record, What::Key).is_err() {
+            // PostgreSQL would fail, and with it the transaction that is open
+            return Ok(None);
+        }
+        let binds = [Bind::Text(Self::NAME), Bind::Text(key)];
+        let rows = read(conn, record, |conn| conn.flows::<FindKey>(&binds))?;
+        let outcome = decode::outcome(conn, record)?;
+        rows.into_iter().next().map(|row| decode::record::<Self>(row, outcome)).transpose()
+    }
+
+    /// Reads a page of the records in any of these states, in order of their ids. Rows written under
+    /// an alias of a state are among them.
+    ///
+    /// ```no_run
+    /// # use flowstate_diesel::{Page, prelude::*};
+    /// # fn each<F: flowstate::Flow>(states: &[F::State], conn: &mut SqliteConnection)
+    /// # -> flowstate_diesel::Result<()> {
+    /// let mut page = Page::first(100);
+    /// loop {
+    ///     let records = F::list(states.iter().copied(), page, conn)?;
+    ///     let Some(last) = records.last() else { return Ok(()) };
+    ///     page = Page::after(last.id(), 100);
+    ///     // … use the records
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Decode`] if this code cannot read one of the rows: [`FlowStore::list_each`] gives the
+    /// others all the same.
+    fn list<S: AsStore>(
+        states: impl IntoIterator<Item = Self::State>,
+        page: Page,
+        conn: &mut S,
+    ) -> Result<Vec<Self::Record>> {
+        Self::list_each(states, page, conn)?.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// As [`FlowStore::list`], with the id of each record and a result of its own: a row that this
+    /// code cannot read ([`Error::Decode`]) does not keep the others away.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    fn list_each<S: AsStore>(
+        states: impl IntoIterator<Item = Self::State>,
+        page: Page,
+        conn: &mut S,
+    ) -> Result<Vec<(i64, Result<Self::Record>)>> {
+        let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
+        let names = states.into_iter().flat_map(stored_names);
+        let names = names_json(names);
+        let binds = [
+            Bind::Text(Self::NAME),
+            Bind::Text(&names),
+            Bind::Int(page.after),
+            Bind::Int(page.limit),
+        ];
+        let rows = read(conn, record, |conn| conn.flows::<ListFlows>(&binds))?;
+        let outcome = decode::outcome(conn, record)?;
+        let read = |row: FlowRow| (row.id, decode::record::<Self>(row, outcome.clone()));
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// How many records are in which state, by stored name: states that this code does not know are
+    /// among them. Reads every row of the flow.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    fn count_by_state<S: AsStore>(conn: &mut S) -> Result<Vec<StateCount>> {
+        let conn = conn.as_store();
+        let record = RecordRef::new::<Self>();
+        let rows =
+            read(conn, record, |conn| conn.counts::<CountStates>(&[Bind::Text(Self::NAME)]))?;
+        let count = |row: crate::dialect::rows::CountRow| StateCount {
+            is_known: row.label.parse::<Self::State>().is_ok(),
+            state: row.label,
+            records: row.number,
+        };
+        Ok(rows.into_iter().map(count).collect())
+    }
+}
+
+impl<F: Flow> FlowStore for F {}
+
+/// What a record can do with a database. In the prelude; reached from the generated `…Record` too.
+pub trait RecordStore<F: Flow> {
+    /// Asks for a transition: see [`Request`]. Nothing happens before [`Request::run`].
+    fn transition<'a, T, S>(
+        &'a mut self,
+        transition: T,
+        conn: &'a mut S,
+    ) -> Request<'a, S::Store, T>
+    where
+        T: TransitionOf<F>,
+        S: AsStore;
+
+    /// Reads the row again.
+    ///
+    /// # Errors
+    /// As [`FlowStore::find`].
+    fn reload<S: AsStore>(&mut self, conn: &mut S) -> Result<()>;
+
+    /// Every transition of the record in order, the creation first.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    fn history<S: AsStore>(&self, conn: &mut S) -> Result<Vec<HistoryEntry>>;
+
+    /// The newest artefact of this type, if one was persisted.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] if it does not fit the type.
+    fn artefact<A: Artefact<F>>(&self, conn: &mut impl AsStore) -> Result<Option<A>>;
+
+    /// Every artefact of the record, with those that were replaced since, in order.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    fn artefacts<S: AsStore>(&self, conn: &mut S) -> Result<Vec<ArtefactEntry>>;
+
+    /// Deletes the record with its history and artefacts, whatever its state.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is gone already.
+    fn destroy<S: AsStore>(&mut self, conn: &mut S) -> Result<()>;
+}
+
+impl<F: Flow> RecordStore<F> for Record<F> {
+    fn transition<'a, T, S>(&'a mut self, _: T, conn: &'a mut S) -> Request<'a, S::Store, T>
+    where
+        T: TransitionOf<F>,
+        S: AsStore,
+    {
+        Request::new(self, conn.as_store())
+    }
+
+    fn reload<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
+        let (conn, record) = (conn.as_store(), decode::present(self)?);
+        let fetched = fetch(conn, record, self.id())?;
+        self.replace(decode::decode(fetched, None)?, decode::outcome(conn, record)?);
+        Ok(())
+    }
+
+    fn history<S: AsStore>(&self, conn: &mut S) -> Result<Vec<HistoryEntry>> {
+        let (conn, record) = (conn.as_store(), decode::present(self)?);
+        let rows = read(conn, record, |conn| conn.history::<History>(&[Bind::Int(self.id())]))?;
+        rows.into_iter().map(|row| HistoryEntry::read(row, record)).collect()
+    }
+
+    fn artefact<A: Artefact<F>>(&self, conn: &mut impl AsStore) -> Result<Option<A>> {
+        let (conn, record) = (conn.as_store(), decode::present(self)?);
+        let text =
+            read(conn, record, |conn| newest_artefact(conn, self.id(), A::NAME, A::ALIASES))?;
+        text.map(|text| json::decode(&text, record, || What::Artefact(A::NAME.to_owned())))
+            .transpose()
+    }
+
+    fn artefacts<S: AsStore>(&self, conn: &mut S) -> Result<Vec<ArtefactEntry>> {
+        let (conn, record) = (conn.as_store(), decode::present(self)?);
+        let binds = [Bind::Int(self.id())];
+        let rows = read(conn, record, |conn| conn.artefacts::<AllArtefacts>(&binds))?;
+        rows.into_iter().map(|row| ArtefactEntry::read(row, record)).collect()
+    }
+
+    fn destroy<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
+        let (id, record) = (self.id(), decode::present(self)?);
+        let mut call = |conn: &mut S::Store| {
+            let rows = conn
+                .flows::<LockFlow>(&[Bind::Int(id), Bind::Text(F::NAME)])
+                .map_err(|error| explain(conn, Some(record), error))?;
+            let row = rows.first().ok_or(Error::NotFound { record })?;
+            destroy(conn, id, row.seq).map_err(|error| explain(conn, Some(record), error))?;
+            scope::set_mark(conn, Mark::destroyed(record), None);
+            Ok(())
+        };
+        let call = || transaction::run(conn.as_store(), &mut call);
+        spanned::<F, _>("destroy", Some(id), call, |()| None)
+            .map_err(|error: Error| error.about(record))
+    }
+}
+
+/// Which part of a list to read: so many records after an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    after: i64,
+    limit: i64,
+}
+
+impl Page {
+    /// The first `limit` records.
+    #[must_use]
+    pub fn first(limit: u32) -> Self {
+        Self::after(0, limit)
+    }
+
+    /// The first `limit` records whose ids are greater than `id`: pass the last one of the page
+    /// before.
+    #[must_use]
+    pub fn after(id: i64, limit: u32) -> Self {
+        Self { after: id, limit: limit.into() }
+    }
+}
+
+/// What `create_once` found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Once<R> {
+    /// The key was free: the record is new.
+    Created(R),
+    /// The record was there.
+    Existing(R),
+}
+
+impl<R> Once<R> {
+    /// The record, new or not.
+    pub fn into_record(self) -> R {
+        match self {
+            Self::Created(record) | Self::Existing(record) => record,
+        }
+    }
+
+    /// Whether the record is new.
+    #[must_use]
+    pub fn is_created(&self) -> bool {
+        matches!(self, Self::Created(_))
+    }
+}
+
+pub(crate) fn fetch<C: Dialect>(conn: &mut C, record: RecordRef, id: i64) -> Result<FlowRow> {
+    let binds = [Bind::Int(id), Bind::Text(record.flow)];
+    let rows = read(conn, record, |conn| conn.flows::<FindFlow>(&binds))?;
+    rows.into_iter().next().ok_or(Error::NotFound { record })
+}
+
+/// The name under which a state is stored, and those of before.
+pub(crate) fn stored_names<S: State>(state: S) -> impl Iterator<Item = &'static str> {
+    let definition = state.definition();
+    std::iter::once(definition.name).chain(definition.aliases.iter().copied())
+}

@@ -1,0 +1,67 @@
+//! The library's own tables.
+
+use crate::dialect::connection::AsStore;
+use crate::dialect::sql::statement::statements;
+use crate::dialect::{Dialect, Migration};
+use crate::error::{Error, Result};
+use crate::transaction;
+use crate::transaction::explain::explain;
+
+statements! {
+    Versions = "SELECT version, COUNT(*) FROM flowstate_migrations GROUP BY version";
+}
+
+/// Creates or updates the tables of flowstate, and returns the versions that it applied: none if
+/// everything was up to date.
+///
+/// Safe to call at every start and from several processes at once: one migrates, the others wait.
+/// The versions are kept in a table of its own, `flowstate_migrations`, so that Diesel's migrations
+/// of the host application and these do not touch each other. The SQL files can be copied into the
+/// application's own migrations instead: they record their versions themselves, and this function
+/// then finds nothing to do.
+///
+/// Inside a transaction of the caller's it is part of it, except on MySQL, whose `CREATE TABLE`
+/// would commit what the caller has written so far: there it is refused.
+///
+/// # Errors
+/// [`Error::Conflict`](crate::Error::Conflict) if another process migrates for longer than the
+/// database waits; [`Error::Setup`] if the server is too old, or on MySQL if a transaction is open;
+/// [`Error::Database`]. On SQLite and PostgreSQL nothing is changed then; MySQL commits each
+/// statement by itself, and the rest follows when this is called again.
+pub fn migrate<S: AsStore>(conn: &mut S) -> Result<Vec<&'static str>> {
+    let conn = conn.as_store();
+    refuse_unfit(conn)?;
+    if S::Store::CREATING_COMMITS && conn.depth().map_err(|error| explain(conn, None, error))? > 0 {
+        let problem = "call `migrate` outside a transaction: on this database creating a table \
+                       commits what was written before";
+        return Err(Error::Setup { problem: problem.to_owned() });
+    }
+    transaction::run(conn, &mut |conn| {
+        let applied = apply(conn).map_err(|error| explain(conn, None, error));
+        let unlocked = conn.unlock_migrations().map_err(|error| explain(conn, None, error));
+        applied.and_then(|applied| unlocked.map(|()| applied))
+    })
+}
+
+/// Fails if the server is too old.
+pub(crate) fn refuse_unfit<C: Dialect>(conn: &mut C) -> Result<()> {
+    match conn.refusal().map_err(|error| explain(conn, None, error))? {
+        Some(problem) => Err(Error::Setup { problem }),
+        None => Ok(()),
+    }
+}
+
+fn apply<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Vec<&'static str>> {
+    let pending = pending(conn)?;
+    let run = |migration: &&Migration| conn.batch_execute(migration.up).map(|()| migration.version);
+    pending.iter().map(run).collect()
+}
+
+/// What has not run yet.
+fn pending<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Vec<&'static Migration>> {
+    conn.lock_migrations()?;
+    let applied = conn.counts::<Versions>(&[])?;
+    let is_pending =
+        |migration: &&Migration| applied.iter().all(|applied| applied.label != migration.version);
+    Ok(C::MIGRATIONS.iter().filter(is_pending).collect())
+}

@@ -1,0 +1,12 @@
+//! What users call on a flow, a record or a database, transitions excepted.
+
+pub(crate) mod audit;
+mod create;
+pub(crate) mod flow_store;
+pub(crate) mod history;
+pub(crate) mod migrate;
+pub(crate) mod purge;
+mod span;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+pub mod testing;

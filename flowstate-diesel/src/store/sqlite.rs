@@ -1,0 +1,218 @@
+//! SQLite connections as this crate needs them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{QueryResult, RunQueryDsl, SqliteConnection, dsl};
+
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+use crate::transaction::instrument;
+use crate::transaction::retry::Tries;
+
+/// Sets what SQLite wants set on every connection. A customizer for r2d2 pools, and usable on a
+/// single connection by [`Customizer::apply`].
+///
+/// - `busy_timeout`, first, so that the others wait too: 5 seconds by default. A writer waits so long
+///   for another one. (How long the writers of one process queue is read when a connection is first
+///   used, and here: of a `PRAGMA busy_timeout` in between nobody knows.)
+/// - `journal_mode`: WAL by default, in which readers and the writer do not block each other. It is
+///   kept in the file, and switched only if the file has another.
+///   Checkpoints are SQLite's, with its `wal_autocheckpoint`; where threads queue to write, those who
+///   have just written make most of each while the next one writes
+///   (<https://www.sqlite.org/wal.html#ckpt>). With `PRAGMA wal_autocheckpoint = 0` they make none.
+/// - `synchronous`: FULL by default, with which a commit survives a power cut.
+/// - `foreign_keys = ON`, and asserted: the default depends on how SQLite was built.
+///
+/// ```
+/// use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
+/// use flowstate_diesel::prelude::*;
+/// use flowstate_diesel::sqlite::Customizer;
+///
+/// # let folder = std::env::temp_dir().join(format!("flowstate-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).expect("a folder");
+/// # let file = folder.join("app.db").display().to_string();
+/// let pool = Pool::builder()
+///     .max_size(4)
+///     .connection_customizer(Box::new(Customizer::new()))
+///     .build(ConnectionManager::<SqliteConnection>::new(file))
+///     .expect("a pool");
+/// # drop(pool);
+/// # std::fs::remove_dir_all(folder).expect("removed");
+/// ```
+///
+/// A database in memory belongs to one connection: a pool that opens a second one gets an error.
+#[derive(Debug)]
+pub struct Customizer {
+    busy_timeout: Duration,
+    journal_mode: JournalMode,
+    synchronous: Synchronous,
+    in_memory: AtomicUsize,
+}
+
+/// How SQLite keeps a transaction apart until it commits
+/// (<https://www.sqlite.org/pragma.html#pragma_journal_mode>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JournalMode {
+    /// A write-ahead log. Readers go on while somebody writes.
+    #[default]
+    Wal,
+    /// A rollback journal. Readers keep a writer from committing; needed on network file systems.
+    Delete,
+}
+
+/// When SQLite waits for the disk (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// At every commit: a commit survives a power cut.
+    #[default]
+    Full,
+    /// With WAL at checkpoints only: a power cut may lose the last commits, but never breaks the
+    /// file. A crash of the program loses nothing.
+    Normal,
+}
+
+impl Default for Customizer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Customizer {
+    /// The defaults above.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            busy_timeout: Duration::from_secs(5),
+            journal_mode: JournalMode::default(),
+            synchronous: Synchronous::default(),
+            in_memory: AtomicUsize::new(0),
+        }
+    }
+
+    /// How long a writer waits for another one.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// How a transaction is kept apart until it commits.
+    #[must_use]
+    pub fn journal_mode(mut self, mode: JournalMode) -> Self {
+        self.journal_mode = mode;
+        self
+    }
+
+    /// When to wait for the disk.
+    #[must_use]
+    pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.synchronous = synchronous;
+        self
+    }
+
+    /// Sets it all on one connection, outside a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] if SQLite did not do as it was told; [`Error::Database`].
+    pub fn apply(&self, conn: &mut SqliteConnection) -> Result<()> {
+        let millis = self.busy_timeout.as_millis();
+        conn.batch_execute(&format!("PRAGMA busy_timeout = {millis}"))?;
+        instrument::ask_lane_again(conn)?;
+        self.set_journal_mode(conn)?;
+        let synchronous = match self.synchronous {
+            Synchronous::Full => "FULL",
+            Synchronous::Normal => "NORMAL",
+        };
+        conn.batch_execute(&format!("PRAGMA synchronous = {synchronous}"))?;
+        conn.batch_execute("PRAGMA foreign_keys = ON")?;
+        let on: i64 = dsl::sql::<BigInt>("PRAGMA foreign_keys").get_result(conn)?;
+        if on == 1 {
+            Ok(())
+        } else {
+            let problem = "this SQLite does not enforce foreign keys: it was built with \
+                           SQLITE_OMIT_FOREIGN_KEY, or a transaction is open";
+            Err(Error::Setup { problem: problem.to_owned() })
+        }
+    }
+
+    fn set_journal_mode(&self, conn: &mut SqliteConnection) -> Result<()> {
+        // switching a fresh file from two connections fails with "database is locked" although the
+        // busy time-out is set: the connections of this process take turns, other processes retry
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let wanted = match self.journal_mode {
+            JournalMode::Wal => "wal",
+            JournalMode::Delete => "delete",
+        };
+        let present: String = dsl::sql::<Text>("PRAGMA journal_mode").get_result(conn)?;
+        if present == wanted || present == "memory" {
+            return Ok(());
+        }
+        let mut tries = Tries::start();
+        loop {
+            match switch(conn, wanted) {
+                Ok(now) if now == wanted => return Ok(()),
+                Ok(now) => {
+                    let problem = format!(
+                        "the journal mode stayed `{now}` where `{wanted}` was wanted: another \
+                         connection is using the file, or its file system cannot do it"
+                    );
+                    return Err(Error::Setup { problem });
+                }
+                Err(error) if SqliteConnection::conflict(&error).is_some() && tries.again() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// How many threads of this process wait to write to the file of this connection. SQLite has one
+/// writer at a time; the transactions of this crate queue for it.
+pub fn waiting_writers(conn: &mut SqliteConnection) -> usize {
+    instrument::waiting(conn)
+}
+
+fn switch(conn: &mut SqliteConnection, mode: &str) -> QueryResult<String> {
+    dsl::sql::<Text>(&format!("PRAGMA journal_mode = {mode}")).get_result(conn)
+}
+
+#[cfg(feature = "r2d2")]
+impl diesel::r2d2::CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Customizer {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
+        let refuse = |problem: String| {
+            diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(problem))
+        };
+        let in_memory = is_in_memory(conn).map_err(|error| refuse(error.to_string()))?;
+        if in_memory && self.in_memory.fetch_add(1, Ordering::SeqCst) > 0 {
+            self.in_memory.fetch_sub(1, Ordering::SeqCst);
+            return Err(refuse(
+                "a database in memory belongs to one connection, each further one would see an \
+                 empty database: use a file, or a pool of `.max_size(1)`"
+                    .to_owned(),
+            ));
+        }
+        self.apply(conn).map_err(|error| match error {
+            Error::Database { source, .. } => diesel::r2d2::Error::QueryError(source),
+            error => refuse(error.to_string()),
+        })
+    }
+
+    fn on_release(&self, mut conn: SqliteConnection) {
+        if is_in_memory(&mut conn).unwrap_or(false) {
+            self.in_memory.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Whether the main database has no file.
+#[cfg(feature = "r2d2")]
+fn is_in_memory(conn: &mut SqliteConnection) -> QueryResult<bool> {
+    let file: String =
+        dsl::sql::<Text>("SELECT file FROM pragma_database_list WHERE name = 'main'")
+            .get_result(conn)?;
+    Ok(file.is_empty())
+}

@@ -1,0 +1,44 @@
+//! The one text form in which times travel: `2026-01-31 23:59:59.123456`, UTC, fixed width.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+/// Reads a time. `None` if the text has another form.
+pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
+    let bytes = text.as_bytes();
+    let separators = [(4, b'-'), (7, b'-'), (10, b' '), (13, b':'), (16, b':'), (19, b'.')];
+    if bytes.len() != 26 || separators.iter().any(|&(at, byte)| bytes[at] != byte) {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        bytes[from..to].iter().try_fold(0_u32, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'))
+        })
+    };
+    let date =
+        NaiveDate::from_ymd_opt(i32::try_from(number(0, 4)?).ok()?, number(5, 7)?, number(8, 10)?)?;
+    let time =
+        date.and_hms_micro_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 26)?)?;
+    Some(time.and_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse;
+
+    #[test]
+    fn reads_the_fixed_form_and_nothing_else() {
+        let time = parse("2026-02-28 23:59:58.000123").expect("the fixed form");
+        assert_eq!(time.timestamp_subsec_micros(), 123);
+        assert_eq!(time.to_rfc3339(), "2026-02-28T23:59:58.000123+00:00");
+        for wrong in [
+            "",
+            "2026-02-28 23:59:58",
+            "2026-02-30 23:59:58.000000",
+            "2026-02-28T23:59:58.000000",
+            "2026-02-28 23:59:5x.000000",
+            "２２２２２２２２ab",
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! A request that is one statement, and with it a transaction of its own.
+
+use diesel::QueryResult;
+
+use super::explain::explain;
+use super::in_doubt::{Mark, Unconfirmed};
+use super::scope;
+use super::scope::Position;
+use crate::dialect::{Dialect, FailedCommit};
+use crate::error::{Error, Result};
+
+/// Whether one statement can do a whole request here: the database can, and no transaction is open.
+pub(crate) fn possible<C: Dialect>(conn: &mut C) -> bool {
+    C::ONE_STATEMENT && matches!(scope::position(conn), Ok(Position::Outside))
+}
+
+/// Runs the statement that writes `mark`. `None` if it was not to be: nothing is written then, and
+/// a transaction that is tried again has to do it.
+pub(crate) fn run<C: Dialect, T>(
+    conn: &mut C,
+    mark: &Mark,
+    statement: impl FnOnce(&mut C) -> QueryResult<Option<T>>,
+) -> Result<Option<T>> {
+    match statement(conn) {
+        Ok(written) => Ok(written),
+        // whoever is in the way is waited for in that transaction
+        Err(error) if C::conflict(&error).is_some() => Ok(None),
+        Err(error) if C::failed_commit(&error) == FailedCommit::Unknown => {
+            Err(Error::OutcomeUnknown(Box::new(Unconfirmed::new(Some(mark.clone()), error))))
+        }
+        Err(error) => Err(explain(conn, Some(mark.record), error)),
+    }
+}

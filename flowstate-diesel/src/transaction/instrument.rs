@@ -1,0 +1,295 @@
+//! Sees the statements that fail on a connection, those whose failure a closure ignores too.
+//!
+//! PostgreSQL gives up a transaction in which a statement failed; SQLite and MySQL go on and would
+//! commit half of the work. Diesel's [`Instrumentation`] is the one place where every statement
+//! passes, so that all databases can be held to the same rule.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use diesel::QueryResult;
+use diesel::connection::{
+    Connection, Instrumentation, InstrumentationEvent, get_default_instrumentation,
+};
+use diesel::result::DatabaseErrorKind;
+
+use crate::dialect::Dialect;
+use crate::dialect::connection::AsStore;
+use crate::dialect::write_queue::{Lane, Passage, Turn};
+use crate::error::ConflictReason;
+
+/// A statement that failed and was not undone by a savepoint round it.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// How many transactions and savepoints were open.
+    depth: u32,
+    pub(crate) message: String,
+    pub(crate) conflict: Option<ConflictReason>,
+    /// The database has ended the whole transaction: no savepoint undoes that.
+    ended: bool,
+}
+
+/// Instrumentation that remembers failures and passes every event on.
+struct Witness {
+    inner: Option<Box<dyn Instrumentation>>,
+    classify: fn(&diesel::result::Error) -> Option<ConflictReason>,
+    ends_transaction: fn(&diesel::result::Error) -> bool,
+    depth: u32,
+    failure: Option<Failure>,
+    /// What the rollback to a savepoint is about to undo.
+    undoing: Option<Failure>,
+    /// Nothing is noted or passed on.
+    blind: bool,
+    /// Where the connection queues to write.
+    lane: Option<Lane>,
+}
+
+impl Instrumentation for Witness {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if self.blind {
+            return;
+        }
+        match &event {
+            InstrumentationEvent::BeginTransaction { depth, .. } => {
+                self.depth = depth.get();
+                if self.depth == 1 {
+                    self.failure = None;
+                }
+            }
+            InstrumentationEvent::CommitTransaction { depth, .. } => {
+                self.depth = depth.get() - 1;
+                if let Some(failure) = &mut self.failure {
+                    failure.depth = failure.depth.min(self.depth);
+                }
+            }
+            InstrumentationEvent::RollbackTransaction { depth, .. } => {
+                self.depth = depth.get() - 1;
+                let undone = |failure: &Failure| failure.depth >= depth.get() && !failure.ended;
+                if depth.get() == 1 {
+                    self.failure = None;
+                } else if self.failure.as_ref().is_some_and(undone) {
+                    self.undoing = self.failure.take();
+                }
+            }
+            InstrumentationEvent::FinishQuery { error: None, .. } => self.undoing = None,
+            InstrumentationEvent::FinishQuery { error: Some(_), .. } if self.undoing.is_some() => {
+                // there is no savepoint any more, and no transaction
+                self.failure =
+                    self.undoing.take().map(|failure| Failure { ended: true, ..failure });
+            }
+            InstrumentationEvent::FinishQuery { error: Some(error), .. } => {
+                let conflict = (self.classify)(error);
+                // the first failure explains the others, unless a later one is a conflict
+                if self.failure.is_none() || conflict.is_some() {
+                    let (depth, message) = (self.depth, error.to_string());
+                    let ended = (self.ends_transaction)(error);
+                    self.failure = Some(Failure { depth, message, conflict, ended });
+                }
+            }
+            _ => {}
+        }
+        self.inner.on_connection_event(event);
+    }
+}
+
+/// Gives a connection instrumentation of your own: use it in place of
+/// [`Connection::set_instrumentation`].
+///
+/// It sees every statement. The transactions of this crate are begun and committed by statements
+/// too, so that Diesel's events of transactions are told only of savepoints, and of others'
+/// transactions.
+///
+/// This crate watches the statements on its connections in order to see failures that a closure
+/// ignores ([`Error::FailureIgnored`](crate::Error::FailureIgnored)). It does so through Diesel's
+/// instrumentation, of which a connection has one; set through this function yours gets every
+/// event all the same. Instrumentation set directly on a connection is left in place, and ignored
+/// failures are then not noticed on SQLite and MySQL, but for those with which MySQL ends the whole
+/// transaction. Diesel's
+/// [`set_default_instrumentation`](diesel::connection::set_default_instrumentation) works as ever.
+pub fn instrument<S: AsStore>(conn: &mut S, instrumentation: impl Instrumentation) {
+    install(conn.as_store(), Some(Box::new(instrumentation)));
+}
+
+/// Makes sure that failures are seen; outside a transaction, forgets earlier ones.
+pub(crate) fn watch<C: Dialect>(conn: &mut C) {
+    let outside = conn.depth().is_ok_and(|depth| depth == 0);
+    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+        if outside {
+            witness.failure = None;
+            witness.depth = 0;
+        }
+    } else if has_default_instrumentation(conn) {
+        install(conn, get_default_instrumentation());
+    } else {
+        tracing::debug!(
+            "a connection has instrumentation of its own; set it with `flowstate_diesel::instrument`, \
+             or ignored failures of statements stay unnoticed"
+        );
+    }
+}
+
+/// Whether every failure on the connection is seen.
+pub(crate) fn is_watching<C: Dialect>(conn: &mut C) -> bool {
+    conn.instrumentation().downcast_mut::<Witness>().is_some()
+}
+
+/// The failure that was seen at this depth or deeper and not undone.
+pub(crate) fn failure<C: Dialect>(conn: &mut C, depth: u32) -> Option<Failure> {
+    let witness = conn.instrumentation().downcast_mut::<Witness>()?;
+    witness.failure.clone().filter(|failure| failure.ended || failure.depth >= depth)
+}
+
+/// Asks the database something of which nobody is to know: how it fails is the answer.
+pub(crate) fn unseen<C: Dialect, R>(conn: &mut C, ask: impl FnOnce(&mut C) -> R) -> R {
+    let set_blind = |conn: &mut C, blind| {
+        if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+            witness.blind = blind;
+        }
+    };
+    set_blind(conn, true);
+    let answer = ask(conn);
+    set_blind(conn, false);
+    answer
+}
+
+/// What the statement said that made the database refuse all further ones with `error`.
+pub(crate) fn first_failure<C: Dialect>(conn: &mut C, error: &diesel::result::Error) -> String {
+    failure(conn, 0).map_or_else(|| error.to_string(), |failure| failure.message)
+}
+
+/// A transaction was begun by a statement, of which Diesel tells no more.
+pub(crate) fn began<C: Dialect>(conn: &mut C) {
+    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+        witness.depth = 1;
+    }
+}
+
+/// Waits for the turn of this connection to write, where the database does not queue its writers.
+///
+/// The witness keeps the place, because nothing else goes with a connection: one with
+/// instrumentation of its own does not queue.
+pub(crate) fn turn<C: Dialect>(conn: &mut C) -> QueryResult<Option<Turn>> {
+    let Some(Lane { turnstile, patience, locked }) = lane(conn) else { return Ok(None) };
+    match turnstile.pass(*patience) {
+        Passage::Passed(turn) => Ok(Some(turn)),
+        Passage::HeldByThisThread => Ok(None),
+        Passage::TimedOut => Err(diesel::result::Error::DatabaseError(
+            DatabaseErrorKind::Unknown,
+            Box::new((*locked).to_owned()),
+        )),
+    }
+}
+
+/// After a turn: makes a checkpoint, if one is due.
+pub(crate) fn checkpoint<C: Dialect>(conn: &mut C) {
+    let Some(turnstile) = lane(conn).map(|lane| Arc::clone(&lane.turnstile)) else { return };
+    if let Some(checkpoint) = turnstile.due_checkpoint() {
+        match conn.checkpoint() {
+            Ok(length) => checkpoint.ends(length),
+            // the next one copies it, or SQLite by itself
+            Err(error) => tracing::debug!(%error, "no checkpoint was made"),
+        }
+    }
+}
+
+/// Asks again how long the connection waits, if that was asked before.
+pub(crate) fn ask_lane_again<C: Dialect>(conn: &mut C) -> QueryResult<()> {
+    let lane = conn.lane()?;
+    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+        witness.lane = lane;
+    }
+    Ok(())
+}
+
+/// How many threads of this process wait for their turn to write to the same database.
+pub(crate) fn waiting<C: Dialect>(conn: &mut C) -> usize {
+    watch(conn);
+    lane(conn).map_or(0, |lane| lane.turnstile.waiting())
+}
+
+/// Where the writers of this connection's database queue, if they do and it is watched.
+fn lane<C: Dialect>(conn: &mut C) -> Option<&Lane> {
+    conn.instrumentation().downcast_mut::<Witness>()?.lane.as_ref()
+}
+
+fn install<C: Dialect>(conn: &mut C, inner: Option<Box<dyn Instrumentation>>) {
+    // joining a transaction that is already open
+    let depth = conn.depth().unwrap_or_default();
+    // a connection that cannot say will say so again when it is used
+    let lane = conn.lane().ok().flatten();
+    conn.set_instrumentation(Witness {
+        inner,
+        classify: C::conflict,
+        ends_transaction: C::ends_transaction,
+        depth,
+        failure: None,
+        undoing: None,
+        blind: false,
+        lane,
+    });
+}
+
+/// Whether the connection has the instrumentation that Diesel gives to every new one, so that
+/// nothing is lost if it is wrapped in ours.
+fn has_default_instrumentation<C: Connection>(conn: &mut C) -> bool {
+    let present = type_of(conn.instrumentation());
+    match get_default_instrumentation() {
+        Some(mut default) => present == type_of(&mut *default),
+        None => match type_of_none() {
+            Some(none) => present == none,
+            // Diesel's own "none" has no size, and its type no name
+            None => size_of_val(conn.instrumentation()) == 0,
+        },
+    }
+}
+
+fn type_of(instrumentation: &mut dyn Instrumentation) -> TypeId {
+    instrumentation.as_any_mut().type_id()
+}
+
+/// The type of Diesel's "no instrumentation", read off a fresh connection.
+#[cfg(feature = "sqlite")]
+fn type_of_none() -> Option<TypeId> {
+    use std::sync::OnceLock;
+
+    static NONE: OnceLock<Option<TypeId>> = OnceLock::new();
+    *NONE.get_or_init(|| {
+        let mut conn = diesel::SqliteConnection::establish(":memory:").ok()?;
+        Some(type_of(conn.instrumentation()))
+    })
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn type_of_none() -> Option<TypeId> {
+    None
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use diesel::SqliteConnection;
+    use diesel::connection::SimpleConnection;
+
+    use crate::*;
+
+    /// A connection whose failures all end the transaction, as a deadlock does on MySQL.
+    fn connection() -> SqliteConnection {
+        let mut conn = SqliteConnection::establish(":memory:").expect("memory");
+        install(&mut conn, None);
+        let witness = conn.instrumentation().downcast_mut::<Witness>().expect("installed");
+        witness.ends_transaction = |_| true;
+        conn
+    }
+
+    #[test]
+    fn a_failure_outside_a_transaction_is_not_held_against_the_next() {
+        let conn = &mut connection();
+        conn.batch_execute("nonsense").expect_err("it fails");
+        conn.transaction(|conn| {
+            assert!(failure(conn, 1).is_none());
+            conn.transaction(|conn| conn.batch_execute("nonsense")).expect_err("it fails");
+            assert!(failure(conn, 1).is_some(), "no savepoint undoes it");
+            QueryResult::Ok(())
+        })
+        .expect("committed");
+    }
+}

@@ -1,0 +1,395 @@
+//! Transactions: opened the right way for the database, retried as a whole, rolled back on a
+//! panic, with hooks after the outermost commit.
+
+pub(crate) mod autocommit;
+pub(crate) mod explain;
+pub(crate) mod hooks;
+pub(crate) mod in_doubt;
+pub(crate) mod instrument;
+pub(crate) mod notify;
+pub(crate) mod read;
+pub(crate) mod retry;
+pub(crate) mod scope;
+pub(crate) mod swallowed;
+
+use diesel::connection::TransactionManager;
+use flowstate::Outcome;
+
+use self::explain::{conflict, explain};
+use self::hooks::run_hooks;
+use self::in_doubt::{Mark, Unconfirmed};
+use self::retry::Tries;
+use self::scope::{Doom, Gathered, Position};
+use crate::dialect::connection::AsStore;
+use crate::dialect::write_queue::Turn;
+use crate::dialect::{Dialect, FailedCommit};
+use crate::error::Error;
+
+/// Runs `body` in one transaction: several records and the caller's own writes, all or nothing.
+///
+/// - It is opened as the database needs it (on SQLite `BEGIN IMMEDIATE`).
+/// - If another transaction is in the way (a deadlock, a busy database), it is rolled back and
+///   `body` **runs again**, up to 20 times within about 2 seconds: what `body` does outside the
+///   database it may do several times.
+/// - Each record is locked when it is first moved. Transactions that move the same records in
+///   different orders wait for each other, and one of them runs again: move several in the order of
+///   their ids.
+/// - `after_commit` hooks of the transitions in it run after the commit, in their order, and never
+///   after a rollback.
+/// - If `body` returns an error or panics, everything is rolled back, and the records that were
+///   moved in it show their former state again.
+/// - If a statement in it failed and `body` returns `Ok` all the same, nothing is committed:
+///   [`Error::FailureIgnored`]. What may fail belongs into a `conn.transaction(…)` of Diesel's
+///   inside, which becomes a savepoint.
+///
+/// On MySQL a statement that makes or changes a table commits what came before it, whatever the end
+/// of the transaction: it belongs elsewhere.
+///
+/// Inside another transaction it is a savepoint; retries are then left to the outermost one.
+///
+/// ```
+/// # use flowstate_diesel::prelude::*;
+/// # fn main() -> flowstate_diesel::Result<()> {
+/// # let mut conn = SqliteConnection::establish(":memory:").expect("memory");
+/// use diesel::connection::SimpleConnection;
+///
+/// flowstate_diesel::transaction(&mut conn, |tx| {
+///     tx.batch_execute("CREATE TABLE mine (id INTEGER PRIMARY KEY)")?;
+///     tx.batch_execute("INSERT INTO mine VALUES (1)")?;
+///     Ok::<_, flowstate_diesel::Error>(())
+/// })
+/// # }
+/// ```
+///
+/// # Errors
+/// The error of `body`, or, as the `From<Error>` of its type: [`Error::Conflict`] when the tries
+/// are used up, [`Error::FailureIgnored`], [`Error::OutcomeUnknown`] when the connection failed
+/// while committing, [`Error::Database`].
+pub fn transaction<S, R, E>(
+    conn: &mut S,
+    mut body: impl FnMut(&mut S::Store) -> Result<R, E>,
+) -> Result<R, E>
+where
+    S: AsStore,
+    E: From<Error>,
+{
+    run_code(conn.as_store(), Code::Others, &mut body)
+}
+
+/// Runs statements of this crate in a transaction.
+pub(crate) fn run<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    run_code(conn, Code::Ours, body)
+}
+
+/// Runs statements of this crate that only read, in a transaction.
+pub(crate) fn run_reading<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    run_code(conn, Code::Reading, body)
+}
+
+/// Runs code of others in a transaction, and after it a statement of this crate.
+pub(crate) fn run_closures<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    run_code(conn, Code::Closures, body)
+}
+
+fn run_code<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    code: Code,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    match scope::position(conn).map_err(|error| explain(conn, None, error))? {
+        Position::Outside => outermost(conn, code, body),
+        Position::Ended => Err(swallowed::ended(conn).into()),
+        position @ Position::Inside { .. } => inside(conn, &position, body),
+    }
+}
+
+type Body<'b, C, R, E> = &'b mut dyn FnMut(&mut C) -> Result<R, E>;
+
+/// Whose code runs in a transaction. Code of others may go on after a failure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Ours,
+    /// Ours, which only reads.
+    Reading,
+    /// Closures of others, followed by a statement of ours.
+    Closures,
+    Others,
+}
+
+fn outermost<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    code: Code,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    let mut tries = Tries::start();
+    loop {
+        match attempt(conn, &Position::Outside, code, body) {
+            Ok((value, gathered)) => {
+                notify::committed(gathered.news);
+                run_hooks(gathered.hooks);
+                return Ok(value);
+            }
+            Err(Failed::Doomed(doom)) => {
+                tracing::debug!(reason = %doom.reason, tries = tries.made, "transaction in conflict");
+                if !tries.again() {
+                    return Err(conflict(doom, false, tries.made, tries.waited()).into());
+                }
+            }
+            Err(Failed::For(error)) => return Err(error),
+        }
+    }
+}
+
+fn inside<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    position: &Position,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    let tries = Tries::start();
+    let doomed =
+        |doom: Doom, tries: &Tries| E::from(conflict(doom, true, tries.made, tries.waited()));
+    if let Some(doom) = scope::doom(conn) {
+        return Err(doomed(doom, &tries));
+    }
+    if let Some(failure) = swallowed::unanswered(conn) {
+        return Err(match failure.conflict {
+            Some(reason) => doomed(Doom { record: None, reason, message: failure.message }, &tries),
+            None => Error::FailureIgnored { record: None, statement_error: failure.message }.into(),
+        });
+    }
+    match attempt(conn, position, Code::Ours, body) {
+        Ok((value, gathered)) => {
+            scope::merge(conn, gathered);
+            Ok(value)
+        }
+        Err(Failed::Doomed(doom)) => {
+            scope::set_doom(conn, doom.clone());
+            if matches!(position, Position::Inside { rooted: false, .. }) {
+                conn.abandon();
+            }
+            Err(doomed(doom, &tries))
+        }
+        Err(Failed::For(error)) => Err(error),
+    }
+}
+
+enum Failed<E> {
+    /// Another transaction was in the way.
+    Doomed(Doom),
+    For(E),
+}
+
+/// One try: begin, body, commit.
+fn attempt<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    position: &Position,
+    code: Code,
+    body: Body<'_, C, R, E>,
+) -> Result<(R, Gathered), Failed<E>> {
+    instrument::watch(conn);
+    join(conn, position)?;
+    let mut open = Open::begin(conn, position, code).map_err(|error| sort::<C, E>(error, None))?;
+    let entered = scope::enter(open.conn, position, open.outcome.clone())
+        .map_err(|error| sort::<C, E>(error, None))?;
+
+    let result = body(open.conn);
+    let result = match result {
+        Ok(value) if instrument::failure(open.conn, open.depth).is_some() => Ok(value),
+        Ok(value) => check(&mut open).map(|()| value),
+        Err(error) => Err(Failed::For(error)),
+    };
+    let gathered = entered.leave();
+    let failure = instrument::failure(open.conn, open.depth);
+    let doom = gathered.doom.clone().or_else(|| {
+        let failure = failure.clone()?;
+        Some(Doom { record: None, reason: failure.conflict?, message: failure.message })
+    });
+    match (result, doom, failure) {
+        (_, Some(doom), _) => Err(Failed::Doomed(doom)),
+        (Err(error), None, _) => Err(error),
+        (Ok(_), None, Some(failure)) => Err(Failed::For(
+            Error::FailureIgnored { record: None, statement_error: failure.message }.into(),
+        )),
+        (Ok(value), None, None) => match open.commit() {
+            Ok(()) => Ok((value, gathered)),
+            Err(error) => Err(commit_failed::<C, E>(error, gathered)),
+        },
+    }
+}
+
+/// Makes sure that a transaction is still there in which something may have failed unnoticed.
+fn join<C: Dialect, E: From<Error>>(conn: &mut C, position: &Position) -> Result<(), Failed<E>> {
+    match position {
+        Position::Inside { rooted: true, .. } if instrument::is_watching(conn) => return Ok(()),
+        Position::Inside { .. } => {}
+        Position::Outside | Position::Ended => return Ok(()),
+    }
+    instrument::unseen(conn, C::join).map_err(|error| {
+        if C::is_aborted(&error) {
+            Failed::For(explain(conn, None, error).into())
+        } else {
+            sort::<C, E>(error, None)
+        }
+    })
+}
+
+/// What is left to do before the commit.
+fn check<C: Dialect, E: From<Error>>(open: &mut Open<'_, C>) -> Result<(), Failed<E>> {
+    let conn = &mut *open.conn;
+    if conn.depth().map_err(|error| sort::<C, E>(error, None))? != open.depth {
+        return Err(Failed::For(swallowed::unbalanced().into()));
+    }
+    for mark in scope::doubtful_marks(conn) {
+        if !is_there(conn, &mark)? {
+            scope::drop_hooks(conn, &mark);
+        }
+    }
+    for mark in scope::doubtful(conn) {
+        if !is_there(conn, &mark)? {
+            scope::drop_doubtful(conn, &mark);
+        }
+    }
+    if open.marked {
+        conn.find_beginning().map_err(|error| sort::<C, E>(error, None))?;
+    }
+    if open.code != Code::Others && instrument::is_watching(conn) {
+        return Ok(());
+    }
+    // a statement may have failed unnoticed; or the server has ended the connection since the last
+    // one, which after COMMIT nobody could tell from a commit without an answer
+    conn.before_commit().map_err(|error| sort::<C, E>(error, None))
+}
+
+fn is_there<C: Dialect, E: From<Error>>(conn: &mut C, mark: &Mark) -> Result<bool, Failed<E>> {
+    let there = mark.is_there(conn, false).map_err(|error| sort::<C, E>(error, None))?;
+    Ok(there == Some(true))
+}
+
+fn commit_failed<C: Dialect, E: From<Error>>(
+    error: diesel::result::Error,
+    gathered: Gathered,
+) -> Failed<E> {
+    if C::conflict(&error).is_none() && C::failed_commit(&error) == FailedCommit::Unknown {
+        let unconfirmed = Unconfirmed::new(gathered.mark, error);
+        return Failed::For(Error::OutcomeUnknown(Box::new(unconfirmed)).into());
+    }
+    sort::<C, E>(error, gathered.mark.map(|mark| mark.record))
+}
+
+fn sort<C: Dialect, E: From<Error>>(
+    error: diesel::result::Error,
+    record: Option<crate::RecordRef>,
+) -> Failed<E> {
+    match C::conflict(&error) {
+        Some(reason) => Failed::Doomed(Doom { record, reason, message: error.to_string() }),
+        None if C::is_aborted(&error) => {
+            Failed::For(Error::FailureIgnored { record, statement_error: error.to_string() }.into())
+        }
+        None => Failed::For(Error::Database { record, source: error }.into()),
+    }
+}
+
+/// An open transaction or savepoint. Rolled back when dropped, unless committed: Diesel itself
+/// leaves it open on a panic.
+struct Open<'c, C: Dialect> {
+    conn: &'c mut C,
+    depth: u32,
+    code: Code,
+    outcome: Outcome,
+    /// Its beginning is marked, because nobody sees which statements fail in it.
+    marked: bool,
+    ended: bool,
+    /// Let go after the end.
+    turn: Option<Turn>,
+}
+
+impl<'c, C: Dialect> Open<'c, C> {
+    fn begin(conn: &'c mut C, position: &Position, code: Code) -> diesel::QueryResult<Self> {
+        let mut turn = None;
+        let outcome = match position {
+            Position::Outside => {
+                if code != Code::Reading {
+                    turn = instrument::turn(conn)?;
+                }
+                match code {
+                    Code::Reading => conn.begin_reading()?,
+                    Code::Ours => conn.begin()?,
+                    Code::Closures | Code::Others => conn.begin_for_others()?,
+                }
+                instrument::began(conn);
+                Outcome::default()
+            }
+            Position::Ended => return Err(diesel::result::Error::NotInTransaction),
+            Position::Inside { outcome, .. } => {
+                C::TransactionManager::begin_transaction(conn)?;
+                outcome.nested()
+            }
+        };
+        let depth = conn.depth()?;
+        let marked = depth == 1 && code != Code::Ours && !instrument::is_watching(conn);
+        let open = Self { conn, depth, code, outcome, marked, ended: false, turn };
+        if marked {
+            open.conn.mark_beginning()?;
+        }
+        Ok(open)
+    }
+
+    fn commit(mut self) -> diesel::QueryResult<()> {
+        let committed = match (self.depth, self.code) {
+            (1, Code::Ours | Code::Reading) => self.conn.commit(),
+            (1, Code::Closures | Code::Others) => self.conn.commit_for_others(),
+            _ => C::TransactionManager::commit_transaction(self.conn),
+        };
+        // a failed top-level COMMIT has been rolled back; a failed RELEASE has not
+        self.ended = committed.is_ok() || self.depth == 1;
+        if committed.is_ok() {
+            self.outcome.set_committed();
+        } else {
+            self.outcome.set_rolled_back();
+        }
+        // the next one writes meanwhile
+        let had_turn = self.turn.take().is_some();
+        if had_turn && committed.is_ok() {
+            instrument::checkpoint(self.conn);
+        }
+        committed
+    }
+}
+
+impl<C: Dialect> Drop for Open<'_, C> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.outcome.set_rolled_back();
+        // a panic inside `conn.transaction` has left its savepoint open too
+        while let Ok(depth) = self.conn.depth()
+            && depth >= self.depth
+        {
+            if let Err(error) = C::TransactionManager::rollback_transaction(self.conn) {
+                // the database has rolled back already, or the connection is lost and Diesel knows
+                tracing::debug!(%error, "rollback failed");
+                // of a savepoint that is gone; what it was in is still to be rolled back
+                if !self.conn.depth().is_ok_and(|now| now < depth) {
+                    break;
+                }
+            }
+        }
+        // the closure round it goes on, and must not be taken for one outside a transaction
+        if self.conn.depth().is_ok_and(|depth| depth == 0) {
+            self.conn.set_depth(self.depth - 1);
+        }
+        if matches!(self.code, Code::Closures | Code::Others) {
+            self.conn.close();
+        }
+    }
+}

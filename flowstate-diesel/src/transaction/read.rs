@@ -1,0 +1,32 @@
+//! Reading, which other transactions can be in the way of too: a serializable one of PostgreSQL,
+//! or SQLite while its log is recovered.
+
+use diesel::QueryResult;
+
+use super::explain::{conflict, explain};
+use super::retry::Tries;
+use super::scope::Doom;
+use crate::dialect::Dialect;
+use crate::error::{RecordRef, Result};
+
+/// Asks; and again, outside a transaction, if another one was in the way.
+pub(crate) fn read<C: Dialect, R>(
+    conn: &mut C,
+    record: RecordRef,
+    mut ask: impl FnMut(&mut C) -> QueryResult<R>,
+) -> Result<R> {
+    let mut tries = Tries::start();
+    loop {
+        let error = match ask(conn) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let is_outside = conn.depth().is_ok_and(|depth| depth == 0);
+        let reason = C::conflict(&error).filter(|_| is_outside);
+        let Some(reason) = reason else { return Err(explain(conn, Some(record), error)) };
+        if !tries.again() {
+            let doom = Doom { record: Some(record), reason, message: error.to_string() };
+            return Err(conflict(doom, false, tries.made, tries.waited()));
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The transactions that this crate has open, found by their connection.
+//!
+//! Users' methods take a plain `&mut SqliteConnection`, so what belongs to a transaction (its hooks,
+//! the conflict that doomed it) cannot travel as an argument. It is kept per thread and found by
+//! the connection's address, which cannot change while the closure of the transaction borrows it.
+
+use std::cell::RefCell;
+
+use flowstate::Outcome;
+
+use super::in_doubt::Mark;
+use super::notify::News;
+use crate::dialect::Dialect;
+use crate::error::{ConflictReason, RecordRef};
+
+thread_local! {
+    static OPEN: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Something to be run after the outermost commit.
+pub(crate) struct Hook {
+    pub(crate) mark: Mark,
+    pub(crate) run: Box<dyn FnOnce()>,
+    /// How many transactions and savepoints were open when the transition was done. More than its
+    /// scope has: a savepoint opened by the caller may yet roll it back.
+    depth: u32,
+}
+
+/// A conflict that was met inside a transaction: from then on it can only be rolled back.
+#[derive(Clone, Debug)]
+pub(crate) struct Doom {
+    pub(crate) record: Option<RecordRef>,
+    pub(crate) reason: ConflictReason,
+    pub(crate) message: String,
+}
+
+struct Scope {
+    connection: usize,
+    depth: u32,
+    /// Whether the outermost transaction is ours, so that its commit is seen.
+    rooted: bool,
+    outcome: Outcome,
+    hooks: Vec<Hook>,
+    doom: Option<Doom>,
+    mark: Option<Mark>,
+    /// What workers are told after the commit.
+    news: Vec<News>,
+    /// The marks that a savepoint of the caller may yet undo.
+    doubtful: Vec<Mark>,
+}
+
+impl Scope {
+    fn keep_news(&mut self, news: News) {
+        if !self.news.contains(&news) {
+            self.news.push(news);
+        }
+    }
+
+    fn keep_mark(&mut self, mut mark: Mark, depth: u32) {
+        let before = self.mark.as_ref().filter(|before| before.record == mark.record);
+        mark.created |= before.is_some_and(|before| before.created);
+        if depth > self.depth {
+            self.doubtful.push(mark);
+        } else {
+            self.mark = Some(mark);
+        }
+    }
+}
+
+/// Where a call finds itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Position {
+    /// No transaction is open.
+    Outside,
+    /// In a transaction. `rooted`: this crate opened it and will see its commit; else the caller did
+    /// with Diesel. `outcome`: of the innermost transaction or savepoint.
+    Inside { rooted: bool, outcome: Outcome },
+    /// In a closure that goes on though the transaction is gone that was opened for it.
+    Ended,
+}
+
+impl Position {
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Outside | Self::Ended => None,
+            Self::Inside { outcome, .. } => Some(outcome.clone()),
+        }
+    }
+
+    pub(crate) fn is_rooted(&self) -> bool {
+        match self {
+            Self::Outside | Self::Ended => true,
+            Self::Inside { rooted, .. } => *rooted,
+        }
+    }
+}
+
+pub(crate) fn position<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Position> {
+    let depth = conn.depth()?;
+    let ours = innermost(conn, |scope| {
+        if depth < scope.depth {
+            return Position::Ended;
+        }
+        // in a savepoint that the caller opened since?
+        let theirs = depth > scope.depth;
+        let outcome =
+            if theirs { Outcome::elsewhere(Some(&scope.outcome)) } else { scope.outcome.clone() };
+        Position::Inside { rooted: scope.rooted, outcome }
+    });
+    Ok(ours.unwrap_or_else(|| match depth {
+        0 => Position::Outside,
+        _ => Position::Inside { rooted: false, outcome: Outcome::elsewhere(None) },
+    }))
+}
+
+/// How many transactions and savepoints are open at least as long as nothing that failed in them
+/// may be committed: all of ours, and of a transaction of others what we opened in it.
+pub(crate) fn answered_for<C: Dialect>(conn: &C) -> Option<u32> {
+    innermost(conn, |scope| if scope.rooted { 1 } else { scope.depth })
+}
+
+/// A scope that ends when this is dropped, on a panic too.
+pub(crate) struct Entered {
+    connection: usize,
+    left: bool,
+}
+
+/// What a scope has gathered.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    pub(crate) hooks: Vec<Hook>,
+    pub(crate) doom: Option<Doom>,
+    pub(crate) mark: Option<Mark>,
+    pub(crate) news: Vec<News>,
+}
+
+/// Opens a scope for the transaction or savepoint that was just begun at `position`.
+pub(crate) fn enter<C: Dialect>(
+    conn: &mut C,
+    position: &Position,
+    outcome: Outcome,
+) -> diesel::QueryResult<Entered> {
+    let depth = conn.depth()?;
+    let connection = address(conn);
+    let rooted = position.is_rooted();
+    let scope = Scope {
+        connection,
+        depth,
+        rooted,
+        outcome,
+        hooks: Vec::new(),
+        doom: None,
+        mark: None,
+        news: Vec::new(),
+        doubtful: Vec::new(),
+    };
+    OPEN.with_borrow_mut(|open| open.push(scope));
+    Ok(Entered { connection, left: false })
+}
+
+impl Entered {
+    /// Closes the scope and takes what it gathered.
+    pub(crate) fn leave(mut self) -> Gathered {
+        self.left = true;
+        let scope = take(self.connection);
+        scope.map_or_else(Gathered::default, |scope| {
+            let Scope { hooks, doom, mark, news, mut doubtful, .. } = scope;
+            Gathered { hooks, doom, mark: mark.or_else(|| doubtful.pop()), news }
+        })
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if !self.left {
+            drop(take(self.connection));
+        }
+    }
+}
+
+/// Hands hooks to the transaction that is open on the connection.
+pub(crate) fn defer<C: Dialect>(
+    conn: &mut C,
+    hooks: impl IntoIterator<Item = (Mark, Box<dyn FnOnce()>)>,
+) {
+    let depth = conn.depth().unwrap_or_default();
+    innermost(conn, |scope| {
+        scope.hooks.extend(hooks.into_iter().map(|(mark, run)| Hook { mark, run, depth }));
+    });
+}
+
+/// Hands on what a savepoint gathered, after its release.
+pub(crate) fn merge<C: Dialect>(conn: &mut C, gathered: Gathered) {
+    let depth = conn.depth().unwrap_or_default();
+    innermost(conn, |scope| {
+        let hooks = gathered.hooks.into_iter().map(|hook| Hook { depth, ..hook });
+        scope.hooks.extend(hooks);
+        scope.doom = scope.doom.take().or(gathered.doom);
+        gathered.news.into_iter().for_each(|news| scope.keep_news(news));
+        if let Some(mark) = gathered.mark {
+            scope.keep_mark(mark, depth);
+        }
+    });
+}
+
+/// The conflict that doomed the open transaction, if any.
+pub(crate) fn doom<C: Dialect>(conn: &C) -> Option<Doom> {
+    innermost(conn, |scope| scope.doom.clone()).flatten()
+}
+
+/// Dooms the open transaction.
+pub(crate) fn set_doom<C: Dialect>(conn: &C, doom: Doom) {
+    innermost(conn, |scope| scope.doom.get_or_insert(doom).reason);
+}
+
+/// Remembers a row that the open transaction wrote, by which its outcome can be told, and what
+/// workers are told of it after the commit.
+pub(crate) fn set_mark<C: Dialect>(conn: &mut C, mark: Mark, news: Option<News>) {
+    let depth = conn.depth().unwrap_or_default();
+    innermost(conn, |scope| {
+        scope.keep_mark(mark, depth);
+        if let Some(news) = news {
+            scope.keep_news(news);
+        }
+    });
+}
+
+/// The marks by which the outcome would be told, if savepoints of the caller may have undone them
+/// all.
+pub(crate) fn doubtful<C: Dialect>(conn: &C) -> Vec<Mark> {
+    innermost(conn, |scope| if scope.mark.is_none() { scope.doubtful.clone() } else { Vec::new() })
+        .unwrap_or_default()
+}
+
+/// Drops the mark of a transition that is no longer there.
+pub(crate) fn drop_doubtful<C: Dialect>(conn: &C, mark: &Mark) {
+    innermost(conn, |scope| scope.doubtful.retain(|doubtful| doubtful != mark));
+}
+
+/// The rows whose presence tells whether the transitions of deferred hooks are still there: those
+/// that a savepoint of the caller may have undone.
+pub(crate) fn doubtful_marks<C: Dialect>(conn: &C) -> Vec<Mark> {
+    innermost(conn, |scope| {
+        let doubtful = scope.hooks.iter().filter(|hook| hook.depth > scope.depth);
+        doubtful.map(|hook| hook.mark.clone()).collect()
+    })
+    .unwrap_or_default()
+}
+
+/// Drops the hooks of a transition that is no longer there.
+pub(crate) fn drop_hooks<C: Dialect>(conn: &C, mark: &Mark) {
+    innermost(conn, |scope| scope.hooks.retain(|hook| hook.mark != *mark));
+}
+
+fn innermost<C: Dialect, R>(conn: &C, f: impl FnOnce(&mut Scope) -> R) -> Option<R> {
+    let connection = address(conn);
+    OPEN.with_borrow_mut(|open| {
+        open.iter_mut().rev().find(|scope| scope.connection == connection).map(f)
+    })
+}
+
+fn take(connection: usize) -> Option<Scope> {
+    OPEN.with_borrow_mut(|open| {
+        let at = open.iter().rposition(|scope| scope.connection == connection)?;
+        Some(open.remove(at))
+    })
+}
+
+fn address<C>(conn: &C) -> usize {
+    std::ptr::from_ref(conn).addr()
+}

@@ -1,0 +1,49 @@
+//! Failures that a closure ignored, after which nothing may follow in its transaction.
+//!
+//! PostgreSQL refuses every further statement itself, with an error that says nothing of the first
+//! one. SQLite may have ended the transaction, and what follows would commit by itself.
+
+use super::explain::explain;
+use super::instrument;
+use super::instrument::Failure;
+use super::scope;
+use super::scope::Position;
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+
+/// Refuses to go on after code of others if a statement in it failed.
+pub(crate) fn refuse<C: Dialect>(conn: &mut C) -> Result<()> {
+    if matches!(scope::position(conn), Ok(Position::Ended)) {
+        return Err(ended(conn));
+    }
+    if !instrument::is_watching(conn) {
+        return conn.join().map_err(|error| explain(conn, None, error));
+    }
+    match unanswered(conn) {
+        Some(failure) => {
+            Err(Error::FailureIgnored { record: None, statement_error: failure.message })
+        }
+        None => Ok(()),
+    }
+}
+
+/// A failure after which nothing of the open transaction may be committed.
+pub(crate) fn unanswered<C: Dialect>(conn: &mut C) -> Option<Failure> {
+    let depth = scope::answered_for(conn)?;
+    instrument::failure(conn, depth)
+}
+
+/// Why nothing more can be done: the transaction is gone, and the closure that was given it goes on.
+pub(crate) fn ended<C: Dialect>(conn: &mut C) -> Error {
+    match instrument::failure(conn, 0) {
+        Some(failure) => Error::FailureIgnored { record: None, statement_error: failure.message },
+        None => unbalanced(),
+    }
+}
+
+/// The transactions and savepoints that are open are not those that should be.
+pub(crate) fn unbalanced() -> Error {
+    let problem = "a transaction or savepoint was opened inside and not ended, or ours was ended; \
+                   use `conn.transaction(…)`";
+    Error::Setup { problem: problem.to_owned() }
+}

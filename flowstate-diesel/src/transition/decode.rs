@@ -1,0 +1,76 @@
+//! Rows as records: the one place where stored names and JSON become the user's types.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use flowstate::{Flow, Outcome, Record, Row, State as _};
+
+use crate::dialect::Dialect;
+use crate::dialect::rows::FlowRow;
+use crate::error::{Error, RecordRef, Result, What};
+use crate::text::{json, time};
+use crate::transaction::explain::explain;
+use crate::transaction::scope;
+
+/// Reads a row. `known` saves decoding it again if it has not changed since.
+pub(crate) fn decode<F: Flow>(row: FlowRow, known: Option<&Row<F>>) -> Result<Row<F>> {
+    let record = RecordRef::of::<F>(row.id);
+    let is_known = |known: &&Row<F>| known.seq == row.seq && known.state.as_str() == row.state;
+    if let Some(known) = known.filter(is_known) {
+        // what else there is changes with the `seq`
+        return Ok(Row { due_at: optional_time(row.due_at.as_deref(), record)?, ..known.clone() });
+    }
+    Ok(Row {
+        id: row.id,
+        state: state::<F>(&row.state, record)?,
+        seq: row.seq,
+        props: Arc::new(props(&row.props, record)?),
+        key: row.key.map(Into::into),
+        attempts: row.attempts,
+        due_at: optional_time(row.due_at.as_deref(), record)?,
+        completed_at: optional_time(row.completed_at.as_deref(), record)?,
+        last_errored_at: optional_time(row.last_errored_at.as_deref(), record)?,
+        created_at: required_time(&row.created_at, record)?,
+        updated_at: required_time(&row.updated_at, record)?,
+    })
+}
+
+pub(crate) fn record<F: Flow>(row: FlowRow, outcome: Option<Outcome>) -> Result<F::Record> {
+    Ok(Record::read_in(outcome, decode::<F>(row, None)?).into())
+}
+
+/// The transaction in which rows are read and written now, if one is open.
+pub(crate) fn outcome<C: Dialect>(conn: &mut C, record: RecordRef) -> Result<Option<Outcome>> {
+    let position = scope::position(conn).map_err(|error| explain(conn, Some(record), error))?;
+    Ok(position.outcome())
+}
+
+/// Refuses a record that was created in a transaction which rolled back: its id may be another's.
+pub(crate) fn present<F: Flow>(flow: &Record<F>) -> Result<RecordRef> {
+    let record = RecordRef::of::<F>(flow.id());
+    if flow.is_unborn() { Err(Error::NotFound { record }) } else { Ok(record) }
+}
+
+pub(crate) fn props<F: Flow>(text: &str, record: RecordRef) -> Result<F> {
+    json::decode(text, record, || What::Props)
+}
+
+fn state<F: Flow>(name: &str, record: RecordRef) -> Result<F::State> {
+    name.parse().map_err(|_| Error::UnknownState { record, state: name.to_owned() })
+}
+
+pub(crate) fn required_time(text: &str, record: RecordRef) -> Result<DateTime<Utc>> {
+    time::parse(text).ok_or_else(|| Error::Setup {
+        problem: format!(
+            "{record}: `{text}` is no time as flowstate stores it, such as \
+             `2026-01-31 23:59:59.123456`"
+        ),
+    })
+}
+
+pub(crate) fn optional_time(
+    text: Option<&str>,
+    record: RecordRef,
+) -> Result<Option<DateTime<Utc>>> {
+    text.map(|text| required_time(text, record)).transpose()
+}

@@ -1,0 +1,7 @@
+//! A transition, from the request to the row: one algorithm for every database.
+
+pub(crate) mod apply;
+pub(crate) mod callbacks;
+pub(crate) mod decode;
+pub(crate) mod request;
+pub(crate) mod typed;

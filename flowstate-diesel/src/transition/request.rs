@@ -1,0 +1,359 @@
+//! A transition as it is asked for: `record.transition(T, conn).guard(…).persist(…).run()`.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use flowstate::{
+    ArtefactSet, Awaiting, Flow, Follows, LoadsNothing, Provided, Record, State as _, Supplied,
+    Transition, TransitionOf, Unsupplied,
+};
+
+use super::apply::{Applied, Plan, apply};
+use super::callbacks::{Closures, HookResult, Verdict};
+use super::decode;
+use super::typed::{Encoder, Typed};
+use crate::dialect::Dialect;
+use crate::dialect::change::{Link, Notes, Timing};
+use crate::error::{BoxError, Error, RecordRef, Result, What};
+use crate::text::json;
+use crate::transaction::explain::explain;
+use crate::transaction::hooks::run_hook;
+use crate::transaction::in_doubt::Mark;
+use crate::transaction::scope;
+use crate::transaction::scope::Position;
+use crate::transaction::swallowed;
+
+/// A transition that has been asked for and not run yet: [`Request::run`] runs it.
+///
+/// Closures run under the row's lock, in this order whatever the order of the calls: guards,
+/// updates, `within`. If another transaction is in the way, the whole is rolled back and they
+/// **run again**.
+///
+#[doc = include_str!("request.md")]
+///
+/// The type parameters follow the graph: `T` is the transition that was last asked for, `First`
+/// the first of them, whose artefacts `run` returns, and `S` tells whether the artefacts of `T`
+/// have been handed over.
+#[must_use = "a request does nothing until `.run()`"]
+pub struct Request<'a, C, T: Transition, S = Unsupplied, First: Transition = T> {
+    asked: Asked<'a, First::Flow, C>,
+    types: PhantomData<(T, S, First)>,
+}
+
+/// What has been asked for so far.
+struct Asked<'a, F: Flow, C> {
+    record: &'a mut Record<F>,
+    conn: &'a mut C,
+    closures: Closures<'a, F, C>,
+    links: Vec<Link>,
+    notes: Notes,
+    delay: Duration,
+    to: F::State,
+    /// The first value that cannot be stored.
+    refused: Option<Error>,
+}
+
+impl<'a, C: Dialect, T: Transition> Request<'a, C, T> {
+    pub(crate) fn new(record: &'a mut Record<T::Flow>, conn: &'a mut C) -> Self {
+        let notes = Notes { token: token(), ..Notes::default() };
+        let asked = Asked {
+            record,
+            conn,
+            closures: Closures::none(),
+            links: vec![link::<T>()],
+            notes,
+            delay: Duration::ZERO,
+            to: T::TO,
+            refused: None,
+        };
+        Self { asked, types: PhantomData }
+    }
+}
+
+impl<'a, C, T, S, First> Request<'a, C, T, S, First>
+where
+    C: Dialect,
+    T: Transition,
+    First: Transition,
+{
+    /// Hands over the artefacts that the transition persists: one, or a tuple in the order of its
+    /// declaration.
+    #[expect(clippy::needless_pass_by_value, reason = "handing over reads best by value")]
+    pub fn persist(mut self, artefacts: T::Persists) -> Request<'a, C, T, Supplied, First>
+    where
+        S: Awaiting,
+    {
+        let mut encoder = Encoder::new(self.asked.record_ref());
+        match artefacts.write_to(&mut encoder) {
+            Ok(()) => {
+                if let Some(link) = self.asked.links.last_mut() {
+                    link.artefacts = encoder.written;
+                }
+            }
+            Err(error) => self.asked.refuse(error),
+        }
+        Request { asked: self.asked, types: PhantomData }
+    }
+
+    /// Runs only if `check` says so. It is given the freshly locked row and the connection.
+    ///
+    /// `name` says what must hold; [`Error::GuardRejected`] repeats it. An error of `check` becomes
+    /// [`Error::Guard`].
+    pub fn guard<V: Verdict>(
+        mut self,
+        name: &'static str,
+        mut check: impl FnMut(&Record<First::Flow>, &mut C) -> V + 'a,
+    ) -> Self {
+        let ask =
+            Box::new(move |flow: &Record<First::Flow>, conn: &mut C| check(flow, conn).verdict());
+        self.asked.closures.guards.push((name, ask));
+        self
+    }
+
+    /// Changes the props, from the freshly locked row. They are stored with the transition.
+    pub fn update(mut self, change: impl FnMut(&mut First::Flow) + 'a) -> Self {
+        self.asked.closures.updates.push(Box::new(change));
+        self
+    }
+
+    /// Writes of the caller that commit with the transition, or not at all.
+    ///
+    /// `work` is given the record, still in the state that it leaves, and the connection. Its error
+    /// becomes [`Error::Within`] and undoes everything. A statement in it that fails must not be
+    /// ignored ([`Error::FailureIgnored`]), unless it is wrapped in `conn.transaction(…)`; one that
+    /// makes or changes a table commits on MySQL, whatever follows.
+    pub fn within<R, E: Into<BoxError>>(
+        mut self,
+        mut work: impl FnMut(&Record<First::Flow>, &mut C) -> Result<R, E> + 'a,
+    ) -> Self {
+        let work = move |flow: &Record<First::Flow>, conn: &mut C| {
+            work(flow, conn).map(drop).map_err(Into::into)
+        };
+        self.asked.closures.within.push(Box::new(work));
+        self
+    }
+
+    /// Runs after the outermost transaction has committed, never after a rollback.
+    ///
+    /// A hook is for what may be lost: a wake-up, a metric. If the process dies between the commit
+    /// and the hook, it does not run; if it fails or panics, that is logged, and the transition
+    /// stays committed. What must happen belongs into a state that somebody takes up.
+    pub fn after_commit<H: HookResult>(
+        mut self,
+        hook: impl FnOnce(&Record<First::Flow>) -> H + 'static,
+    ) -> Self {
+        self.asked.closures.hooks.push(Box::new(move |flow| hook(flow).hook_result()));
+        self
+    }
+
+    /// Takes a further transition at once, in the same transaction, with its own history row.
+    ///
+    /// The compiler checks that it starts from the state that has been reached, that it loads
+    /// nothing, and that the artefacts of the transition before it have been handed over. `N` is `U`.
+    pub fn then<U, N: Transition>(mut self, _: U) -> Request<'a, C, N, Unsupplied, First>
+    where
+        U: TransitionOf<First::Flow>,
+        U::Own: Follows<T::To, First::Flow>,
+        U::Loads: LoadsNothing,
+        T::Persists: Provided<S, Next<U> = N>,
+    {
+        self.asked.links.push(link::<U>());
+        self.asked.to = U::TO;
+        Request { asked: self.asked, types: PhantomData }
+    }
+
+    /// Who asked for it: kept in the history. At most 255 bytes.
+    pub fn actor(mut self, actor: impl Into<String>) -> Self {
+        let actor = actor.into();
+        let checked = json::check_text(&actor, self.asked.record_ref(), What::Actor);
+        checked.unwrap_or_else(|error| self.asked.refuse(error));
+        self.asked.notes.actor = Some(actor);
+        self
+    }
+
+    /// Anything worth keeping in the history, as JSON: with the first transition of the request.
+    pub fn metadata(mut self, metadata: &impl serde::Serialize) -> Self {
+        match json::encode(metadata, self.asked.record_ref(), || What::Metadata) {
+            Ok(metadata) => self.asked.notes.metadata = Some(metadata),
+            Err(error) => self.asked.refuse(error),
+        }
+        self
+    }
+
+    /// Why it failed, with the chain of causes: kept in the history, with the first transition of
+    /// the request. Cut at 8 kB.
+    pub fn error(mut self, error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        self.asked.notes.error = Some(json::clean_error(&chain(&*error)));
+        self
+    }
+
+    /// When a worker may take the record: so long after the transition, by the database's clock.
+    /// More than 1,000 years count as 1,000 years.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.asked.delay = delay;
+        self
+    }
+
+    /// Runs it, and returns the artefacts that the first transition loads.
+    ///
+    /// # Errors
+    /// See [`Error`]. After any of them the record in memory is as it was, or as the row is.
+    pub fn run(self) -> Result<First::Loads>
+    where
+        T::Persists: Provided<S>,
+    {
+        self.asked.run::<First>()
+    }
+}
+
+impl<F: Flow, C: Dialect> Asked<'_, F, C> {
+    fn record_ref(&self) -> RecordRef {
+        RecordRef::of::<F>(self.record.id())
+    }
+
+    fn refuse(&mut self, error: Error) {
+        self.refused.get_or_insert(error);
+    }
+
+    fn run<First: Transition<Flow = F>>(self) -> Result<First::Loads> {
+        let span = tracing::debug_span!(
+            "flowstate.transition",
+            flow = F::NAME,
+            id = self.record.id(),
+            transition = First::NAME,
+            from = tracing::field::Empty,
+            to = self.to.as_str(),
+            seq = tracing::field::Empty,
+            outcome = tracing::field::Empty,
+        );
+        let _entered = span.enter();
+        let result = self.run_in::<First>(&span);
+        span.record("outcome", if let Err(error) = &result { outcome(error) } else { "done" });
+        result
+    }
+
+    fn run_in<First: Transition<Flow = F>>(self, span: &tracing::Span) -> Result<First::Loads> {
+        let record = decode::present(self.record)?;
+        let Self { record: flow, conn, mut closures, links, notes, delay, to, refused } = self;
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        let position = scope::position(conn).map_err(|error| explain(conn, Some(record), error))?;
+        if matches!(position, Position::Ended) {
+            return Err(swallowed::ended(conn).about(record));
+        }
+        let hooks = std::mem::take(&mut closures.hooks);
+        if !hooks.is_empty() && matches!(position, Position::Inside { rooted: false, .. }) {
+            return Err(Error::HooksInForeignTransaction { record, transition: First::NAME });
+        }
+        let plan = Plan {
+            record,
+            id: flow.id(),
+            links,
+            notes,
+            completes: to.is_completed(),
+            destroys: to.definition().destroys,
+            timing: timing::<F>(to, delay),
+            fenced: false,
+        };
+        let outcome = position.outcome();
+        let mut subject = Typed::<F, C, First>::new(flow, closures, outcome);
+        let applied = apply(conn, &plan, &mut subject);
+        // refreshed from the row by now, if that was needed
+        span.record("from", subject.flow.state().as_str());
+        let applied = applied?;
+        let moved =
+            subject.moved(&applied, to, plan.timing.due_in.map(chrono::TimeDelta::microseconds))?;
+        let Typed { flow, outcome, loads, .. } = subject;
+        flow.advance(moved, outcome, persisted(&plan, &applied));
+        span.record("seq", applied.seq);
+        hand_over_hooks(conn, &position, &applied.mark, flow, hooks);
+        loads.ok_or(Error::MissingArtefact { record, what: What::Props })
+    }
+}
+
+/// The artefacts that a request has written, each with the `seq` of its transition.
+fn persisted<'p>(
+    plan: &'p Plan,
+    applied: &Applied,
+) -> impl Iterator<Item = (&'static str, i64, &'p str)> {
+    let first = applied.seq + 1 - i64::try_from(plan.links.len()).unwrap_or_default();
+    plan.links.iter().zip(first..).flat_map(|(link, seq)| {
+        link.artefacts.iter().map(move |(name, payload)| (*name, seq, &**payload))
+    })
+}
+
+/// Gives the hooks to the transaction that is open, or runs them: the transition is committed.
+fn hand_over_hooks<F: Flow, C: Dialect>(
+    conn: &mut C,
+    position: &Position,
+    mark: &Mark,
+    flow: &Record<F>,
+    hooks: Vec<crate::transition::callbacks::Hook<F>>,
+) {
+    let hooks = hooks.into_iter().map(|hook| {
+        let flow = flow.clone();
+        let hook: Box<dyn FnOnce()> = Box::new(move || {
+            if let Err(error) = hook(&flow) {
+                let (name, id) = (F::NAME, flow.id());
+                tracing::error!(flow = name, id, error = %chain(&*error),
+                    "an after_commit hook failed; the transition is committed");
+            }
+        });
+        hook
+    });
+    if matches!(position, Position::Outside) {
+        let record = mark.record.to_string();
+        hooks.for_each(|hook| run_hook(&record, hook));
+    } else {
+        scope::defer(conn, hooks.map(|hook| (mark.clone(), hook)));
+    }
+}
+
+/// One word for a span.
+pub(crate) fn outcome(error: &Error) -> &'static str {
+    match error {
+        Error::InvalidTransition { .. } => "invalid",
+        Error::GuardRejected { .. } => "rejected",
+        Error::Conflict { .. } => "conflict",
+        Error::OutcomeUnknown(_) => "unknown",
+        _ => "failed",
+    }
+}
+
+pub(crate) fn link<T: Transition>() -> Link {
+    Link {
+        transition: T::NAME,
+        to: T::TO.as_str(),
+        to_error: T::TO.is_error(),
+        artefacts: Vec::new(),
+    }
+}
+
+/// When workers may take a record that enters this state.
+pub(crate) fn timing<F: Flow>(to: F::State, delay: Duration) -> Timing<'static> {
+    Timing {
+        due_in: (!to.is_completed()).then(|| micros(delay)),
+        deadline_in: F::DEFINITION.timed(to.as_str()).map(|(_, after)| micros(after)),
+        ..Timing::default()
+    }
+}
+
+/// A duration in microseconds, at most 1,000 years: the years of four digits end in 9999, and
+/// SQLite makes a later time NULL, which means never.
+pub(crate) fn micros(duration: Duration) -> i64 {
+    const MOST: i64 = 1_000 * 365 * 86_400 * 1_000_000;
+    i64::try_from(duration.as_micros()).unwrap_or(MOST).min(MOST)
+}
+
+/// 128 random bits.
+pub(crate) fn token() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
+/// An error and its causes, one after the other.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,70 @@
+//! The keeper: one thread that extends the claims of a worker while its handlers run.
+
+use std::time::{Duration, Instant};
+
+use diesel::r2d2::ManageConnection;
+
+use super::run::Core;
+use super::schedule::Search;
+use super::unknown::REPORT_EVERY;
+use super::unwind::{caught, report};
+use crate::dialect::Dialect as _;
+use crate::dialect::connection::Store;
+use crate::transaction::explain::explain;
+use crate::worker::claim::settle::lease;
+
+/// The pause after a round that failed.
+const AFTER_A_FAILURE: Duration = Duration::from_millis(500);
+
+impl<M: ManageConnection<Connection: Store>> Core<M> {
+    /// Extends the leases whenever a third of the shortest has passed, and looks after what others
+    /// left when all threads are busy. Ends with the worker.
+    pub(crate) fn keep(&self) {
+        let shortest = self.runners.iter().map(|runner| runner.step().lease).min();
+        let pause = shortest.map_or(Duration::from_secs(1), |lease| lease / 3);
+        let pause = pause.min(Duration::from_secs(20));
+        let (mut next, mut next_report) = (pause, Instant::now());
+        while self.pause_keeper(next) {
+            next = pause;
+            if let Err(error) = caught("extending the leases", || self.extend()) {
+                // as soon as the database is back: who is back already may think this worker dead
+                next = pause.min(AFTER_A_FAILURE);
+                self.note_outage(&error);
+                report(|| tracing::warn!(%error, "leases could not be extended"));
+            }
+            if Instant::now() >= next_report {
+                next_report = Instant::now() + REPORT_EVERY;
+                if let Err(error) = caught("reporting unknown states", || self.report_strangers()) {
+                    report(|| tracing::debug!(%error, "unknown states could not be looked for"));
+                }
+            }
+            if self.is_overdue_for_a_look() {
+                // no thread is free to take work, but expired leases and timed transitions wait
+                let looked = self.look_caught(&Search::without_claims(), &mut Vec::new());
+                self.looked(Instant::now());
+                if let Err(error) = looked {
+                    report(|| tracing::warn!(%error, "the database could not be looked at"));
+                }
+            }
+        }
+        self.shared().keeper_ended = true;
+        self.changed.notify_all();
+    }
+
+    fn extend(&self) -> crate::Result<()> {
+        let leases = self.unlocked();
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let text = leases.iter().map(|held| lease(held.fence, self.runners[held.step].step()));
+        let text = text.collect::<serde_json::Value>().to_string();
+        self.with(|conn| {
+            let extended = conn.extend_leases(&self.worker, &text);
+            let extended = extended.map_err(|error| explain(conn, None, error))?;
+            if extended < leases.len() {
+                tracing::debug!(held = leases.len(), extended, "some claims are settled or lost");
+            }
+            Ok(())
+        })
+    }
+}

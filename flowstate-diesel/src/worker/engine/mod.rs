@@ -1,0 +1,14 @@
+//! The threads of a worker: what each does next, and what they share.
+
+pub(super) mod desk;
+pub(super) mod handler;
+mod heartbeat;
+mod poll;
+pub(super) mod run;
+mod schedule;
+mod shutdown;
+pub(crate) mod stats;
+mod trouble;
+pub(super) mod unknown;
+mod unwind;
+pub(super) mod watermark;

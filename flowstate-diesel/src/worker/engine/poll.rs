@@ -1,0 +1,258 @@
+//! Looking for work: one statement says what there is, one transaction a batch takes it.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use diesel::r2d2::ManageConnection;
+
+use super::handler::Runner;
+use super::run::{Core, Job};
+use super::schedule::{Found, Search};
+use super::stats::count;
+use super::watermark::{EVERYTHING, Horizon, Source};
+use crate::dialect::connection::Store;
+use crate::dialect::rows::{CountRow, FlowRow};
+use crate::dialect::{Asked, Asking, Dialect as _};
+use crate::error::Result;
+use crate::transaction::explain::explain;
+use crate::transaction::notify::News;
+use crate::transition::request::micros;
+use crate::worker::claim::batches;
+use crate::worker::claim::batches::Timed;
+
+/// What to ask the database.
+#[derive(Debug)]
+pub(crate) struct Questions {
+    /// Every state from which a step starts, with what is asked of it but for how far back to look.
+    sources: Vec<(Source, Asked<'static>)>,
+    /// Every state in which a step runs.
+    running: Vec<Asked<'static>>,
+    /// Every state with a timed transition.
+    timed: Vec<Asked<'static>>,
+    /// For each label what it stands for.
+    labels: Vec<Label>,
+    /// Which steps start where.
+    served: Vec<(News, Vec<Source>)>,
+}
+
+/// What the database says something about: by its place in the list of steps, or of timed
+/// transitions.
+#[derive(Clone, Copy, Debug)]
+enum Label {
+    Due(usize, &'static str),
+    Leased(usize, &'static str),
+    Timed(usize),
+}
+
+impl Questions {
+    pub(crate) fn new<C>(runners: &[std::sync::Arc<dyn Runner<C>>], timed: &[Timed]) -> Self {
+        let mut labels = Vec::new();
+        let mut ask = |flow, state, label| {
+            labels.push(label);
+            Asked { label: labels.len() - 1, flow, state, reach: 0 }
+        };
+        let (mut sources, mut running) = (Vec::new(), Vec::new());
+        let mut served = Vec::<(News, Vec<Source>)>::new();
+        for (at, runner) in runners.iter().enumerate() {
+            let step = runner.step();
+            for source in step.sources.iter().copied() {
+                let asked = ask(step.flow, source, Label::Due(at, source));
+                sources.push(((at, source), asked));
+                let news = News { flow: step.flow, state: source };
+                match served.iter_mut().find(|(known, _)| *known == news) {
+                    Some((_, steps)) => steps.push((at, source)),
+                    None => served.push((news, vec![(at, source)])),
+                }
+            }
+            for name in &step.running_names {
+                running.push(ask(step.flow, name, Label::Leased(at, name)));
+            }
+        }
+        let timed = timed.iter().enumerate();
+        let timed =
+            timed.map(|(at, timed)| ask(timed.flow, timed.state, Label::Timed(at))).collect();
+        Self { sources, running, timed, labels, served }
+    }
+
+    /// The sources, each with how far back to look.
+    fn sources(&self, horizon: &Horizon) -> Vec<Asked<'static>> {
+        let sources: Vec<_> = self.sources.iter().map(|(source, _)| *source).collect();
+        let asked = self.sources.iter().zip(horizon.reaches(&sources));
+        asked.map(|((_, asked), reach)| Asked { reach, ..*asked }).collect()
+    }
+
+    /// The steps that start where a record has come to.
+    pub(super) fn served(&self, news: News) -> &[Source] {
+        let served = self.served.iter().find(|(known, _)| *known == news);
+        served.map_or(&[], |(_, steps)| steps)
+    }
+}
+
+/// What the database answered.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Step and state, the longest overdue first.
+    due: Vec<Source>,
+    /// Step and state of expired leases.
+    leased: Vec<Source>,
+    /// Timed transitions whose time has come.
+    timed: Vec<usize>,
+}
+
+impl<M: ManageConnection<Connection: Store>> Core<M> {
+    /// Looks once, and takes what there is for the threads that are free.
+    pub(super) fn look(&self, search: &Search, jobs: &mut Vec<Job>) -> Result<Found> {
+        if let Some(hints) = &search.hints {
+            let told = hints.told.iter().filter(|source| !hints.left.contains(source));
+            let due: Vec<_> = told.chain(&hints.left).copied().collect();
+            return self.claim(&due, search, jobs);
+        }
+        let Questions { running, timed, .. } = &self.questions;
+        let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
+        let rows = self.with(|conn| {
+            let rows = conn.scout(Asking { sources: &sources, running, timed });
+            rows.map_err(|error| explain(conn, None, error))
+        })?;
+        let seen = self.understand(rows, asked);
+        // only a thread that is free looks with no other look under way
+        let strays = search.free > 0 && self.release_strays()?;
+        let swept = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
+        // where something is due, more is asked next time
+        let narrow =
+            seen.due.is_empty() && sources.iter().any(|asked| asked.reach < micros(EVERYTHING));
+        let claimed = self.claim(&seen.due, search, jobs)?;
+        Ok(Found { any: swept | claimed.any, swept, narrow, ..claimed })
+    }
+
+    fn understand(&self, mut rows: Vec<CountRow>, asked: Instant) -> Seen {
+        self.counters.oldest_due.iter().for_each(|oldest| oldest.store(-1, Ordering::Relaxed));
+        rows.sort_unstable_by_key(|row| -row.number);
+        let (mut seen, mut overdue) = (Seen::default(), HashMap::new());
+        for row in rows {
+            let label = row.label.parse::<usize>().ok();
+            match label.and_then(|label| self.questions.labels.get(label)) {
+                Some(&Label::Due(step, state)) => {
+                    let oldest = &self.counters.oldest_due[step];
+                    oldest.fetch_max(row.number, Ordering::Relaxed);
+                    seen.due.push((step, state));
+                    let late = u64::try_from(row.number).unwrap_or_default();
+                    overdue.insert((step, state), Duration::from_millis(late));
+                }
+                Some(&Label::Leased(step, state)) => seen.leased.push((step, state)),
+                Some(&Label::Timed(at)) => seen.timed.push(at),
+                None => {}
+            }
+        }
+        self.horizon.learn(asked, overdue);
+        seen
+    }
+
+    /// Claims for the steps in turn, beginning with another one each time, so that none starves
+    /// behind one with a long queue.
+    fn claim(&self, due: &[Source], search: &Search, jobs: &mut Vec<Job>) -> Result<Found> {
+        let mut steps: Vec<_> = due.iter().map(|(step, _)| *step).collect();
+        steps.sort_unstable();
+        steps.dedup();
+        let mut found = Found::default();
+        if steps.is_empty() {
+            return Ok(found);
+        }
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % steps.len();
+        steps.rotate_left(first);
+        let mut left = search.free;
+        for (at, step) in steps.iter().enumerate() {
+            let share = left.div_ceil(steps.len() - at);
+            let sources = due.iter().filter(|(of, _)| of == step).map(|(_, state)| *state);
+            let before = jobs.len();
+            let left_behind = self.claim_step(*step, sources, share, search, jobs)?;
+            found.left.extend(left_behind.into_iter().map(|source| (*step, source)));
+            let taken = jobs.len() - before;
+            found.any |= taken > 0;
+            left = left.saturating_sub(taken);
+        }
+        Ok(found)
+    }
+
+    /// Returns where there may be more.
+    fn claim_step(
+        &self,
+        at: usize,
+        sources: impl Iterator<Item = &'static str>,
+        share: usize,
+        search: &Search,
+        jobs: &mut Vec<Job>,
+    ) -> Result<Vec<&'static str>> {
+        let step = self.runners[at].step();
+        let held = self.held(at);
+        let wanted = match step.batch {
+            Some(batch) if share > 0 || search.early => batch.max(share),
+            _ => share,
+        };
+        let mut left = wanted.min(step.concurrency.saturating_sub(held));
+        let (before, mut left_behind) = (jobs.len(), Vec::new());
+        for source in sources {
+            if left == 0 {
+                left_behind.push(source);
+                continue;
+            }
+            let reach = self.horizon.reach((at, source), search.is_told((at, source)));
+            let claimed =
+                self.with(|conn| batches::claim(conn, step, source, reach, left, &self.worker))?;
+            left -= claimed.len().min(left);
+            if left == 0 {
+                left_behind.push(source);
+            }
+            for claim in claimed {
+                count(&self.counters.claimed);
+                self.hold(at, &claim);
+                jobs.push(Job { step: at, claim });
+            }
+        }
+        // a subscriber may panic: by now the claims are in good hands
+        for Job { claim, .. } in &jobs[before..] {
+            tracing::debug!(
+                flow = step.flow,
+                id = claim.row.id,
+                step = step.start,
+                attempt = claim.row.attempts.saturating_add(1),
+                "claimed"
+            );
+        }
+        Ok(left_behind)
+    }
+
+    fn reap(&self, leased: &[Source]) -> Result<bool> {
+        let mut found = false;
+        if !self.may_reap() {
+            return Ok(false);
+        }
+        for &(at, state) in leased {
+            let step = self.runners[at].step();
+            let spared = |row: &FlowRow| self.holds(row.id, row.seq);
+            let reaped = self.with(|conn| batches::reap(conn, step, state, &spared))?;
+            if reaped > 0 {
+                found = true;
+                let reaped_before = u64::try_from(reaped).unwrap_or_default();
+                self.counters.reaped.fetch_add(reaped_before, Ordering::Relaxed);
+                tracing::warn!(flow = step.flow, step = step.start, reaped, "leases expired");
+            }
+        }
+        Ok(found)
+    }
+
+    fn take_timed(&self, overdue: &[usize]) -> Result<bool> {
+        let mut found = false;
+        for timed in overdue.iter().map(|at| &self.timed[*at]) {
+            let taken = self.with(|conn| batches::take_timed(conn, timed))?;
+            if taken > 0 {
+                found = true;
+                let more = u64::try_from(taken).unwrap_or_default();
+                self.counters.timed.fetch_add(more, Ordering::Relaxed);
+                let transition = timed.transition.name;
+                tracing::debug!(flow = timed.flow, transition, taken, "time was over");
+            }
+        }
+        Ok(found)
+    }
+}

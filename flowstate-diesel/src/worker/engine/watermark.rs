@@ -1,0 +1,104 @@
+//! How far back due records are looked for.
+//!
+//! Where a transaction stays open for hours, PostgreSQL and MySQL keep the index entries of all that
+//! was claimed since: a search that begins at the oldest entry walks over every one of them. So a
+//! worker begins where the oldest due record was when it last asked, and asks from the very
+//! beginning now and then.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::transition::request::micros;
+
+/// As far back as times go.
+pub(crate) const EVERYTHING: Duration = Duration::MAX;
+/// A record may become visible so much later than it became due: its transaction was still open. No
+/// more, since of many that were created at once all that are claimed lie in the way.
+const LEEWAY: Duration = Duration::from_millis(20);
+/// What becomes visible later than that, or lay further back, is found after so long at the most.
+const REFRESH: Duration = Duration::from_secs(5);
+/// The same for a record of which a transaction of this process has told.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// A state from which a step starts: the step's place, and the stored name.
+pub(super) type Source = (usize, &'static str);
+
+/// What the last look said.
+#[derive(Debug, Default)]
+pub(super) struct Horizon(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// When it was asked.
+    asked: Option<Instant>,
+    /// When everything was last asked for.
+    refreshed: Option<Instant>,
+    /// By how much the oldest record was overdue; not those where none was due.
+    overdue: HashMap<Source, Duration>,
+}
+
+impl Horizon {
+    /// How far back to look in a source for claims, in microseconds. `told`: something is known to
+    /// be there.
+    pub(super) fn reach(&self, source: Source, told: bool) -> i64 {
+        let least = if told { TOLD } else { Duration::ZERO };
+        micros(self.known().reach(source).max(least))
+    }
+
+    /// How far back to ask in each of the sources, in microseconds.
+    pub(super) fn reaches(&self, sources: &[Source]) -> Vec<i64> {
+        let mut known = self.known();
+        let fresh = known.refreshed.is_some_and(|at| at.elapsed() < REFRESH);
+        // where little is due nothing lies in the way
+        if !fresh || known.overdue.is_empty() {
+            known.refreshed = Some(Instant::now());
+            return vec![micros(EVERYTHING); sources.len()];
+        }
+        sources.iter().map(|source| micros(known.reach(*source))).collect()
+    }
+
+    /// The answer to what was asked at `asked`: how much the oldest of each source is overdue.
+    pub(super) fn learn(&self, asked: Instant, overdue: HashMap<Source, Duration>) {
+        let mut known = self.known();
+        (known.asked, known.overdue) = (Some(asked), overdue);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn reach(&self, source: Source) -> Duration {
+        let Some(asked) = self.asked else { return EVERYTHING };
+        let overdue = self.overdue.get(&source).copied().unwrap_or_default();
+        overdue + asked.elapsed() + LEEWAY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::worker::*;
+
+    #[test]
+    fn begins_at_the_oldest_that_was_due_and_now_and_then_at_the_beginning() {
+        let (horizon, source, other) = (Horizon::default(), (0, "picked"), (1, "fetched"));
+        let everything = micros(EVERYTHING);
+        assert_eq!(horizon.reach(source, false), everything, "nothing is known yet");
+        assert_eq!(horizon.reaches(&[source, other]), [everything; 2]);
+
+        let hour = Duration::from_hours(1);
+        horizon.learn(Instant::now(), HashMap::from([(source, hour)]));
+        let reaches = horizon.reaches(&[source, other]);
+        assert!(reaches[0] >= micros(hour + LEEWAY) && reaches[0] < micros(2 * hour));
+        assert!(reaches[1] >= micros(LEEWAY) && reaches[1] < micros(hour));
+        assert!(horizon.reach(source, false) >= reaches[0], "time goes on");
+
+        // nothing is due: whatever lies further back is asked for again
+        horizon.learn(Instant::now(), HashMap::new());
+        assert_eq!(horizon.reaches(&[source, other]), [everything; 2]);
+        assert!(horizon.reach(source, false) < micros(TOLD));
+        assert_eq!(horizon.reach(source, true), micros(TOLD));
+    }
+}
