@@ -72,7 +72,7 @@ impl Drop for Checkpoint<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     /// After how many turns the next is made, of a log that then has so many pages.
     fn turns(of: &Checkpoints, pages: Option<i64>) -> usize {

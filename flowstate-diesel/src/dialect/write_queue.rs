@@ -176,7 +176,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
-    use crate::{Passage, Turnstile};
+    use super::{Passage, Turnstile};
 
     const LONG: Duration = Duration::from_secs(20);
 

@@ -23,7 +23,7 @@ pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::parse;
+    use super::parse;
 
     #[test]
     fn reads_the_fixed_form_and_nothing_else() {

@@ -269,7 +269,7 @@ mod tests {
     use diesel::SqliteConnection;
     use diesel::connection::SimpleConnection;
 
-    use crate::*;
+    use super::*;
 
     /// A connection whose failures all end the transaction, as a deadlock does on MySQL.
     fn connection() -> SqliteConnection {

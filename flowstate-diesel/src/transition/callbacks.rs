@@ -145,7 +145,7 @@ impl<F: Flow, C: Dialect> Closures<'_, F, C> {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     fn returns<V: Verdict, H: HookResult>(_: impl FnOnce() -> V, _: impl FnOnce() -> H) {}
 

@@ -23,7 +23,7 @@ fn parse(version: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::dialect::refusal;
+    use super::refusal;
 
     #[test]
     fn m06_refuses_servers_without_skip_locked() {

@@ -135,7 +135,7 @@ const fn argument(text: &'static str) -> (&'static str, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use crate::dialect::{Alone, Around, Piece, cut};
+    use super::{Alone, Around, Piece, cut};
 
     #[test]
     fn cuts_at_binds_and_words() {

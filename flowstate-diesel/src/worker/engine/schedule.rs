@@ -288,7 +288,7 @@ impl<M: ManageConnection<Connection: Store>> Wake for Core<M> {
 
 #[cfg(test)]
 mod tests {
-    use crate::worker::lead;
+    use super::lead;
 
     #[test]
     fn a_batch_is_fetched_as_early_as_needed() {

@@ -79,7 +79,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use crate::worker::*;
+    use super::*;
 
     #[test]
     fn begins_at_the_oldest_that_was_due_and_now_and_then_at_the_beginning() {

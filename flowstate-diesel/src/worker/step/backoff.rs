@@ -113,7 +113,7 @@ impl Backoff {
 mod tests {
     use std::time::Duration;
 
-    use crate::worker::Backoff;
+    use super::Backoff;
 
     #[test]
     fn pauses_grow_to_the_cap_and_end_with_the_attempts() {
