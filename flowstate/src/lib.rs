@@ -42,20 +42,33 @@ extern crate self as flowstate;
 #[doc(hidden)]
 pub mod __private;
 mod artefact;
+mod backoff;
+mod claim;
 mod definition;
 pub mod diagram;
 mod flow;
+mod policy;
 mod record;
+mod serve;
+mod step;
+mod step_error;
 mod transition;
 
 pub use artefact::{Artefact, ArtefactReader, ArtefactSet, ArtefactWriter};
+pub use backoff::Backoff;
+pub use claim::{Claim, Hold, Signals};
 pub use definition::{
-    ArtefactDefinition, Definition, MAX_NAME_LENGTH, StateDefinition, TransitionDefinition,
+    ArtefactDefinition, Definition, GroupDefinition, MAX_NAME_LENGTH, OutcomeDefinition,
+    StateDefinition, StepDefinition, StepKind, TransitionDefinition,
 };
 pub use flow::{Flow, State, UnknownState};
 #[doc = include_str!("derive.md")]
 pub use flowstate_derive::Flow;
-pub use record::{Outcome, Record, Row};
+pub use policy::Policy;
+pub use record::{Record, Row, TransactionOutcome};
+pub use serve::{Handles, ServedBy, StepRegistry};
+pub use step::{IntoStep, Step, StepEnd, StepWithPolicy};
+pub use step_error::{NextTry, StepError};
 pub use transition::{
     Awaiting, Follows, LoadsNothing, PersistsNothing, Provided, StartsFrom, Supplied, Transition,
     TransitionOf, Unsupplied,

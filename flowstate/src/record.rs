@@ -22,11 +22,11 @@ use crate::{Flow, State};
 pub struct Record<F: Flow> {
     row: Row<F>,
     /// The transaction in which `row` was read or written; `None` if it is committed data.
-    seen_in: Option<Outcome>,
+    seen_in: Option<TransactionOutcome>,
     /// The transaction in which the record was created.
-    born_in: Option<Outcome>,
+    born_in: Option<TransactionOutcome>,
     /// Rows to fall back to, oldest first, should the transaction that replaced them roll back.
-    undo: Vec<(Row<F>, Outcome)>,
+    undo: Vec<(Row<F>, TransactionOutcome)>,
     /// The artefacts that this record has written itself.
     kept: Vec<Kept>,
 }
@@ -68,16 +68,16 @@ pub struct Row<F: Flow> {
 
 /// How a transaction ended: shared between a backend and the records that were moved in it.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome(Arc<OutcomeState>);
+pub struct TransactionOutcome(Arc<OutcomeState>);
 
 #[derive(Debug, Default)]
 struct OutcomeState {
     ended: AtomicU8,
     /// What is committed in a savepoint still hangs on the transaction round it.
-    outer: Option<Outcome>,
+    outer: Option<TransactionOutcome>,
 }
 
-impl Outcome {
+impl TransactionOutcome {
     const COMMITTED: u8 = 1;
     const ROLLED_BACK: u8 = 2;
     const NEVER_TOLD: u8 = 3;
@@ -133,14 +133,14 @@ impl<F: Flow> Record<F> {
     /// A record with columns that were read in the transaction of this outcome, if one was open:
     /// for storage backends.
     #[must_use]
-    pub fn read_in(outcome: Option<Outcome>, row: Row<F>) -> Self {
+    pub fn read_in(outcome: Option<TransactionOutcome>, row: Row<F>) -> Self {
         Self { seen_in: outcome, ..Self::new(row) }
     }
 
     /// A record that was created in the transaction of this outcome, if one was open: for storage
     /// backends.
     #[must_use]
-    pub fn created_in(outcome: Option<Outcome>, row: Row<F>) -> Self {
+    pub fn created_in(outcome: Option<TransactionOutcome>, row: Row<F>) -> Self {
         Self { born_in: outcome.clone(), ..Self::read_in(outcome, row) }
     }
 
@@ -150,14 +150,14 @@ impl<F: Flow> Record<F> {
     /// since have come to the same `seq` another way.
     #[must_use]
     pub fn is_certain(&self) -> bool {
-        self.seen_in.as_ref().is_none_or(Outcome::is_committed)
+        self.seen_in.as_ref().is_none_or(TransactionOutcome::is_committed)
     }
 
     /// Whether the record was created in a transaction that rolled back: its id may by now belong
     /// to another one. For storage backends.
     #[must_use]
     pub fn is_unborn(&self) -> bool {
-        self.born_in.as_ref().is_some_and(Outcome::is_rolled_back)
+        self.born_in.as_ref().is_some_and(TransactionOutcome::is_rolled_back)
     }
 
     /// The columns.
@@ -171,7 +171,7 @@ impl<F: Flow> Record<F> {
     ///
     /// If that happened in a transaction that is still open, its `outcome` decides later whether
     /// they hold or the present columns come back.
-    pub fn replace(&mut self, row: Row<F>, outcome: Option<Outcome>) {
+    pub fn replace(&mut self, row: Row<F>, outcome: Option<TransactionOutcome>) {
         // somebody else may have written artefacts meanwhile
         self.kept.clear();
         self.put(row, outcome);
@@ -185,7 +185,7 @@ impl<F: Flow> Record<F> {
     pub fn advance<'p>(
         &mut self,
         row: Row<F>,
-        outcome: Option<Outcome>,
+        outcome: Option<TransactionOutcome>,
         persisted: impl IntoIterator<Item = (&'static str, i64, &'p str)>,
     ) {
         let before = self.row().seq;
@@ -212,7 +212,7 @@ impl<F: Flow> Record<F> {
         Some(&kept.payload)
     }
 
-    fn put(&mut self, row: Row<F>, outcome: Option<Outcome>) {
+    fn put(&mut self, row: Row<F>, outcome: Option<TransactionOutcome>) {
         if let Some(undone) = self.undo.iter().position(|(_, outcome)| outcome.is_rolled_back()) {
             self.row = self.undo.swap_remove(undone).0;
             self.undo.truncate(undone);

@@ -13,7 +13,7 @@ pub(crate) mod scope;
 pub(crate) mod swallowed;
 
 use diesel::connection::TransactionManager;
-use flowstate::Outcome;
+use flowstate::TransactionOutcome;
 
 use self::explain::{conflict, explain};
 use self::hooks::run_hooks;
@@ -304,7 +304,7 @@ struct Open<'c, C: Dialect> {
     conn: &'c mut C,
     depth: u32,
     code: Code,
-    outcome: Outcome,
+    outcome: TransactionOutcome,
     /// Its beginning is marked, because nobody sees which statements fail in it.
     marked: bool,
     ended: bool,
@@ -326,7 +326,7 @@ impl<'c, C: Dialect> Open<'c, C> {
                     Code::Closures | Code::Others => conn.begin_for_others()?,
                 }
                 instrument::began(conn);
-                Outcome::default()
+                TransactionOutcome::default()
             }
             Position::Ended => return Err(diesel::result::Error::NotInTransaction),
             Position::Inside { outcome, .. } => {

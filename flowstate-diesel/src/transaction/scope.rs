@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use flowstate::Outcome;
+use flowstate::TransactionOutcome;
 
 use super::in_doubt::Mark;
 use super::notify::News;
@@ -39,7 +39,7 @@ struct Scope {
     depth: u32,
     /// Whether the outermost transaction is ours, so that its commit is seen.
     rooted: bool,
-    outcome: Outcome,
+    outcome: TransactionOutcome,
     hooks: Vec<Hook>,
     doom: Option<Doom>,
     mark: Option<Mark>,
@@ -74,13 +74,13 @@ pub(crate) enum Position {
     Outside,
     /// In a transaction. `rooted`: this crate opened it and will see its commit; else the caller did
     /// with Diesel. `outcome`: of the innermost transaction or savepoint.
-    Inside { rooted: bool, outcome: Outcome },
+    Inside { rooted: bool, outcome: TransactionOutcome },
     /// In a closure that goes on though the transaction is gone that was opened for it.
     Ended,
 }
 
 impl Position {
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
+    pub(crate) fn outcome(&self) -> Option<TransactionOutcome> {
         match self {
             Self::Outside | Self::Ended => None,
             Self::Inside { outcome, .. } => Some(outcome.clone()),
@@ -103,13 +103,16 @@ pub(crate) fn position<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Position
         }
         // in a savepoint that the caller opened since?
         let theirs = depth > scope.depth;
-        let outcome =
-            if theirs { Outcome::elsewhere(Some(&scope.outcome)) } else { scope.outcome.clone() };
+        let outcome = if theirs {
+            TransactionOutcome::elsewhere(Some(&scope.outcome))
+        } else {
+            scope.outcome.clone()
+        };
         Position::Inside { rooted: scope.rooted, outcome }
     });
     Ok(ours.unwrap_or_else(|| match depth {
         0 => Position::Outside,
-        _ => Position::Inside { rooted: false, outcome: Outcome::elsewhere(None) },
+        _ => Position::Inside { rooted: false, outcome: TransactionOutcome::elsewhere(None) },
     }))
 }
 
@@ -138,7 +141,7 @@ pub(crate) struct Gathered {
 pub(crate) fn enter<C: Dialect>(
     conn: &mut C,
     position: &Position,
-    outcome: Outcome,
+    outcome: TransactionOutcome,
 ) -> diesel::QueryResult<Entered> {
     let depth = conn.depth()?;
     let connection = address(conn);

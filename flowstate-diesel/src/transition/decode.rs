@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use flowstate::{Flow, Outcome, Record, Row, State as _};
+use flowstate::{Flow, Record, Row, State as _, TransactionOutcome};
 
 use crate::dialect::Dialect;
 use crate::dialect::rows::FlowRow;
@@ -35,12 +35,18 @@ pub(crate) fn decode<F: Flow>(row: FlowRow, known: Option<&Row<F>>) -> Result<Ro
     })
 }
 
-pub(crate) fn record<F: Flow>(row: FlowRow, outcome: Option<Outcome>) -> Result<F::Record> {
+pub(crate) fn record<F: Flow>(
+    row: FlowRow,
+    outcome: Option<TransactionOutcome>,
+) -> Result<F::Record> {
     Ok(Record::read_in(outcome, decode::<F>(row, None)?).into())
 }
 
 /// The transaction in which rows are read and written now, if one is open.
-pub(crate) fn outcome<C: Dialect>(conn: &mut C, record: RecordRef) -> Result<Option<Outcome>> {
+pub(crate) fn outcome<C: Dialect>(
+    conn: &mut C,
+    record: RecordRef,
+) -> Result<Option<TransactionOutcome>> {
     let position = scope::position(conn).map_err(|error| explain(conn, Some(record), error))?;
     Ok(position.outcome())
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flowstate::{
-    Artefact, ArtefactReader, ArtefactSet, ArtefactWriter, Flow, Outcome, Record, Row, State as _,
-    Transition,
+    Artefact, ArtefactReader, ArtefactSet, ArtefactWriter, Flow, Record, Row, State as _,
+    TransactionOutcome, Transition,
 };
 
 use super::apply::{Applied, Newest, Subject};
@@ -22,7 +22,7 @@ use crate::transaction::explain::note_conflict;
 pub(crate) struct Typed<'r, 'a, F: Flow, C, T: Transition<Flow = F>> {
     pub(crate) flow: &'r mut Record<F>,
     closures: Closures<'a, F, C>,
-    pub(crate) outcome: Option<Outcome>,
+    pub(crate) outcome: Option<TransactionOutcome>,
     /// The props if `update` changed them.
     props: Option<Arc<F>>,
     pub(crate) loads: Option<T::Loads>,
@@ -32,7 +32,7 @@ impl<'r, 'a, F: Flow, C, T: Transition<Flow = F>> Typed<'r, 'a, F, C, T> {
     pub(crate) fn new(
         flow: &'r mut Record<F>,
         closures: Closures<'a, F, C>,
-        outcome: Option<Outcome>,
+        outcome: Option<TransactionOutcome>,
     ) -> Self {
         Self { flow, closures, outcome, props: None, loads: None }
     }
@@ -123,7 +123,7 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
             let props = Arc::new(props);
             let row = Row { props: Arc::clone(&props), ..working.row().clone() };
             // should the closures keep a copy: what it shows is never committed
-            working.replace(row, Some(Outcome::elsewhere(None)));
+            working.replace(row, Some(TransactionOutcome::elsewhere(None)));
             self.props = Some(props);
         }
         closures.work_within(&working, conn, record, T::NAME).map_err(|error| note(conn, error))?;

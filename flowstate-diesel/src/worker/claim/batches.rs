@@ -17,6 +17,7 @@ use crate::transaction::explain::explain;
 use crate::transition::apply::write;
 use crate::transition::request::{micros, token};
 use crate::worker::step::StepSpec;
+use crate::worker::step::backoff::pause;
 
 /// At most so many expired claims or timed transitions in one transaction.
 const SWEPT_AT_ONCE: i64 = 100;
@@ -89,7 +90,7 @@ pub(crate) fn reap<C: Dialect>(
     };
     let mut timing = |row: &FlowRow| {
         let failed = row.attempts.saturating_add(1);
-        let pause = step.retry.pause(failed).filter(|_| !step.failed.completes);
+        let pause = pause(&step.retry, failed).filter(|_| !step.failed.completes);
         Timing { due_in: pause.map(micros), attempts: Some(failed), ..step.failed.timing }
     };
     transaction::run(conn, &mut |conn| {

@@ -3,7 +3,7 @@
 
 use super::settle::Fence;
 use crate::worker::step::StepSpec;
-use crate::worker::step::error::StepError;
+use crate::worker::step::error::{StepError, text};
 
 pub(crate) fn finished(step: &StepSpec, fence: Fence) {
     let (flow, id, step, attempt) = of(step, fence);
@@ -12,7 +12,7 @@ pub(crate) fn finished(step: &StepSpec, fence: Fence) {
 
 pub(crate) fn failed(step: &StepSpec, fence: Fence, error: &StepError) {
     let (flow, id, step, attempt) = of(step, fence);
-    tracing::warn!(flow, id, step, attempt, error = error.text(), "failed");
+    tracing::warn!(flow, id, step, attempt, error = text(error), "failed");
 }
 
 pub(crate) fn released(step: &StepSpec, fence: Fence) {

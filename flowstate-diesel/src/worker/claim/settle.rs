@@ -1,5 +1,7 @@
 //! How a claim ends: finished or failed. Both are fenced by the claim's `seq`.
 
+use flowstate::NextTry;
+
 use crate::dialect::Dialect;
 use crate::dialect::change::{Link, Notes, Standing, Timing};
 use crate::dialect::rows::FlowRow;
@@ -10,7 +12,8 @@ use crate::text::json;
 use crate::transaction::explain::explain;
 use crate::transition::apply::{Newest, Plan, Subject, apply};
 use crate::transition::request::{micros, token};
-use crate::worker::step::error::{NextTry, StepError};
+use crate::worker::step::backoff;
+use crate::worker::step::error::{StepError, text};
 use crate::worker::step::{Landing, StepSpec};
 
 /// What identifies a claim: the record as the start transition left it.
@@ -59,15 +62,15 @@ pub(crate) fn fail<C: Dialect>(
     error: &StepError,
 ) -> Result<()> {
     let failed = fence.attempts.saturating_add(1);
-    let left = step.retry.pause(failed);
-    let pause = match error.next {
+    let left = backoff::pause(&step.retry, failed);
+    let pause = match error.next_try() {
         NextTry::Backoff => left,
-        NextTry::After(pause) => left.map(|_| pause),
+        NextTry::After(pause) | NextTry::NotYet(pause) => left.map(|_| pause),
         NextTry::Never => None,
     };
     let due_in = pause.filter(|_| !step.failed.completes).map(micros);
     let timing = Timing { due_in, attempts: Some(failed), ..step.failed.timing };
-    let error = Some(json::clean_error(&error.text()));
+    let error = Some(json::clean_error(&text(error)));
     let plan = plan(step, fence, vec![(step.fail)()], step.failed, timing, error);
     end(conn, step, fence, &plan)
 }

@@ -1,6 +1,10 @@
 //! The graph as data, for diagrams and tools.
 
+mod step;
+
 use std::time::Duration;
+
+pub use step::{GroupDefinition, OutcomeDefinition, StepDefinition, StepKind};
 
 /// The longest stored name of a flow, state, transition or artefact, in bytes. The derive refuses
 /// longer ones.
@@ -24,6 +28,10 @@ pub struct Definition {
     pub transitions: &'static [TransitionDefinition],
     /// The artefacts, in the order of declaration.
     pub artefacts: &'static [ArtefactDefinition],
+    /// The steps, in the order of declaration. Their transitions are among the others.
+    pub steps: &'static [StepDefinition],
+    /// The groups of states, in the order of declaration.
+    pub groups: &'static [GroupDefinition],
 }
 
 /// A declared state.
@@ -66,6 +74,8 @@ pub struct TransitionDefinition {
     pub loads: &'static [&'static str],
     /// Taken by itself after so long in one of its `from` states.
     pub after: Option<Duration>,
+    /// Whether a handler runs in the transaction in which it is taken by itself.
+    pub within: bool,
 }
 
 /// A declared artefact.
@@ -94,34 +104,57 @@ impl Definition {
     /// A flow without states: start of a chain of `with_…` calls, as the derive writes it.
     #[must_use]
     pub const fn new(name: &'static str, initial: &'static str) -> Self {
-        Self { name, doc: "", initial, states: &[], transitions: &[], artefacts: &[] }
+        Self {
+            name,
+            doc: "",
+            initial,
+            states: &[],
+            transitions: &[],
+            artefacts: &[],
+            steps: &[],
+            groups: &[],
+        }
     }
 
-    /// The same with a doc comment.
+    /// The definition with a doc comment.
     #[must_use]
     pub const fn with_doc(mut self, doc: &'static str) -> Self {
         self.doc = doc;
         self
     }
 
-    /// The same with these states.
+    /// The definition with these states.
     #[must_use]
     pub const fn with_states(mut self, states: &'static [StateDefinition]) -> Self {
         self.states = states;
         self
     }
 
-    /// The same with these transitions.
+    /// The definition with these transitions.
     #[must_use]
     pub const fn with_transitions(mut self, transitions: &'static [TransitionDefinition]) -> Self {
         self.transitions = transitions;
         self
     }
 
-    /// The same with these artefacts.
+    /// The definition with these artefacts.
     #[must_use]
     pub const fn with_artefacts(mut self, artefacts: &'static [ArtefactDefinition]) -> Self {
         self.artefacts = artefacts;
+        self
+    }
+
+    /// The definition with these steps.
+    #[must_use]
+    pub const fn with_steps(mut self, steps: &'static [StepDefinition]) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// The definition with these groups of states.
+    #[must_use]
+    pub const fn with_groups(mut self, groups: &'static [GroupDefinition]) -> Self {
+        self.groups = groups;
         self
     }
 }
@@ -141,28 +174,28 @@ impl StateDefinition {
         }
     }
 
-    /// The same with earlier names.
+    /// The state with earlier names.
     #[must_use]
     pub const fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
     }
 
-    /// The same with a doc comment.
+    /// The state with a doc comment.
     #[must_use]
     pub const fn with_doc(mut self, doc: &'static str) -> Self {
         self.doc = doc;
         self
     }
 
-    /// The same as a failure state.
+    /// The state as a failure state.
     #[must_use]
     pub const fn error(mut self) -> Self {
         self.is_error = true;
         self
     }
 
-    /// The same as a completed state, which deletes the record if `destroys`.
+    /// The state as a completed state, which deletes the record if `destroys`.
     #[must_use]
     pub const fn completed(mut self, destroys: bool) -> Self {
         self.is_completed = true;
@@ -175,38 +208,55 @@ impl TransitionDefinition {
     /// An edge without artefacts.
     #[must_use]
     pub const fn new(name: &'static str, from: &'static [&'static str], to: &'static str) -> Self {
-        Self { name, aliases: &[], doc: "", from, to, persists: &[], loads: &[], after: None }
+        Self {
+            name,
+            aliases: &[],
+            doc: "",
+            from,
+            to,
+            persists: &[],
+            loads: &[],
+            after: None,
+            within: false,
+        }
     }
 
-    /// The same with earlier names.
+    /// The transition with earlier names.
     #[must_use]
     pub const fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
     }
 
-    /// The same with a doc comment.
+    /// The transition with a doc comment.
     #[must_use]
     pub const fn with_doc(mut self, doc: &'static str) -> Self {
         self.doc = doc;
         self
     }
 
-    /// The same persisting these artefacts.
+    /// The transition persisting these artefacts.
     #[must_use]
     pub const fn persisting(mut self, names: &'static [&'static str]) -> Self {
         self.persists = names;
         self
     }
 
-    /// The same taken by itself after so long.
+    /// The transition taken by itself after so long.
     #[must_use]
     pub const fn taken_after(mut self, after: Duration) -> Self {
         self.after = Some(after);
         self
     }
 
-    /// The same loading these artefacts.
+    /// The transition with a handler that runs in the transaction in which it is taken by itself.
+    #[must_use]
+    pub const fn within(mut self) -> Self {
+        self.within = true;
+        self
+    }
+
+    /// The transition loading these artefacts.
     #[must_use]
     pub const fn loading(mut self, names: &'static [&'static str]) -> Self {
         self.loads = names;
@@ -221,14 +271,14 @@ impl ArtefactDefinition {
         Self { name, aliases: &[], doc: "" }
     }
 
-    /// The same with earlier names.
+    /// The artefact with earlier names.
     #[must_use]
     pub const fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
     }
 
-    /// The same with a doc comment.
+    /// The artefact with a doc comment.
     #[must_use]
     pub const fn with_doc(mut self, doc: &'static str) -> Self {
         self.doc = doc;
