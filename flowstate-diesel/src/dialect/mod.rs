@@ -6,10 +6,10 @@
 mod begin;
 pub(crate) mod change;
 pub(crate) mod checkpoint;
-mod conflict;
 pub(crate) mod connection;
 mod due;
 mod fallback;
+pub(crate) mod fault;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
@@ -27,8 +27,8 @@ use diesel::connection::{
 
 use self::change::{Change, Claims, NewFlow};
 use self::checkpoint::LogLength;
+use self::fault::{Failure, Fault};
 use self::write_queue::Lane;
-use crate::error::ConflictReason;
 pub(crate) use due::{Asked, Asking};
 use rows::{ArtefactRow, ClaimedRow, CountRow, FlowRow, HistoryRow, InsertedRow, Stamp};
 use sql::statement::{Bind, Statement};
@@ -38,13 +38,6 @@ use sql::statement::{Bind, Statement};
 pub struct Migration {
     pub version: &'static str,
     pub up: &'static str,
-}
-
-/// What is known after a COMMIT that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailedCommit {
-    NotCommitted,
-    Unknown,
 }
 
 /// A connection to a database whose ways are known here.
@@ -107,7 +100,7 @@ pub trait Dialect: Connection {
 
     /// Before a transaction is joined that others opened: fails if the database has ended it and
     /// they have gone on.
-    fn join(&mut self) -> QueryResult<()> {
+    fn join(&mut self) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -122,7 +115,7 @@ pub trait Dialect: Connection {
     }
 
     /// Fails if the database has ended the transaction that was marked, and another one is open.
-    fn find_beginning(&mut self) -> QueryResult<()> {
+    fn find_beginning(&mut self) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -192,31 +185,15 @@ pub trait Dialect: Connection {
 
     /// Keeps other migrations out, in the transaction that is open, and makes sure that the table
     /// of versions can be read.
-    fn lock_migrations(&mut self) -> QueryResult<()>;
+    fn lock_migrations(&mut self) -> Result<(), Failure>;
 
     /// Lets others in again, where the end of the transaction does not.
     fn unlock_migrations(&mut self) -> QueryResult<()> {
         Ok(())
     }
 
-    /// Whether the failure means that another transaction was in the way.
-    fn conflict(error: &diesel::result::Error) -> Option<ConflictReason>;
-
-    /// Whether after the failure the whole transaction is gone, savepoints included.
-    fn ends_transaction(_: &diesel::result::Error) -> bool {
-        false
-    }
-
-    /// Whether the failure means that an earlier statement of the transaction failed.
-    fn is_aborted(_: &diesel::result::Error) -> bool {
-        false
-    }
-
-    /// Whether the failure means that a table of ours is missing.
-    fn is_missing_table(error: &diesel::result::Error) -> bool;
-
-    /// What a failed COMMIT that was no conflict means.
-    fn failed_commit(error: &diesel::result::Error) -> FailedCommit;
+    /// What the failure means.
+    fn classify(error: &diesel::result::Error) -> Fault;
 
     /// How many transactions and savepoints are open.
     fn depth(&mut self) -> QueryResult<u32> {

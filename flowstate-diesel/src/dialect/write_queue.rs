@@ -46,8 +46,6 @@ pub struct Lane {
     pub turnstile: Arc<Turnstile>,
     /// How long the connection waits for the lock.
     pub patience: Duration,
-    /// What the database says when that was not long enough.
-    pub locked: &'static str,
 }
 
 /// What came of waiting.

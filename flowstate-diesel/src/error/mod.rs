@@ -277,6 +277,9 @@ pub enum ConflictReason {
     Serialization,
     /// The lock of the row was not given in time.
     LockTimeout,
+    /// The database cancelled the statement after its time-out for statements, as a rule while it
+    /// waited for a lock.
+    StatementTimeout,
 }
 
 impl fmt::Display for ConflictReason {
@@ -286,6 +289,9 @@ impl fmt::Display for ConflictReason {
             Self::Deadlock => "two transactions waited for each other",
             Self::Serialization => "another transaction changed what this one had read",
             Self::LockTimeout => "the row stayed locked by another transaction",
+            Self::StatementTimeout => {
+                "the statement waited for longer than the database lets it run"
+            }
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The library's own tables.
 
 use crate::dialect::connection::AsStore;
+use crate::dialect::fault::Failure;
 use crate::dialect::sql::statement::statements;
 use crate::dialect::{Dialect, Migration};
 use crate::error::{Error, Result};
@@ -51,14 +52,17 @@ pub(crate) fn refuse_unfit<C: Dialect>(conn: &mut C) -> Result<()> {
     }
 }
 
-fn apply<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Vec<&'static str>> {
+fn apply<C: Dialect>(conn: &mut C) -> std::result::Result<Vec<&'static str>, Failure> {
     let pending = pending(conn)?;
-    let run = |migration: &&Migration| conn.batch_execute(migration.up).map(|()| migration.version);
+    let run = |migration: &&Migration| {
+        conn.batch_execute(migration.up)?;
+        Ok(migration.version)
+    };
     pending.iter().map(run).collect()
 }
 
 /// What has not run yet.
-fn pending<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Vec<&'static Migration>> {
+fn pending<C: Dialect>(conn: &mut C) -> std::result::Result<Vec<&'static Migration>, Failure> {
     conn.lock_migrations()?;
     let applied = conn.counts::<Versions>(&[])?;
     let is_pending =

@@ -163,7 +163,9 @@ impl Customizer {
                     );
                     return Err(Error::Setup { problem });
                 }
-                Err(error) if SqliteConnection::conflict(&error).is_some() && tries.again() => {}
+                Err(error)
+                    if SqliteConnection::classify(&error).conflict().is_some() && tries.again() => {
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -6,7 +6,8 @@ use super::explain::explain;
 use super::in_doubt::{Mark, Unconfirmed};
 use super::scope;
 use super::scope::Position;
-use crate::dialect::{Dialect, FailedCommit};
+use crate::dialect::Dialect;
+use crate::dialect::fault::Fault;
 use crate::error::{Error, Result};
 
 /// Whether one statement can do a whole request here: the database can, and no transaction is open.
@@ -23,11 +24,13 @@ pub(crate) fn run<C: Dialect, T>(
 ) -> Result<Option<T>> {
     match statement(conn) {
         Ok(written) => Ok(written),
-        // whoever is in the way is waited for in that transaction
-        Err(error) if C::conflict(&error).is_some() => Ok(None),
-        Err(error) if C::failed_commit(&error) == FailedCommit::Unknown => {
-            Err(Error::OutcomeUnknown(Box::new(Unconfirmed::new(Some(mark.clone()), error))))
-        }
-        Err(error) => Err(explain(conn, Some(mark.record), error)),
+        Err(error) => match C::classify(&error) {
+            // whoever is in the way is waited for in that transaction
+            Fault::Conflict { .. } => Ok(None),
+            fault if fault.leaves_commit_in_doubt() => {
+                Err(Error::OutcomeUnknown(Box::new(Unconfirmed::new(Some(mark.clone()), error))))
+            }
+            _ => Err(explain(conn, Some(mark.record), error)),
+        },
     }
 }

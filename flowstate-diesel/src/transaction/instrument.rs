@@ -11,33 +11,38 @@ use diesel::QueryResult;
 use diesel::connection::{
     Connection, Instrumentation, InstrumentationEvent, get_default_instrumentation,
 };
-use diesel::result::DatabaseErrorKind;
 
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
+use crate::dialect::fault::{Failure, Fault, copy};
 use crate::dialect::write_queue::{Lane, Passage, Turn};
 use crate::error::ConflictReason;
 
 /// A statement that failed and was not undone by a savepoint round it.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure {
+#[derive(Debug)]
+pub(crate) struct Seen {
     /// How many transactions and savepoints were open.
     depth: u32,
-    pub(crate) message: String,
-    pub(crate) conflict: Option<ConflictReason>,
+    pub(crate) source: diesel::result::Error,
+    pub(crate) fault: Fault,
     /// The database has ended the whole transaction: no savepoint undoes that.
     ended: bool,
+}
+
+impl Clone for Seen {
+    fn clone(&self) -> Self {
+        Self { source: copy(&self.source), ..*self }
+    }
 }
 
 /// Instrumentation that remembers failures and passes every event on.
 struct Witness {
     inner: Option<Box<dyn Instrumentation>>,
-    classify: fn(&diesel::result::Error) -> Option<ConflictReason>,
-    ends_transaction: fn(&diesel::result::Error) -> bool,
+    classify: fn(&diesel::result::Error) -> Fault,
     depth: u32,
-    failure: Option<Failure>,
+    failure: Option<Seen>,
     /// What the rollback to a savepoint is about to undo.
-    undoing: Option<Failure>,
+    undoing: Option<Seen>,
     /// Nothing is noted or passed on.
     blind: bool,
     /// Where the connection queues to write.
@@ -64,7 +69,7 @@ impl Instrumentation for Witness {
             }
             InstrumentationEvent::RollbackTransaction { depth, .. } => {
                 self.depth = depth.get() - 1;
-                let undone = |failure: &Failure| failure.depth >= depth.get() && !failure.ended;
+                let undone = |failure: &Seen| failure.depth >= depth.get() && !failure.ended;
                 if depth.get() == 1 {
                     self.failure = None;
                 } else if self.failure.as_ref().is_some_and(undone) {
@@ -74,16 +79,15 @@ impl Instrumentation for Witness {
             InstrumentationEvent::FinishQuery { error: None, .. } => self.undoing = None,
             InstrumentationEvent::FinishQuery { error: Some(_), .. } if self.undoing.is_some() => {
                 // there is no savepoint any more, and no transaction
-                self.failure =
-                    self.undoing.take().map(|failure| Failure { ended: true, ..failure });
+                self.failure = self.undoing.take().map(|failure| Seen { ended: true, ..failure });
             }
             InstrumentationEvent::FinishQuery { error: Some(error), .. } => {
-                let conflict = (self.classify)(error);
+                let fault = (self.classify)(error);
                 // the first failure explains the others, unless a later one is a conflict
-                if self.failure.is_none() || conflict.is_some() {
-                    let (depth, message) = (self.depth, error.to_string());
-                    let ended = (self.ends_transaction)(error);
-                    self.failure = Some(Failure { depth, message, conflict, ended });
+                if self.failure.is_none() || fault.conflict().is_some() {
+                    let (depth, source) = (self.depth, copy(error));
+                    let ended = fault.ends_transaction();
+                    self.failure = Some(Seen { depth, source, fault, ended });
                 }
             }
             _ => {}
@@ -134,7 +138,7 @@ pub(crate) fn is_watching<C: Dialect>(conn: &mut C) -> bool {
 }
 
 /// The failure that was seen at this depth or deeper and not undone.
-pub(crate) fn failure<C: Dialect>(conn: &mut C, depth: u32) -> Option<Failure> {
+pub(crate) fn failure<C: Dialect>(conn: &mut C, depth: u32) -> Option<Seen> {
     let witness = conn.instrumentation().downcast_mut::<Witness>()?;
     witness.failure.clone().filter(|failure| failure.ended || failure.depth >= depth)
 }
@@ -154,7 +158,7 @@ pub(crate) fn unseen<C: Dialect, R>(conn: &mut C, ask: impl FnOnce(&mut C) -> R)
 
 /// What the statement said that made the database refuse all further ones with `error`.
 pub(crate) fn first_failure<C: Dialect>(conn: &mut C, error: &diesel::result::Error) -> String {
-    failure(conn, 0).map_or_else(|| error.to_string(), |failure| failure.message)
+    failure(conn, 0).map_or_else(|| error.to_string(), |failure| failure.source.to_string())
 }
 
 /// A transaction was begun by a statement, of which Diesel tells no more.
@@ -168,15 +172,15 @@ pub(crate) fn began<C: Dialect>(conn: &mut C) {
 ///
 /// The witness keeps the place, because nothing else goes with a connection: one with
 /// instrumentation of its own does not queue.
-pub(crate) fn turn<C: Dialect>(conn: &mut C) -> QueryResult<Option<Turn>> {
-    let Some(Lane { turnstile, patience, locked }) = lane(conn) else { return Ok(None) };
+pub(crate) fn turn<C: Dialect>(conn: &mut C) -> Result<Option<Turn>, Failure> {
+    let Some(Lane { turnstile, patience }) = lane(conn) else { return Ok(None) };
     match turnstile.pass(*patience) {
         Passage::Passed(turn) => Ok(Some(turn)),
         Passage::HeldByThisThread => Ok(None),
-        Passage::TimedOut => Err(diesel::result::Error::DatabaseError(
-            DatabaseErrorKind::Unknown,
-            Box::new((*locked).to_owned()),
-        )),
+        Passage::TimedOut => {
+            let fault = Fault::conflict_with(ConflictReason::Busy);
+            Err(Failure::Noticed(fault, "other threads of this program were still writing"))
+        }
     }
 }
 
@@ -219,8 +223,7 @@ fn install<C: Dialect>(conn: &mut C, inner: Option<Box<dyn Instrumentation>>) {
     let lane = conn.lane().ok().flatten();
     conn.set_instrumentation(Witness {
         inner,
-        classify: C::conflict,
-        ends_transaction: C::ends_transaction,
+        classify: C::classify,
         depth,
         failure: None,
         undoing: None,
@@ -276,7 +279,7 @@ mod tests {
         let mut conn = SqliteConnection::establish(":memory:").expect("memory");
         install(&mut conn, None);
         let witness = conn.instrumentation().downcast_mut::<Witness>().expect("installed");
-        witness.ends_transaction = |_| true;
+        witness.classify = |_| Fault::Conflict { reason: ConflictReason::Deadlock, ends: true };
         conn
     }
 

@@ -18,11 +18,13 @@ use flowstate::TransactionOutcome;
 use self::explain::{conflict, explain};
 use self::hooks::run_hooks;
 use self::in_doubt::{Mark, Unconfirmed};
+use self::instrument::Seen;
 use self::retry::Tries;
 use self::scope::{Doom, Gathered, Position};
+use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
+use crate::dialect::fault::{Failure, Fault};
 use crate::dialect::write_queue::Turn;
-use crate::dialect::{Dialect, FailedCommit};
 use crate::error::Error;
 
 /// Runs `body` in one transaction: several records and the caller's own writes, all or nothing.
@@ -161,9 +163,9 @@ fn inside<C: Dialect, R, E: From<Error>>(
         return Err(doomed(doom, &tries));
     }
     if let Some(failure) = swallowed::unanswered(conn) {
-        return Err(match failure.conflict {
-            Some(reason) => doomed(Doom { record: None, reason, message: failure.message }, &tries),
-            None => Error::FailureIgnored { record: None, statement_error: failure.message }.into(),
+        return Err(match failure.fault.conflict() {
+            Some(reason) => doomed(Doom { record: None, reason, source: failure.source }, &tries),
+            None => ignored(&failure).into(),
         });
     }
     match attempt(conn, position, Code::Ours, body) {
@@ -210,15 +212,13 @@ fn attempt<C: Dialect, R, E: From<Error>>(
     let gathered = entered.leave();
     let failure = instrument::failure(open.conn, open.depth);
     let doom = gathered.doom.clone().or_else(|| {
-        let failure = failure.clone()?;
-        Some(Doom { record: None, reason: failure.conflict?, message: failure.message })
+        let reason = failure.as_ref()?.fault.conflict()?;
+        Some(Doom { record: None, reason, source: failure.clone()?.source })
     });
     match (result, doom, failure) {
         (_, Some(doom), _) => Err(Failed::Doomed(doom)),
         (Err(error), None, _) => Err(error),
-        (Ok(_), None, Some(failure)) => Err(Failed::For(
-            Error::FailureIgnored { record: None, statement_error: failure.message }.into(),
-        )),
+        (Ok(_), None, Some(failure)) => Err(Failed::For(ignored(&failure).into())),
         (Ok(value), None, None) => match open.commit() {
             Ok(()) => Ok((value, gathered)),
             Err(error) => Err(commit_failed::<C, E>(error, gathered)),
@@ -233,12 +233,9 @@ fn join<C: Dialect, E: From<Error>>(conn: &mut C, position: &Position) -> Result
         Position::Inside { .. } => {}
         Position::Outside | Position::Ended => return Ok(()),
     }
-    instrument::unseen(conn, C::join).map_err(|error| {
-        if C::is_aborted(&error) {
-            Failed::For(explain(conn, None, error).into())
-        } else {
-            sort::<C, E>(error, None)
-        }
+    instrument::unseen(conn, C::join).map_err(|failure| match failure.fault::<C>() {
+        Fault::Aborted => Failed::For(explain(conn, None, failure).into()),
+        _ => sort::<C, E>(failure, None),
     })
 }
 
@@ -278,7 +275,7 @@ fn commit_failed<C: Dialect, E: From<Error>>(
     error: diesel::result::Error,
     gathered: Gathered,
 ) -> Failed<E> {
-    if C::conflict(&error).is_none() && C::failed_commit(&error) == FailedCommit::Unknown {
+    if C::classify(&error).leaves_commit_in_doubt() {
         let unconfirmed = Unconfirmed::new(gathered.mark, error);
         return Failed::For(Error::OutcomeUnknown(Box::new(unconfirmed)).into());
     }
@@ -286,16 +283,24 @@ fn commit_failed<C: Dialect, E: From<Error>>(
 }
 
 fn sort<C: Dialect, E: From<Error>>(
-    error: diesel::result::Error,
+    failure: impl Into<Failure>,
     record: Option<crate::RecordRef>,
 ) -> Failed<E> {
-    match C::conflict(&error) {
-        Some(reason) => Failed::Doomed(Doom { record, reason, message: error.to_string() }),
-        None if C::is_aborted(&error) => {
-            Failed::For(Error::FailureIgnored { record, statement_error: error.to_string() }.into())
-        }
-        None => Failed::For(Error::Database { record, source: error }.into()),
+    let failure = failure.into();
+    let fault = failure.fault::<C>();
+    let source = failure.into_source();
+    match fault {
+        Fault::Conflict { reason, .. } => Failed::Doomed(Doom { record, reason, source }),
+        Fault::Aborted => Failed::For(
+            Error::FailureIgnored { record, statement_error: source.to_string() }.into(),
+        ),
+        _ => Failed::For(Error::Database { record, source }.into()),
     }
+}
+
+/// The failure of a statement that a closure ignored.
+fn ignored(failure: &Seen) -> Error {
+    Error::FailureIgnored { record: None, statement_error: failure.source.to_string() }
 }
 
 /// An open transaction or savepoint. Rolled back when dropped, unless committed: Diesel itself
@@ -313,7 +318,7 @@ struct Open<'c, C: Dialect> {
 }
 
 impl<'c, C: Dialect> Open<'c, C> {
-    fn begin(conn: &'c mut C, position: &Position, code: Code) -> diesel::QueryResult<Self> {
+    fn begin(conn: &'c mut C, position: &Position, code: Code) -> Result<Self, Failure> {
         let mut turn = None;
         let outcome = match position {
             Position::Outside => {
@@ -328,7 +333,7 @@ impl<'c, C: Dialect> Open<'c, C> {
                 instrument::began(conn);
                 TransactionOutcome::default()
             }
-            Position::Ended => return Err(diesel::result::Error::NotInTransaction),
+            Position::Ended => return Err(diesel::result::Error::NotInTransaction.into()),
             Position::Inside { outcome, .. } => {
                 C::TransactionManager::begin_transaction(conn)?;
                 outcome.nested()

@@ -22,10 +22,10 @@ pub(crate) fn read<C: Dialect, R>(
             Err(error) => error,
         };
         let is_outside = conn.depth().is_ok_and(|depth| depth == 0);
-        let reason = C::conflict(&error).filter(|_| is_outside);
+        let reason = C::classify(&error).conflict().filter(|_| is_outside);
         let Some(reason) = reason else { return Err(explain(conn, Some(record), error)) };
         if !tries.again() {
-            let doom = Doom { record: Some(record), reason, message: error.to_string() };
+            let doom = Doom { record: Some(record), reason, source: error };
             return Err(conflict(doom, false, tries.made, tries.waited()));
         }
     }

@@ -11,6 +11,7 @@ use flowstate::TransactionOutcome;
 use super::in_doubt::Mark;
 use super::notify::News;
 use crate::dialect::Dialect;
+use crate::dialect::fault::copy;
 use crate::error::{ConflictReason, RecordRef};
 
 thread_local! {
@@ -27,11 +28,17 @@ pub(crate) struct Hook {
 }
 
 /// A conflict that was met inside a transaction: from then on it can only be rolled back.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Doom {
     pub(crate) record: Option<RecordRef>,
     pub(crate) reason: ConflictReason,
-    pub(crate) message: String,
+    pub(crate) source: diesel::result::Error,
+}
+
+impl Clone for Doom {
+    fn clone(&self) -> Self {
+        Self { source: copy(&self.source), ..*self }
+    }
 }
 
 struct Scope {

@@ -5,7 +5,7 @@
 
 use super::explain::explain;
 use super::instrument;
-use super::instrument::Failure;
+use super::instrument::Seen;
 use super::scope;
 use super::scope::Position;
 use crate::dialect::Dialect;
@@ -21,14 +21,14 @@ pub(crate) fn refuse<C: Dialect>(conn: &mut C) -> Result<()> {
     }
     match unanswered(conn) {
         Some(failure) => {
-            Err(Error::FailureIgnored { record: None, statement_error: failure.message })
+            Err(Error::FailureIgnored { record: None, statement_error: failure.source.to_string() })
         }
         None => Ok(()),
     }
 }
 
 /// A failure after which nothing of the open transaction may be committed.
-pub(crate) fn unanswered<C: Dialect>(conn: &mut C) -> Option<Failure> {
+pub(crate) fn unanswered<C: Dialect>(conn: &mut C) -> Option<Seen> {
     let depth = scope::answered_for(conn)?;
     instrument::failure(conn, depth)
 }
@@ -36,7 +36,9 @@ pub(crate) fn unanswered<C: Dialect>(conn: &mut C) -> Option<Failure> {
 /// Why nothing more can be done: the transaction is gone, and the closure that was given it goes on.
 pub(crate) fn ended<C: Dialect>(conn: &mut C) -> Error {
     match instrument::failure(conn, 0) {
-        Some(failure) => Error::FailureIgnored { record: None, statement_error: failure.message },
+        Some(failure) => {
+            Error::FailureIgnored { record: None, statement_error: failure.source.to_string() }
+        }
         None => unbalanced(),
     }
 }

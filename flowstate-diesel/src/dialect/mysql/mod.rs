@@ -1,5 +1,6 @@
 //! MySQL, 8.0 or newer, and MariaDB, 10.6 or newer.
 
+mod faults;
 mod poll;
 mod time;
 mod version;
@@ -8,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::mysql::{Mysql, MysqlConnection};
-use diesel::result::DatabaseErrorKind;
 use diesel::{Connection as _, QueryResult, RunQueryDsl};
 
 use self::poll::Scout;
@@ -17,12 +17,13 @@ use self::version::refusal;
 use super::begin::Commit;
 use super::change::{Change, Claims, NewFlow};
 use super::due::Asking;
+use super::fault::{Failure, Fault, message};
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
     HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
 };
 use super::sql::statement::{Bind, Bound, Speech, Statement, Words, statements};
-use super::{Dialect, FailedCommit, Migration, begin, conflict, fallback, runs_statements};
+use super::{Dialect, Migration, begin, fallback, runs_statements};
 use crate::error::ConflictReason;
 
 // UTC_TIMESTAMP is the time at which the statement began, whatever the session's zone. In REPEATABLE
@@ -195,16 +196,18 @@ impl Dialect for MysqlConnection {
         self.batch_execute("SAVEPOINT flowstate_beginning")
     }
 
-    fn find_beginning(&mut self) -> QueryResult<()> {
+    fn find_beginning(&mut self) -> Result<(), Failure> {
         self.batch_execute("RELEASE SAVEPOINT flowstate_beginning").map_err(|error| {
-            if is_missing_savepoint(&error) { failure(TRANSACTION_ENDED) } else { error }
+            missing_savepoint(error, Failure::Noticed(Fault::Aborted, TRANSACTION_ENDED))
         })
     }
 
     // Outside a transaction a savepoint is gone as soon as it is made.
-    fn join(&mut self) -> QueryResult<()> {
+    fn join(&mut self) -> Result<(), Failure> {
         self.batch_execute("SAVEPOINT flowstate; RELEASE SAVEPOINT flowstate").map_err(|error| {
-            if is_missing_savepoint(&error) { failure(TRANSACTION_GONE) } else { error }
+            let reason = ConflictReason::Deadlock;
+            let fault = Fault::Conflict { reason, ends: true };
+            missing_savepoint(error, Failure::Noticed(fault, TRANSACTION_GONE))
         })
     }
 
@@ -309,52 +312,26 @@ impl Dialect for MysqlConnection {
     }
 
     // Outside the transaction in effect: CREATE TABLE commits it.
-    fn lock_migrations(&mut self) -> QueryResult<()> {
+    fn lock_migrations(&mut self) -> Result<(), Failure> {
         let locked = self.counts::<LockMigrations>(&[])?;
         if locked.first().is_none_or(|row| row.number != 1) {
-            return Err(failure("Lock wait timeout exceeded; another process migrates"));
+            let fault = Fault::conflict_with(ConflictReason::LockTimeout);
+            return Err(Failure::Noticed(fault, "another process migrates"));
         }
-        self.run::<MakeVersions>(&[]).map(drop)
+        self.run::<MakeVersions>(&[])?;
+        Ok(())
     }
 
     fn unlock_migrations(&mut self) -> QueryResult<()> {
         self.run::<UnlockMigrations>(&[]).map(drop)
     }
 
-    fn conflict(error: &diesel::result::Error) -> Option<ConflictReason> {
-        conflict::mysql(error)
-    }
-
-    fn ends_transaction(error: &diesel::result::Error) -> bool {
-        matches!(
-            conflict::mysql(error),
-            Some(ConflictReason::Deadlock | ConflictReason::Serialization)
-        )
-    }
-
-    fn is_aborted(error: &diesel::result::Error) -> bool {
-        matches!(error, diesel::result::Error::DatabaseError(_, info)
-            if info.message() == TRANSACTION_ENDED)
-    }
-
-    fn is_missing_table(error: &diesel::result::Error) -> bool {
-        matches!(error, diesel::result::Error::DatabaseError(_, info)
-            if info.message().starts_with("Table '")
-                && info.message().contains(".flowstate_")
-                && info.message().ends_with("doesn't exist"))
-    }
-
-    // Diesel tells no more than the message; one that is no conflict may be about the connection.
-    fn failed_commit(error: &diesel::result::Error) -> FailedCommit {
-        match error {
-            // it was not even sent
-            diesel::result::Error::BrokenTransactionManager => FailedCommit::NotCommitted,
-            _ => FailedCommit::Unknown,
-        }
+    fn classify(error: &diesel::result::Error) -> Fault {
+        faults::classify(error)
     }
 }
 
-const TRANSACTION_GONE: &str = "Deadlock: the database has ended the transaction";
+const TRANSACTION_GONE: &str = "the database has ended the transaction";
 
 const TRANSACTION_ENDED: &str = "the database has ended the transaction: a deadlock has undone it, \
      or a statement that commits by itself, such as CREATE TABLE, has committed it";
@@ -364,13 +341,11 @@ fn give_up(conn: &mut MysqlConnection) {
     AnsiTransactionManager::transaction_manager_status_mut(conn).set_in_error();
 }
 
-/// In whatever language it says so, the server repeats the name.
-fn is_missing_savepoint(error: &diesel::result::Error) -> bool {
-    matches!(error, diesel::result::Error::DatabaseError(_, info)
-        if info.message().contains("flowstate"))
-}
-
-/// A failure that no statement had, in the words of the database.
-fn failure(message: &str) -> diesel::result::Error {
-    diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()))
+/// `noticed` if a savepoint of ours is missing: in whatever language the server says so, it repeats
+/// the name.
+fn missing_savepoint(error: diesel::result::Error, noticed: Failure) -> Failure {
+    match message(&error) {
+        Some(message) if message.contains("flowstate") => noticed,
+        _ => error.into(),
+    }
 }

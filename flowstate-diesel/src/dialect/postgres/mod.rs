@@ -1,11 +1,11 @@
 //! PostgreSQL, 13 or newer.
 
 mod entries;
+mod faults;
 mod statements;
 
 use diesel::connection::AnsiTransactionManager;
 use diesel::pg::PgConnection;
-use diesel::result::DatabaseErrorKind;
 use diesel::sql_types::Text;
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
@@ -19,13 +19,13 @@ use super::change::{Change, Claims, NewFlow};
 use super::due;
 use super::due::Asking;
 use super::fallback::CREATE;
+use super::fault::{Failure, Fault};
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedColumns, ClaimedRow, CountColumns, CountRow, FlowColumns,
     FlowRow, HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
 };
 use super::sql::statement::{Bind, Bound, Statement};
-use super::{Dialect, FailedCommit, Migration, conflict, runs_statements};
-use crate::error::ConflictReason;
+use super::{Dialect, Migration, runs_statements};
 
 /// How many records are inserted by one statement.
 const INSERTED_AT_ONCE: usize = 500;
@@ -183,38 +183,16 @@ impl Dialect for PgConnection {
         }))
     }
 
-    fn lock_migrations(&mut self) -> QueryResult<()> {
+    fn lock_migrations(&mut self) -> Result<(), Failure> {
         if self.depth()? == 1 {
             self.run::<ReadCommitted>(&[])?;
         }
         self.run::<LockMigrations>(&[])?;
-        self.run::<MakeVersions>(&[]).map(drop)
+        self.run::<MakeVersions>(&[])?;
+        Ok(())
     }
 
-    fn conflict(error: &diesel::result::Error) -> Option<ConflictReason> {
-        conflict::postgres(error)
-    }
-
-    fn is_aborted(error: &diesel::result::Error) -> bool {
-        matches!(error, diesel::result::Error::DatabaseError(_, info)
-            if info.message().starts_with("current transaction is aborted"))
-    }
-
-    fn is_missing_table(error: &diesel::result::Error) -> bool {
-        matches!(error, diesel::result::Error::DatabaseError(_, info)
-            if info.message().starts_with("relation \"flowstate_"))
-    }
-
-    // A server that answers has not committed; if the connection is lost, it may have.
-    fn failed_commit(error: &diesel::result::Error) -> FailedCommit {
-        use diesel::result::Error;
-        match error {
-            Error::DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
-                _,
-            ) => FailedCommit::Unknown,
-            Error::RollbackErrorOnCommit { commit_error, .. } => Self::failed_commit(commit_error),
-            _ => FailedCommit::NotCommitted,
-        }
+    fn classify(error: &diesel::result::Error) -> Fault {
+        faults::classify(error)
     }
 }

@@ -1,10 +1,12 @@
 //! SQLite, 3.35 or newer (`RETURNING`).
 
+mod faults;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
-use diesel::result::{DatabaseErrorKind, Error};
+use diesel::result::Error;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl, dsl};
@@ -14,14 +16,14 @@ use super::change::{Change, Claims, NewFlow};
 use super::checkpoint::LogLength;
 use super::due;
 use super::due::Asking;
+use super::fault::{Failure, Fault};
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
     HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp, StampColumns, StampRow,
 };
 use super::sql::statement::{Bind, Bound, Speech, Statement, Words, statements};
 use super::write_queue::{Lane, Turnstile};
-use super::{Dialect, FailedCommit, Migration, begin, conflict, fallback, runs_statements};
-use crate::error::ConflictReason;
+use super::{Dialect, Migration, begin, fallback, runs_statements};
 
 // SQLite has no type for times and a clock of milliseconds: text of one fixed width, which sorts
 // as the times do <https://www.sqlite.org/lang_datefunc.html>.
@@ -149,7 +151,6 @@ impl Dialect for SqliteConnection {
         Ok(file.map(|file| Lane {
             turnstile: Turnstile::of(&file.label),
             patience: Duration::from_millis(u64::try_from(file.number).unwrap_or_default()),
-            locked: "database is locked",
         }))
     }
 
@@ -169,15 +170,14 @@ impl Dialect for SqliteConnection {
     // Some failures end the transaction, and what follows commits by itself
     // <https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction>.
     // Diesel looks whether one is open after a text that failed, as this one does.
-    fn join(&mut self) -> QueryResult<()> {
+    fn join(&mut self) -> Result<(), Failure> {
         let depth = self.depth()?;
         self.batch_execute("RELEASE flowstate_nowhere").unwrap_or_default();
         if depth > 0 && self.depth()? == depth {
             return Ok(());
         }
         self.set_depth(depth);
-        let message = Box::new(TRANSACTION_GONE.to_owned());
-        Err(Error::DatabaseError(DatabaseErrorKind::Unknown, message))
+        Err(Failure::Noticed(Fault::Aborted, TRANSACTION_GONE))
     }
 
     // A failed statement leaves the transaction usable; COMMIT commits what is there.
@@ -252,31 +252,13 @@ impl Dialect for SqliteConnection {
     }
 
     // BEGIN IMMEDIATE keeps everybody else out already.
-    fn lock_migrations(&mut self) -> QueryResult<()> {
-        self.run::<MakeVersions>(&[]).map(drop)
+    fn lock_migrations(&mut self) -> Result<(), Failure> {
+        self.run::<MakeVersions>(&[])?;
+        Ok(())
     }
 
-    fn conflict(error: &Error) -> Option<ConflictReason> {
-        conflict::sqlite(error)
-    }
-
-    fn is_aborted(error: &Error) -> bool {
-        matches!(error, Error::DatabaseError(_, info) if info.message() == TRANSACTION_GONE)
-    }
-
-    fn is_missing_table(error: &Error) -> bool {
-        matches!(error, Error::DatabaseError(_, info)
-            if info.message().starts_with("no such table: flowstate_"))
-    }
-
-    // Full disks and the like roll back; after an I/O error only the file knows
-    // <https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction>.
-    fn failed_commit(error: &Error) -> FailedCommit {
-        if error.to_string().contains("disk I/O error") {
-            FailedCommit::Unknown
-        } else {
-            FailedCommit::NotCommitted
-        }
+    fn classify(error: &Error) -> Fault {
+        faults::classify(error)
     }
 }
 

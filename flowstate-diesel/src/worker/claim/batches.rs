@@ -58,7 +58,7 @@ pub(crate) fn claim<C: Dialect>(
     if autocommit::possible(conn) {
         match conn.claim(&claims) {
             // whoever was in the way is waited for under the lock
-            Err(error) if C::conflict(&error).is_some() => {}
+            Err(error) if C::classify(&error).conflict().is_some() => {}
             claimed => return claimed.map_err(|error| explain(conn, None, error)),
         }
     }

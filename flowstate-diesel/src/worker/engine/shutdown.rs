@@ -10,6 +10,7 @@ use super::run::{Core, FIRST_PAUSE, Held, Phase, Shared};
 use super::stats::count;
 use super::unwind::{caught, report};
 use crate::dialect::connection::Store;
+use crate::dialect::fault::{Failure, Fault};
 use crate::error::{ConflictReason, Error, RecordRef, Result};
 use crate::transaction::explain::conflict;
 use crate::transaction::scope::Doom;
@@ -84,7 +85,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 let doom = Doom {
                     record: Some(RecordRef { flow, id: Some(held.fence.id) }),
                     reason: ConflictReason::LockTimeout,
-                    message: "the claim could not be given back in time".to_owned(),
+                    source: Failure::Noticed(
+                        Fault::conflict_with(ConflictReason::LockTimeout),
+                        "the claim could not be given back in time",
+                    )
+                    .into_source(),
                 };
                 Err(conflict(doom, false, 1, begun.elapsed()))
             }

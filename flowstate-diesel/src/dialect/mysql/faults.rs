@@ -1,0 +1,57 @@
+//! What the failures of MySQL and MariaDB mean, by their English texts: Diesel hides the numbers
+//! <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>.
+
+use diesel::result::{DatabaseErrorKind, Error};
+
+use crate::dialect::fault::{Fault, message};
+use crate::error::ConflictReason;
+
+/// 1020 is MariaDB's alone. 3572 (NOWAIT) is MySQL's; MariaDB says 1205.
+pub(super) fn classify(error: &Error) -> Fault {
+    match error {
+        Error::RollbackErrorOnCommit { commit_error, .. } => return classify(commit_error),
+        // the first was not even sent
+        Error::BrokenTransactionManager
+        | Error::DatabaseError(
+            DatabaseErrorKind::UniqueViolation
+            | DatabaseErrorKind::ForeignKeyViolation
+            | DatabaseErrorKind::NotNullViolation
+            | DatabaseErrorKind::CheckViolation,
+            _,
+        ) => return Fault::Refused,
+        _ => {}
+    }
+    let Some(message) = message(error) else { return Fault::Unexplained };
+    let begins = |text: &str| message.starts_with(text);
+    if begins("Deadlock found when trying to get lock") {
+        Fault::Conflict { reason: ConflictReason::Deadlock, ends: true }
+    } else if begins("Record has changed since last read") {
+        Fault::Conflict { reason: ConflictReason::Serialization, ends: true }
+    } else if begins("Lock wait timeout exceeded")
+        || begins("Statement aborted because lock(s) could not be acquired")
+    {
+        Fault::conflict_with(ConflictReason::LockTimeout)
+    } else if begins("Table '")
+        && message.contains(".flowstate_")
+        && message.ends_with("doesn't exist")
+    {
+        Fault::MissingTable
+    } else if message.contains("running with the --read-only option")
+        || message.contains("running with the --super-read-only option")
+        || begins("Cannot execute statement in a READ ONLY transaction")
+    {
+        Fault::ReadOnly
+    } else if begins("The table '") && message.ends_with("is full")
+        || message.contains("No space left on device")
+    {
+        Fault::Full
+    } else if message.ends_with("server has gone away")
+        || begins("Lost connection to")
+        || begins("Can't connect to")
+        || message.contains("Connection was killed")
+    {
+        Fault::Lost
+    } else {
+        Fault::Unexplained
+    }
+}
