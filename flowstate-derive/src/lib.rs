@@ -17,7 +17,10 @@ use model::Model;
 
 // Documented where `flowstate` exports it, so that its examples are compiled.
 #[expect(missing_docs, reason = "see above")]
-#[proc_macro_derive(Flow, attributes(state, initial, completed, persist, transition, flow))]
+#[proc_macro_derive(
+    Flow,
+    attributes(state, initial, completed, persist, transition, step, group, flow)
+)]
 pub fn flow(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     derive(input.into()).into()
 }

@@ -48,6 +48,14 @@ pub(crate) fn pascal(ident: &Ident) -> Ident {
     identifier(&words.collect::<String>(), &format!("Transition_{}", plain(ident)), ident)
 }
 
+/// A parameter named after an artefact: `ThirdPartyResponse` → `third_party_response`. One of that
+/// name, which the method has already, and what is none get an underscore.
+pub(crate) fn parameter(artefact: &Ident, taken: &[&str]) -> Ident {
+    let name = snake(&plain(artefact));
+    let is_free = !taken.contains(&&*name) && syn::parse_str::<Ident>(&name).is_ok();
+    Ident::new(&if is_free { name } else { format!("{name}_") }, Span::call_site())
+}
+
 /// A module of generated types, named after the flow since the compiler may show it.
 pub(crate) fn module(flow: &Ident, content: &str) -> Ident {
     let name = format!("{content}_of_{}", snake(&plain(flow)));

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::__private::Derived;
 use crate::Flow;
 
 /// A payload that transitions of the flow `F` persist and load, kept as JSON.
@@ -12,7 +13,7 @@ use crate::Flow;
     message = "`{Self}` is no artefact of `{F}`",
     label = "no `#[persist(…)]` of `{F}` declares it"
 )]
-pub trait Artefact<F: Flow>: Serialize + DeserializeOwned + 'static {
+pub trait Artefact<F: Flow>: Derived<F> + Serialize + DeserializeOwned + 'static {
     /// The stored name.
     const NAME: &'static str;
 
@@ -23,7 +24,7 @@ pub trait Artefact<F: Flow>: Serialize + DeserializeOwned + 'static {
 /// What a transition persists or loads: nothing, one artefact, or a tuple of them.
 ///
 /// The derive implements it for each artefact of a flow; this crate for `()` and for tuples.
-pub trait ArtefactSet<F: Flow>: Sized {
+pub trait ArtefactSet<F: Flow>: Derived<F> + Sized {
     /// Stored names, in order.
     const NAMES: &'static [&'static str];
 
@@ -78,6 +79,8 @@ impl<F: Flow> ArtefactSet<F> for () {
 
 macro_rules! tuples {
     ($($name:ident)+) => {
+        impl<F: Flow, $($name: Artefact<F>),+> Derived<F> for ($($name,)+) {}
+
         impl<F: Flow, $($name: Artefact<F>),+> ArtefactSet<F> for ($($name,)+) {
             const NAMES: &'static [&'static str] = &[$($name::NAME),+];
 

@@ -8,23 +8,39 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Definition, Record, StateDefinition};
+use crate::__private::Derived;
+use crate::{ArtefactReader, Definition, Record, StateDefinition};
 
 /// A kind of process: the annotated struct. Its fields are the props, kept as JSON.
 ///
 /// Implemented by [`#[derive(Flow)]`](macro@crate::Flow).
-pub trait Flow: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
+pub trait Flow: Derived + Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// The generated enum of the states.
     type State: State;
 
     /// The generated wrapper round [`Record`], on which users define their methods.
     type Record: From<Record<Self>> + Into<Record<Self>> + DerefMut<Target = Record<Self>>;
 
+    /// The generated enum of what a record may end with: an arm for each completed state, with the
+    /// artefacts that every path to it has persisted. A state that deletes the record has none,
+    /// since nothing is left to read.
+    type Outcome;
+
     /// The graph as data: names, states, transitions, artefacts.
     const DEFINITION: &'static Definition;
 
     /// The name under which records of this flow are stored.
     const NAME: &'static str = Self::DEFINITION.name;
+
+    /// What a record in this state has ended with, its artefacts read from `reader`: for storage
+    /// backends. `None` if the state is not completed.
+    ///
+    /// # Errors
+    /// The first error of the reader.
+    fn read_outcome<R: ArtefactReader<Self>>(
+        state: Self::State,
+        reader: &mut R,
+    ) -> Result<Option<Self::Outcome>, R::Error>;
 }
 
 /// The states of one flow, an enum that the derive generates.
@@ -32,7 +48,7 @@ pub trait Flow: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
 /// The text form ([`State::as_str`], `Display`, `FromStr`, serde) is the stored name.
 /// `FromStr` also reads the names given as `alias`.
 pub trait State:
-    Copy + Eq + Hash + Debug + Display + FromStr<Err = UnknownState> + Send + Sync + 'static
+    Derived + Copy + Eq + Hash + Debug + Display + FromStr<Err = UnknownState> + Send + Sync + 'static
 {
     /// Every state, in the order of declaration.
     const ALL: &'static [Self];

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::__private::Derived;
 use crate::{
     ArtefactSet, ArtefactWriter, Backoff, Flow, Policy, StepDefinition, StepError, Transition,
 };
@@ -16,7 +17,7 @@ use crate::{
     label = "no step",
     note = "`#[step(…)]` declares a step; take the constant on the flow that is named as it is"
 )]
-pub trait Step: Copy + Send + Sync + 'static {
+pub trait Step: Derived + Copy + Send + Sync + 'static {
     /// The flow it belongs to.
     type Flow: Flow;
 
@@ -144,7 +145,6 @@ impl<S: Step> IntoStep for StepWithPolicy<S> {
 }
 
 /// How a try of a step ended, for what runs in the transaction that ends it.
-#[derive(Debug)]
 pub enum StepEnd<'a, S: Step> {
     /// With this outcome.
     Finished(&'a S::Outcome),
@@ -155,11 +155,3 @@ pub enum StepEnd<'a, S: Step> {
     /// `fail` state where nothing is due.
     GaveUp(&'a StepError),
 }
-
-impl<S: Step> Clone for StepEnd<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S: Step> Copy for StepEnd<'_, S> {}

@@ -1,5 +1,6 @@
 //! Declared edges, as types.
 
+use crate::__private::Derived;
 use crate::{ArtefactSet, Flow};
 
 /// A declared edge of a flow: a unit type and a constant on the flow, such as `Approval::APPROVE`.
@@ -10,7 +11,7 @@ use crate::{ArtefactSet, Flow};
     label = "no transition",
     note = "a step has a finish transition before it has another one and before a worker takes it: add `.finish(…)`"
 )]
-pub trait Transition: Copy + Send + Sync + 'static {
+pub trait Transition: Derived + Copy + Send + Sync + 'static {
     /// The flow it belongs to.
     type Flow: Flow;
 

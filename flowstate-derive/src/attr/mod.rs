@@ -1,9 +1,11 @@
 //! Attributes as written: one file each, nothing is judged.
 
+pub(crate) mod group;
 pub(crate) mod named;
 pub(crate) mod option;
 pub(crate) mod persist;
 pub(crate) mod split;
+pub(crate) mod step;
 pub(crate) mod transition;
 
 use proc_macro2::{Ident, TokenStream};
@@ -11,9 +13,11 @@ use syn::Attribute;
 
 use crate::errors::Errors;
 use crate::name;
+use group::Group;
 use named::Named;
 use option::Opt;
 use persist::{Artefact, Persist};
+use step::Step;
 use transition::Transition;
 
 /// An attribute that the derive knows.
@@ -61,6 +65,20 @@ const KINDS: &[Kind] = &[
         },
     },
     Kind {
+        name: "step",
+        usage: "#[step(name: From => Running => To, fail(Failed))]",
+        keep: |all, tokens, errors| {
+            all.steps.extend(Step::list(tokens, errors));
+        },
+    },
+    Kind {
+        name: "group",
+        usage: "#[group(Name = A | B)]",
+        keep: |all, tokens, errors| {
+            all.groups.extend(Group::list(tokens, errors));
+        },
+    },
+    Kind {
         name: "flow",
         usage: "#[flow(name = \"…\")]",
         keep: |all, tokens, errors| {
@@ -104,6 +122,8 @@ pub(crate) struct Attributes {
     pub(crate) completed: Vec<Named>,
     pub(crate) artefacts: Vec<Persist>,
     pub(crate) transitions: Vec<Transition>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) groups: Vec<Group>,
     pub(crate) flow: Vec<Opt>,
     unread: Vec<&'static str>,
     /// Read from attributes that may belong to another derive.
@@ -142,12 +162,18 @@ impl Attributes {
         self.initial.extend(other.initial);
         self.completed.extend(other.completed);
         self.transitions.extend(other.transitions);
+        self.steps.extend(other.steps);
+        self.groups.extend(other.groups);
     }
 
     /// Takes the doubtful artefacts that a transition names.
     fn take_doubtful(&mut self) {
         for persist in std::mem::take(&mut self.doubtful) {
-            let mut named = self.transitions.iter().flat_map(|transition| &transition.options);
+            let outcomes = self.steps.iter().flat_map(|step| &step.outcomes);
+            let of_steps = self.steps.iter().flat_map(|step| &step.options);
+            let of_transitions = self.transitions.iter().flat_map(|transition| &transition.options);
+            let of_outcomes = outcomes.flat_map(|outcome| &outcome.options);
+            let mut named = of_transitions.chain(of_steps).chain(of_outcomes);
             let idents: Vec<_> = persist.artefacts.iter().filter_map(Artefact::ident).collect();
             if named.any(|option| idents.iter().any(|ident| option.mentions(ident))) {
                 self.artefacts.push(persist);
@@ -159,7 +185,30 @@ impl Attributes {
     pub(crate) fn mentioned_states(&self) -> impl Iterator<Item = &Ident> {
         let named = self.initial.iter().chain(&self.completed).map(|named| &named.ident);
         let edges = self.transitions.iter().map(|transition| &transition.edge);
-        named.chain(edges.flat_map(|edge| edge.from.idents().iter().chain(&edge.to)))
+        let steps = self.steps.iter();
+        let of_steps = steps.flat_map(|step| {
+            let outcomes = step.outcomes.iter().map(|outcome| &outcome.ident);
+            step.from.idents().iter().chain(&step.running).chain(outcomes)
+        });
+        let groups = self.groups.iter();
+        let sources = edges.flat_map(|edge| edge.from.idents().iter().chain(&edge.to));
+        let states = named.chain(sources).chain(of_steps);
+        let is_group = |ident: &&Ident| self.groups.iter().any(|group| group.ident == **ident);
+        groups.flat_map(|group| &group.states).chain(states).filter(move |ident| !is_group(ident))
+    }
+
+    /// Refuses attributes of the derive on fields, where they would say nothing.
+    pub(crate) fn refuse_on_fields(data: &syn::Data, errors: &mut Errors) {
+        let syn::Data::Struct(data) = data else { return };
+        for attribute in data.fields.iter().flat_map(|field| &field.attrs) {
+            if let Some(kind) = KINDS.iter().find(|kind| attribute.path().is_ident(kind.name)) {
+                let message = format!(
+                    "a field is a prop, of which `#[{}(…)]` says nothing: write `{}` above the struct",
+                    kind.name, kind.usage
+                );
+                errors.at(attribute, message);
+            }
+        }
     }
 
     /// Whether something was lost in an attribute of this name. What is not known of it then is not

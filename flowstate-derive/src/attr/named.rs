@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::ParseStream;
-use syn::{Attribute, Token};
+use syn::{Attribute, Token, token};
 
 use super::option::Opt;
 use super::split;
@@ -84,6 +84,16 @@ fn rest(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Resu
         }
         return Ok(Rest::Path(input.parse()?));
     }
+    if input.peek(token::Brace) {
+        let body = input.cursor().token_stream();
+        mistake(format!(
+            "`{ident}` carries no data, since the row of a record holds a state's name alone: declare \
+             an artefact with `#[persist({ident}Data {body})]` and persist it in the transition to \
+             `{ident}`"
+        ));
+        input.parse::<TokenStream>()?;
+        return Ok(Rest::Nothing);
+    }
     if let Some(options) = options(input)? {
         mistake(format!("options stand in parentheses: `{ident}({options})`"));
         return Ok(Rest::Options(options));
@@ -96,6 +106,9 @@ fn rest(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Resu
 
 /// What was meant to stand in parentheses: `= error`, `: error`, `[error]`, or `error` alone.
 fn options(input: ParseStream<'_>) -> syn::Result<Option<TokenStream>> {
+    if input.peek(token::Brace) {
+        return Ok(None);
+    }
     if input.peek(Token![=]) {
         input.parse::<Token![=]>()?;
     } else if input.peek(Token![:]) {

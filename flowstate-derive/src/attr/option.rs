@@ -44,6 +44,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("error", "#[state(Name(error))]"),
     ("persist", "#[transition(name: From => To, persist(Name))]"),
     ("load", "#[transition(name: From => To, load(Name))]"),
+    ("fail", "#[step(name: From => Running => To, fail(Name))]"),
+    ("give_up", "#[step(name: From => Running => To, fail(Name), give_up(Name))]"),
+    ("transactional", "#[step(name: From => Running => To, fail(Name), transactional)]"),
+    ("within", "#[step(name: From => Running => To, fail(Name), within)]"),
+    ("then", "#[step(name: From => Running => To(then(name)), fail(Name))]"),
+    ("after", "#[transition(name: From => To, after(\"3 days\"))]"),
     (
         "rename",
         "rename = \"…\"` where the name is declared, such as `#[state(Name(rename = \"…\"))]",

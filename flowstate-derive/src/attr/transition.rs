@@ -103,7 +103,7 @@ impl Transition {
 }
 
 /// Whether a name and a colon come, after doc comments.
-fn is_edge(part: &TokenStream) -> bool {
+pub(super) fn is_edge(part: &TokenStream) -> bool {
     let tokens: Vec<_> = part.clone().into_iter().collect();
     let mut tokens = tokens[split::after_attributes(&tokens)..].iter();
     matches!(tokens.next(), Some(TokenTree::Ident(_) | TokenTree::Literal(_)))
@@ -112,11 +112,12 @@ fn is_edge(part: &TokenStream) -> bool {
 
 /// Whether it is an option with a colon, such as `persist: Receipt`.
 fn is_option(part: &TokenStream) -> bool {
-    ["persist", "load", "after", "rename", "alias"].contains(&&*split::first(part))
+    ["persist", "load", "after", "rename", "alias", "fail", "give_up"]
+        .contains(&&*split::first(part))
         && !has(part, '>')
 }
 
-fn has(tokens: &TokenStream, sign: char) -> bool {
+pub(super) fn has(tokens: &TokenStream, sign: char) -> bool {
     let mut tokens = tokens.clone().into_iter();
     tokens.any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign))
 }
@@ -164,15 +165,7 @@ fn states(
     ident: &Ident,
     errors: &mut Errors,
 ) -> syn::Result<(From, Ident, TokenStream)> {
-    if input.peek(Token![:]) && !input.peek(Token![::]) {
-        input.parse::<Token![:]>()?;
-    } else {
-        let error = split::error(input, before_colon(input, ident));
-        if !input.peek(syn::Ident) {
-            return Err(error);
-        }
-        errors.push(error);
-    }
+    colon(input, ident, errors)?;
     let from = from(input, ident, errors)?;
     arrow(input, ident, errors)?;
     let expected = format!("expected the state that `{ident}` leads to: `{ident}: {from} => To`");
@@ -181,7 +174,21 @@ fn states(
     Ok((from, to, rest))
 }
 
-fn arrow(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<()> {
+/// The colon after a name.
+pub(super) fn colon(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<()> {
+    if input.peek(Token![:]) && !input.peek(Token![::]) {
+        return input.parse::<Token![:]>().map(drop);
+    }
+    let error = split::error(input, before_colon(input, ident));
+    if !input.peek(syn::Ident) {
+        return Err(error);
+    }
+    errors.push(error);
+    Ok(())
+}
+
+/// `=>`, or what was meant to be one.
+pub(super) fn arrow(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<()> {
     let is_thin = input.peek(Token![->]);
     if is_thin || input.peek(Token![>]) {
         errors.push(split::error(input, "write the arrow as `=>`"));
@@ -246,7 +253,12 @@ fn before_colon(input: ParseStream<'_>, ident: &Ident) -> String {
     }
 }
 
-fn from(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<From> {
+/// The states before an arrow.
+pub(super) fn from(
+    input: ParseStream<'_>,
+    ident: &Ident,
+    errors: &mut Errors,
+) -> syn::Result<From> {
     let expected = format!("expected a state that `{ident}` starts from, or `*` for all");
     let is_any = input.peek(Token![*]);
     if is_any {
@@ -287,7 +299,11 @@ fn in_a_group(group: &Group, errors: &mut Errors) -> Vec<Ident> {
 }
 
 /// The name of a state; the path to it is not needed.
-fn state(input: ParseStream<'_>, expected: &str, errors: &mut Errors) -> syn::Result<Ident> {
+pub(super) fn state(
+    input: ParseStream<'_>,
+    expected: &str,
+    errors: &mut Errors,
+) -> syn::Result<Ident> {
     let mut ident = split::name(input, false, expected)?;
     let at = input.span();
     let mut is_path = false;

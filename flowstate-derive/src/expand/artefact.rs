@@ -87,6 +87,9 @@ fn impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
     // two names of one type give two impls: the compiler shows the second name
     quote_spanned! {generated(&artefact.ident)=>
         #[automatically_derived]
+        impl #krate::__private::Derived<#flow> for #ty {}
+
+        #[automatically_derived]
         impl #krate::Artefact<#flow> for #ty
         where
             for<'__f> #flow: #krate::__private::Declared<'__f>,

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{artefact, doc_text, transition, with};
+use super::{artefact, doc_text, outcome, step, transition, with};
 use crate::model::Model;
 
 pub(super) fn impls(model: &Model) -> TokenStream {
@@ -13,9 +13,17 @@ pub(super) fn impls(model: &Model) -> TokenStream {
     let doc = with("with_doc", &doc_text(&model.docs));
     let transitions = transition::definitions(model);
     let artefacts = artefact::definitions(model);
+    let (steps, outcome) = (step::definitions(model), outcome::in_flow(model));
+    let groups = transition::group_definitions(model);
+    let with_steps = (!model.steps.is_empty()).then(|| quote!(.with_steps(__STEPS)));
+    let with_groups = (!model.groups.is_empty()).then(|| quote!(.with_groups(#groups)));
     quote! {
         const __TRANSITIONS: &[#krate::TransitionDefinition] = #transitions;
         const __ARTEFACTS: &[#krate::ArtefactDefinition] = #artefacts;
+        #steps
+
+        #[automatically_derived]
+        impl #krate::__private::Derived for #ident {}
 
         #[automatically_derived]
         impl #krate::Flow for #ident {
@@ -26,7 +34,11 @@ pub(super) fn impls(model: &Model) -> TokenStream {
                     #doc
                     .with_states(__STATES)
                     .with_transitions(__TRANSITIONS)
-                    .with_artefacts(__ARTEFACTS);
+                    .with_artefacts(__ARTEFACTS)
+                    #with_steps
+                    #with_groups;
+
+            #outcome
         }
     }
 }

@@ -2,9 +2,13 @@
 
 mod artefact;
 mod flow;
+mod outcome;
 mod record;
+mod serve;
 mod state;
+mod step;
 mod transition;
+mod variants;
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -20,25 +24,43 @@ pub(crate) fn flow(model: &Model, is_wrong: bool) -> TokenStream {
     let state = state::item(model);
     let record = record::item(model);
     let artefacts = artefact::items(model);
+    let outcome = outcome::item(model);
+
+    let types = transition::types(model);
+    let steps = step::items(model);
 
     let state_impls = state::impls(model);
     if !model.is_possible {
-        return quote!(#state #record #artefacts const _: () = { #state_impls };);
+        return quote! {
+            #state #record #artefacts #outcome #types #steps
+            const _: () = { #state_impls };
+        };
     }
+    let served = serve::item(model);
     let record_impls = record::impls(model);
     let artefact_impls = artefact::impls(model);
     let transitions = transition::items(model, is_wrong);
     let flow = flow::impls(model);
+    let outcome_impls = outcome::impls(model);
+    let step_impls = step::impls(model);
+    let served_impls = serve::impls(model);
     quote! {
         #state
         #record
         #artefacts
+        #outcome
+        #types
+        #steps
+        #served
         const _: () = {
             #state_impls
             #record_impls
             #artefact_impls
             #transitions
             #flow
+            #outcome_impls
+            #step_impls
+            #served_impls
         };
     }
 }

@@ -99,6 +99,9 @@ fn traits(model: &Model) -> TokenStream {
     let (name, krate, flow) = (&model.names.state, &model.names.krate, &model.names.stored);
     quote! {
         #[automatically_derived]
+        impl #krate::__private::Derived for #name {}
+
+        #[automatically_derived]
         impl #krate::State for #name {
             const ALL: &'static [Self] = __ALL;
 

@@ -1,21 +1,20 @@
 //! A constant and a unit type for each transition, and a marker for each state.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::Visibility;
 
-use super::{artefact, at, doc_text, placed, with, with_list};
+use super::{artefact, at, doc_text, docs_or, link, placed, with, with_list};
 use crate::model::Model;
 use crate::model::transition::Transition;
 use crate::name::{self, generated};
 
 pub(super) fn items(model: &Model, is_wrong: bool) -> TokenStream {
-    let types = types(model);
     let constants = constants(model);
     let impls = model.transitions.iter().map(|transition| impls(model, transition));
     let starts = model.transitions.iter().map(|transition| starts(model, transition, is_wrong));
     let open = open(model);
-    quote!(#types #constants #open #(#impls #starts)*)
+    quote!(#constants #open #(#impls #starts)*)
 }
 
 /// What every `*` stands for, written once: the size grows with the states and with the wildcards,
@@ -40,14 +39,24 @@ fn open(model: &Model) -> Option<TokenStream> {
 }
 
 /// In modules, so that they hide nothing that the user's types refer to.
-fn types(model: &Model) -> TokenStream {
+pub(super) fn types(model: &Model) -> TokenStream {
+    // as what is generated, so that lints do not blame the user's `pub`
+    let outer = match &model.vis {
+        Visibility::Public(_) => quote!(pub),
+        vis => vis.to_token_stream(),
+    };
+    let line = format!("of {}, as types.", link(&model.ident));
+    let (states_doc, transitions_doc) =
+        (format!("The states {line}"), format!("The transitions {line}"));
     let vis = in_module(&model.vis);
     let (states, transitions) = modules(model);
     let markers = model.states.iter().map(|state| marker(&state.ident, &vis));
     let types = model.transitions.iter().map(|transition| unit(&transition.ty, &vis));
     quote! {
-        mod #states { #(#markers)* }
-        mod #transitions { #(#types)* }
+        #[doc = #states_doc]
+        #outer mod #states { #(#markers)* }
+        #[doc = #transitions_doc]
+        #outer mod #transitions { #(#types)* }
     }
 }
 
@@ -105,10 +114,35 @@ fn constants(model: &Model) -> TokenStream {
             #vis const #constant: #module::#ty = #module::#ty;
         }
     });
+    let groups = groups(model);
     quote! {
         #[automatically_derived]
-        impl #flow { #(#constants)* }
+        impl #flow { #(#constants)* #groups }
     }
+}
+
+/// The groups of states, as constants.
+fn groups(model: &Model) -> TokenStream {
+    let (vis, state) = (&model.vis, &model.names.state);
+    let groups = model.groups.iter().map(|group| {
+        let constant = name::constant(&group.ident);
+        let docs = docs_or(&group.docs, &format!("The states of the group `{}`.", group.ident));
+        let states = group.states.iter().map(|state| &model.states[*state].ident);
+        quote!(#docs #vis const #constant: &'static [#state] = &[#(#state::#states),*];)
+    });
+    groups.collect()
+}
+
+/// The list of groups in the definition of the flow.
+pub(super) fn group_definitions(model: &Model) -> TokenStream {
+    let krate = &model.names.krate;
+    let groups = model.groups.iter().map(|group| {
+        let name = name::plain(&group.ident);
+        let states = group.states.iter().map(|state| &model.states[*state].stored.name);
+        let doc = with("with_doc", &doc_text(&group.docs));
+        quote!(#krate::GroupDefinition::new(#name, &[#(#states),*]) #doc)
+    });
+    quote!(&[#(#groups),*])
 }
 
 /// `A | B => C`, for the documentation.
@@ -136,6 +170,9 @@ fn impls(model: &Model, transition: &Transition) -> TokenStream {
     let (flow, transitions) = (at(flow, place), at(&transitions, place));
     let krate = placed(krate, place);
     quote_spanned! {place=>
+        #[automatically_derived]
+        impl #krate::__private::Derived for #transitions::#ty {}
+
         #[automatically_derived]
         impl #krate::Transition for #transitions::#ty
         where
@@ -222,12 +259,21 @@ fn definition(model: &Model, transition: &Transition) -> TokenStream {
         let seconds = after.duration.as_secs();
         quote!(.taken_after(::core::time::Duration::from_secs(#seconds)))
     });
+    let within = transition.within.as_ref().map(|_| quote!(.within()));
     quote! {
         #krate::TransitionDefinition::new(#name, #from, #to)
-            #aliases #doc #persists #loads #after
+            #aliases #doc #persists #loads #after #within
     }
 }
 
-fn artefacts(model: &Model, set: &[(usize, Ident)]) -> Vec<String> {
+/// The unit type of the transition at this position.
+pub(super) fn unit_path(model: &Model, position: usize) -> TokenStream {
+    let ty = &model.transitions[position].ty;
+    let (_, transitions) = modules(model);
+    quote!(#transitions::#ty)
+}
+
+/// The stored names of a set of artefacts.
+pub(super) fn artefacts(model: &Model, set: &[(usize, Ident)]) -> Vec<String> {
     set.iter().map(|(artefact, _)| model.artefacts[*artefact].stored.name.clone()).collect()
 }

@@ -38,6 +38,29 @@ fn of(graph: &Graph, leaving: &[Vec<usize>], artefact: usize) -> Vec<Finding> {
         .collect()
 }
 
+/// For each state, the artefacts that every path to it has persisted.
+pub(super) fn kept(graph: &Graph) -> Vec<Vec<usize>> {
+    let leaving = graph.leaving();
+    let mut kept = vec![Vec::new(); graph.states.len()];
+    for artefact in (0..graph.artefacts).filter(|artefact| is_persisted(graph, *artefact)) {
+        let mut open = vec![graph.initial];
+        let mut lacks = vec![false; graph.states.len()];
+        while let Some(state) = open.pop() {
+            if std::mem::replace(&mut lacks[state], true) {
+                continue;
+            }
+            let edges = leaving[state].iter().map(|&transition| &graph.transitions[transition]);
+            open.extend(
+                edges.filter(|edge| !edge.persists.contains(&artefact)).map(|edge| edge.to),
+            );
+        }
+        for (state, _) in lacks.iter().enumerate().filter(|(_, lacks)| !**lacks) {
+            kept[state].push(artefact);
+        }
+    }
+    kept
+}
+
 /// The shortest ways from the initial state on which an artefact is not persisted.
 ///
 /// A transition that loads it ends the search as well: beyond it the artefact is there, and what

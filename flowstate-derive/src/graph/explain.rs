@@ -1,6 +1,6 @@
 //! What was found, as messages at tokens.
 
-use super::{Edge, Finding, Graph, Node};
+use super::{Edge, Finding, Graph, Node, assignment};
 use crate::errors::Errors;
 use crate::model::Model;
 use crate::model::transition::Transition;
@@ -11,6 +11,11 @@ pub(crate) fn explain(model: &Model, errors: &mut Errors) {
     for finding in Graph::of(model).findings() {
         report(&finding, model, errors);
     }
+}
+
+/// For each state of the model, the artefacts that every path to it has persisted.
+pub(crate) fn kept(model: &Model) -> Vec<Vec<usize>> {
+    assignment::kept(&Graph::of(model))
 }
 
 impl Graph {

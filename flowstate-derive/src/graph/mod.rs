@@ -8,7 +8,7 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, kept};
 
 /// A flow as states, edges and artefacts that are known by their position.
 #[derive(Clone, Debug)]

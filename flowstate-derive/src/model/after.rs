@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use syn::LitStr;
 
-use super::state::States;
-use super::transition::Transition;
 use crate::attr::option::Options;
 use crate::errors::Errors;
 use crate::name;
@@ -81,33 +79,6 @@ fn usage(text: &str) -> String {
     format!(
         "`{text}` is no time: write a number and a unit, such as `3 days` or `1 hour 30 minutes`"
     )
-}
-
-/// What a timed transition cannot do, and that a state has one at the most.
-pub(crate) fn check(transitions: &[Transition], states: &States, errors: &mut Errors) {
-    let timed = |transition: &&Transition| transition.after.is_some();
-    for (at, transition) in transitions.iter().enumerate().filter(|(_, other)| timed(other)) {
-        let ident = &transition.ident;
-        for (_, artefact) in transition.persists.iter().chain(&transition.loads) {
-            errors.at(
-                artefact,
-                format_args!(
-                    "`{ident}` is taken by itself, where nobody hands over or takes `{artefact}`: \
-                 remove it here"
-                ),
-            );
-        }
-        for other in transitions[..at].iter().filter(timed) {
-            if let Some(state) = transition.from.iter().find(|state| other.from.contains(state)) {
-                let (state, other) = (&states.all()[*state].ident, &other.ident);
-                errors.at(ident, format_args!(
-                    "the state `{state}` would have two timed transitions, `{other}` and `{ident}`: \
-                     keep `after(…)` on one of them"
-                ));
-                break;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

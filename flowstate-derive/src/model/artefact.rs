@@ -7,7 +7,6 @@ use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Fields, Meta, Path, Token, Visibility};
 
-use super::flow::Names;
 use super::state::States;
 use super::stored::{Stored, StoredNames};
 use crate::attr::Attributes;
@@ -104,9 +103,9 @@ impl Artefacts {
     }
 
     /// Refuses structs with the name of another generated item.
-    pub(crate) fn spare(&mut self, flow: &Ident, names: &Names, errors: &mut Errors) {
+    pub(crate) fn spare(&mut self, flow: &Ident, taken: &[Ident], errors: &mut Errors) {
         for Artefact { ident, ty, .. } in &mut self.list {
-            let is_taken = [flow, &names.record, &names.state].contains(&&*ident);
+            let is_taken = ident == flow || taken.contains(ident);
             if is_taken && ty.is_generated() {
                 let message = format!(
                     "the flow already has an item named `{ident}`: choose another name, or rename \

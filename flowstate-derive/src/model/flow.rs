@@ -14,6 +14,8 @@ const OPTIONS: &[Key] = &[
     Key { name: "name", form: Form::Text, usage: "name = \"…\"" },
     Key { name: "record", form: Form::Tokens, usage: "record = Name" },
     Key { name: "state", form: Form::Tokens, usage: "state = Name" },
+    Key { name: "outcome", form: Form::Tokens, usage: "outcome = Name" },
+    Key { name: "steps", form: Form::Tokens, usage: "steps = Name" },
     Key { name: "crate", form: Form::Tokens, usage: "crate = path::to::flowstate" },
 ];
 
@@ -22,6 +24,8 @@ pub(crate) struct Names {
     pub(crate) stored: String,
     pub(crate) record: Ident,
     pub(crate) state: Ident,
+    pub(crate) outcome: Ident,
+    pub(crate) steps: Ident,
     /// How generated code reaches the core crate.
     pub(crate) krate: Path,
 }
@@ -41,19 +45,28 @@ impl Names {
             },
             |text| text.value(),
         );
-        let record = named("record", &options, errors);
-        let state = named("state", &options, errors);
-        let record = record.filter(|name| is_free(name, "record", &[flow], errors));
-        let record = record.unwrap_or_else(|| format_ident!("{flow}Record"));
-        let state = state.filter(|name| is_free(name, "state", &[flow, &record], errors));
-        let state = state.unwrap_or_else(|| format_ident!("{flow}State"));
+        let mut taken = vec![flow.clone()];
+        let mut item = |key: &str, suffix: &str| {
+            let name = named(key, &options, errors);
+            let name = name.filter(|name| is_free(name, key, &taken, errors));
+            let name = name.unwrap_or_else(|| format_ident!("{flow}{suffix}"));
+            taken.push(name.clone());
+            name
+        };
+        let (record, state) = (item("record", "Record"), item("state", "State"));
+        let (outcome, steps) = (item("outcome", "Outcome"), item("steps", "Steps"));
         let krate = options.tokens("crate").and_then(|tokens| {
             let path = syn::parse2(tokens.clone());
             path.map_err(|_| errors.at(tokens, "expected a path: `crate = path::to::flowstate`"))
                 .ok()
         });
         let krate = krate.unwrap_or_else(|| syn::parse_quote!(::flowstate));
-        Self { stored, record, state, krate }
+        Self { stored, record, state, outcome, steps, krate }
+    }
+
+    /// The names of types and traits.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &Ident> {
+        [&self.record, &self.state, &self.outcome, &self.steps].into_iter()
     }
 }
 
@@ -65,8 +78,8 @@ fn named(key: &str, options: &Options, errors: &mut Errors) -> Option<Ident> {
 }
 
 /// Whether a name can be given to one of the generated items.
-fn is_free(name: &Ident, key: &str, taken: &[&Ident], errors: &mut Errors) -> bool {
-    let is_free = !taken.contains(&name);
+fn is_free(name: &Ident, key: &str, taken: &[Ident], errors: &mut Errors) -> bool {
+    let is_free = !taken.contains(name);
     if !is_free {
         let message = format!(
             "the flow already has an item named `{name}`: write another name after `{key} =`"
@@ -82,14 +95,10 @@ pub(crate) fn check_shape(input: &DeriveInput, errors: &mut Errors) -> bool {
     let ident = &input.ident;
     match &input.data {
         Data::Struct(data) => match &data.fields {
-            Fields::Named(_) => {}
+            Fields::Named(_) | Fields::Unit => {}
             Fields::Unnamed(fields) => errors.at(
                 fields,
                 format_args!("the props of a flow have names: `struct {ident} {{ field: Type }}`"),
-            ),
-            Fields::Unit => errors.at(
-                ident,
-                format_args!("a flow without props is written with braces: `struct {ident} {{}}`"),
             ),
         },
         Data::Enum(data) => errors.at(

@@ -31,6 +31,14 @@ pub(crate) struct States {
     positions: BTreeMap<String, usize>,
     /// Whether an unknown name is a mistake, rather than the echo of one.
     complete: bool,
+    groups: Vec<Group>,
+}
+
+/// A named set of states.
+pub(crate) struct Group {
+    pub(crate) ident: Ident,
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) states: Vec<usize>,
 }
 
 impl States {
@@ -44,6 +52,7 @@ impl States {
             list: Vec::new(),
             positions: BTreeMap::new(),
             complete: !attributes.misread("state"),
+            groups: Vec::new(),
         };
         let mut names = StoredNames::default();
         for named in &attributes.states {
@@ -59,7 +68,77 @@ impl States {
         if states.list.is_empty() {
             states.list.push(State::placeholder(flow));
         }
+        states.group(attributes, errors);
         (states, names.finish())
+    }
+
+    /// Reads `#[group(…)]`.
+    fn group(&mut self, attributes: &Attributes, errors: &mut Errors) {
+        for written in &attributes.groups {
+            let ident = &written.ident;
+            if self.position(ident).is_some() {
+                let message = format!("`{ident}` is a state: choose another name for the group");
+                errors.gap(ident, message);
+                continue;
+            }
+            if self.group_of(ident).is_some() {
+                let message = format!("the group `{ident}` is declared twice: remove one");
+                errors.gap(ident, message);
+                continue;
+            }
+            let states = self.sources(&written.states, errors);
+            let (ident, docs) = (ident.clone(), written.docs.clone());
+            self.groups.push(Group { ident, docs, states });
+        }
+    }
+
+    /// Whether this name is that of a group with the state in it.
+    pub(crate) fn is_in_group(&self, state: usize, ident: &Ident) -> bool {
+        self.group_of(ident).is_some_and(|group| group.states.contains(&state))
+    }
+
+    fn group_of(&self, ident: &Ident) -> Option<&Group> {
+        self.groups.iter().find(|group| name::plain(&group.ident) == name::plain(ident))
+    }
+
+    /// The states that names of states and groups stand for, each once.
+    pub(crate) fn sources(&self, idents: &[Ident], errors: &mut Errors) -> Vec<usize> {
+        let mut sources = Vec::new();
+        let mut groups: Vec<&Group> = Vec::new();
+        for ident in idents {
+            if let Some(group) = self.group_of(ident) {
+                if groups.iter().any(|other| other.ident == group.ident) {
+                    errors.at(ident, format_args!("`{ident}` stands here twice: remove one"));
+                }
+                groups.push(group);
+                // groups may share states
+                sources.extend(
+                    group
+                        .states
+                        .iter()
+                        .copied()
+                        .filter(|state| !sources.contains(state))
+                        .collect::<Vec<_>>(),
+                );
+                continue;
+            }
+            let Some(state) = self.find(ident, errors) else { continue };
+            if !sources.contains(&state) {
+                sources.push(state);
+                continue;
+            }
+            match groups.iter().find(|group| group.states.contains(&state)) {
+                Some(group) => {
+                    let group = &group.ident;
+                    errors.at(
+                        ident,
+                        format_args!("`{ident}` is in the group `{group}`: remove it here"),
+                    );
+                }
+                None => errors.at(ident, format_args!("`{ident}` stands here twice: remove one")),
+            }
+        }
+        sources
     }
 
     fn declare(&mut self, written: &Named, names: &mut StoredNames, errors: &mut Errors) {
@@ -119,7 +198,8 @@ impl States {
             return found;
         }
         errors.at(ident, self.unknown(ident));
-        let near = if option_as_state(ident).is_some() { None } else { self.nearest(ident) };
+        let is_no_state = option_as_state(ident).is_some() || self.group_of(ident).is_some();
+        let near = if is_no_state { None } else { self.nearest(ident) };
         if near.is_none() {
             errors.lose();
         }
@@ -129,6 +209,19 @@ impl States {
     fn unknown(&self, ident: &Ident) -> String {
         if let Some(message) = option_as_state(ident) {
             return message;
+        }
+        if self.group_of(ident).is_some() {
+            return format!(
+                "`{ident}` is a group, which stands where transitions and steps start: name one state"
+            );
+        }
+        let near_group = name::nearest(
+            &name::plain(ident),
+            self.groups.iter().map(|group| name::plain(&group.ident)),
+        );
+        if let (None, Some(near)) = (self.nearest(ident), near_group) {
+            let near = &self.groups[near].ident;
+            return format!("there is no state or group `{ident}`: did you mean `{near}`?");
         }
         match self.nearest(ident).map(|near| &self.list[near].ident) {
             Some(near) => format!("there is no state `{ident}`: did you mean `{near}`?"),
@@ -197,12 +290,16 @@ impl States {
         }
     }
 
+    pub(crate) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
     pub(crate) fn all(&self) -> &[State] {
         &self.list
     }
 
-    pub(crate) fn into_list(self) -> Vec<State> {
-        self.list
+    pub(crate) fn into_lists(self) -> (Vec<State>, Vec<Group>) {
+        (self.list, self.groups)
     }
 }
 

@@ -56,6 +56,31 @@ impl StoredNames {
         Stored { name, aliases: aliases.iter().map(LitStr::value).collect() }
     }
 
+    /// The names of a transition that a step brings: made from the step's, its own and earlier ones,
+    /// by `name`.
+    pub(crate) fn of_step(
+        &mut self,
+        ident: &Ident,
+        step: &Stored,
+        rest: &Stored,
+        name: impl Fn(&str, &str) -> String,
+    ) -> Stored {
+        let main = name(&step.name, &rest.name);
+        if fits(&main, ident, "rename = \"…\"", &mut self.errors) {
+            self.claim(&main, ident, ident, Written::Rust);
+        }
+        let mut aliases = Vec::new();
+        for step in [&step.name].into_iter().chain(&step.aliases) {
+            for rest in [&rest.name].into_iter().chain(&rest.aliases) {
+                let alias = name(step, rest);
+                if alias != main && !aliases.contains(&alias) {
+                    aliases.push(alias);
+                }
+            }
+        }
+        Stored { name: main, aliases }
+    }
+
     /// Holds what is written against what follows from the code, once that is known, and gives
     /// the mistakes.
     pub(crate) fn finish(mut self) -> Errors {
@@ -100,6 +125,9 @@ pub(crate) fn is_storable(text: &LitStr, option: &str, example: &str, errors: &m
         format!("`{option}` is empty: write `{option} = \"{example}\"`")
     } else if name.contains(char::is_control) {
         "a stored name has no control characters: remove them".to_owned()
+    } else if name.contains('.') {
+        "names with a dot are the library's, such as `claim.release`: write `_` in its place"
+            .to_owned()
     } else if trimmed != name {
         format!("a stored name has no space around it: write `{option} = \"{trimmed}\"`")
     } else if name.len() > name::MAX_LENGTH {

@@ -19,6 +19,7 @@ const OPTIONS: &[Key] = &[
     Key { name: "persist", form: Form::List, usage: "persist(Artefact)" },
     Key { name: "load", form: Form::List, usage: "load(Artefact)" },
     Key { name: "after", form: Form::List, usage: "after(\"3 days\")" },
+    Key { name: "within", form: Form::Flag, usage: "within" },
     RENAME,
     ALIAS,
 ];
@@ -38,31 +39,61 @@ pub(crate) struct Transition {
     /// What is written there otherwise.
     pub(crate) from_tokens: Vec<Ident>,
     pub(crate) to: usize,
+    /// What is written after `=>`.
+    pub(crate) to_token: Option<Ident>,
     pub(crate) persists: Vec<(usize, Ident)>,
     pub(crate) loads: Vec<(usize, Ident)>,
     /// Taken by itself after so long.
     pub(crate) after: Option<After>,
+    /// Where it says that a handler runs when it is taken by itself.
+    pub(crate) within: Option<Ident>,
+    /// The step that brings it, if one does.
+    pub(crate) of_step: Option<Ident>,
 }
 
-/// Reads every `#[transition(…)]`; and the mistakes in stored names.
-pub(crate) fn transitions(
-    attributes: &Attributes,
-    states: &States,
-    artefacts: &Artefacts,
-    errors: &mut Errors,
-) -> (Vec<Transition>, Errors) {
-    let mut known: Vec<Transition> = Vec::new();
-    let mut constants: BTreeMap<Ident, Ident> = BTreeMap::new();
-    let mut types = BTreeSet::new();
-    let mut names = StoredNames::default();
-    for written in &attributes.transitions {
-        let ident = &written.edge.ident;
-        let constant = name::constant(ident);
-        if let Some(other) = constants.get(&constant) {
-            errors.gap(ident, twice(ident, other, &constant));
-            continue;
+/// What a transition goes from, leads to and takes along, by position.
+#[derive(Default)]
+pub(crate) struct Course {
+    pub(crate) from: Vec<usize>,
+    pub(crate) from_tokens: Vec<Ident>,
+    pub(crate) to: usize,
+    pub(crate) persists: Vec<(usize, Ident)>,
+    pub(crate) loads: Vec<(usize, Ident)>,
+}
+
+/// The transitions of a flow while they are read.
+#[derive(Default)]
+pub(crate) struct Transitions {
+    pub(crate) list: Vec<Transition>,
+    constants: BTreeMap<Ident, Ident>,
+    types: BTreeSet<Ident>,
+    names: StoredNames,
+}
+
+impl Transitions {
+    /// Reads every `#[transition(…)]`.
+    pub(crate) fn new(
+        attributes: &Attributes,
+        states: &States,
+        artefacts: &Artefacts,
+        errors: &mut Errors,
+    ) -> Self {
+        let mut transitions = Self::default();
+        for written in &attributes.transitions {
+            transitions.read(written, states, artefacts, errors);
         }
-        constants.insert(constant.clone(), ident.clone());
+        transitions
+    }
+
+    fn read(
+        &mut self,
+        written: &Written,
+        states: &States,
+        artefacts: &Artefacts,
+        errors: &mut Errors,
+    ) {
+        let ident = &written.edge.ident;
+        let Some(constant) = self.constant(ident, ident, errors) else { return };
         let options = Options::check(written.options.clone(), "a transition", OPTIONS, errors);
         let to = written.edge.to.as_ref().and_then(|to| states.find(to, errors));
         let mut set = |option: &str| {
@@ -71,24 +102,101 @@ pub(crate) fn transitions(
         };
         let (persists, loads) = (set("persist"), set("load"));
         let after = after::read(&options, errors);
-        known.push(Transition {
+        let ty = self.ty(ident);
+        self.list.push(Transition {
             ident: ident.clone(),
             constant,
-            ty: unique(name::pascal(ident), &mut types),
+            ty,
             docs: written.edge.docs.clone(),
-            stored: names.of(ident, &options),
-            from: from(written, states, errors),
+            stored: self.names.of(ident, &options),
+            from: from(&written.edge.from, states, errors),
             from_any: matches!(written.edge.from, From::Any),
             from_tokens: written.edge.from.idents().to_vec(),
             // any state, so that the constant is there for those who use it
             to: to.unwrap_or(0),
+            to_token: written.edge.to.clone(),
             persists,
             loads,
             after,
+            within: options.given("within").map(|option| option.key.clone()),
+            of_step: None,
         });
     }
-    after::check(&known, states, errors);
-    (known, names.finish())
+
+    /// Adds a transition that the step of this name brings. Returns its position.
+    pub(crate) fn of_step(
+        &mut self,
+        (step, ident): (&Ident, Ident),
+        stored: impl FnOnce(&mut StoredNames, &Ident) -> Stored,
+        course: Course,
+        errors: &mut Errors,
+    ) -> usize {
+        let constant = self.constant(&ident, step, errors);
+        let constant = constant.unwrap_or_else(|| self.free(&ident));
+        let ty = self.ty(&ident);
+        let Course { from, from_tokens, to, persists, loads } = course;
+        let stored = stored(&mut self.names, &ident);
+        self.list.push(Transition {
+            stored,
+            ident,
+            constant,
+            ty,
+            docs: Vec::new(),
+            from,
+            from_any: false,
+            from_tokens,
+            to,
+            to_token: None,
+            persists,
+            loads,
+            after: None,
+            within: None,
+            of_step: Some(step.clone()),
+        });
+        self.list.len() - 1
+    }
+
+    /// The constant of this name, or the mistake at it if there is one already.
+    pub(crate) fn constant(
+        &mut self,
+        ident: &Ident,
+        token: &Ident,
+        errors: &mut Errors,
+    ) -> Option<Ident> {
+        let constant = name::constant(ident);
+        if let Some(other) = self.constants.get(&constant) {
+            errors.gap(token, twice(ident, other, &constant));
+            return None;
+        }
+        self.constants.insert(constant.clone(), ident.clone());
+        Some(constant)
+    }
+
+    /// Refuses groups whose constant is something else already.
+    pub(crate) fn spare_groups(&mut self, states: &States, errors: &mut Errors) {
+        for group in states.groups() {
+            let _ = self.constant(&group.ident, &group.ident, errors);
+        }
+    }
+
+    /// A constant that nothing else is, after a mistake in the name of this one.
+    fn free(&mut self, ident: &Ident) -> Ident {
+        let mut constant = name::constant(ident);
+        while self.constants.contains_key(&constant) {
+            constant = Ident::new(&format!("{constant}_"), constant.span());
+        }
+        self.constants.insert(constant.clone(), ident.clone());
+        constant
+    }
+
+    fn ty(&mut self, ident: &Ident) -> Ident {
+        unique(name::pascal(ident), &mut self.types)
+    }
+
+    /// The transitions, and the mistakes in their stored names.
+    pub(crate) fn finish(self) -> (Vec<Transition>, Errors) {
+        (self.list, self.names.finish())
+    }
 }
 
 fn twice(ident: &Ident, other: &Ident, constant: &Ident) -> String {
@@ -107,23 +215,13 @@ fn unique(ty: Ident, types: &mut BTreeSet<Ident>) -> Ident {
     ty
 }
 
-fn from(written: &Written, states: &States, errors: &mut Errors) -> Vec<usize> {
-    match &written.edge.from {
+/// The states from which a transition starts.
+fn from(written: &From, states: &States, errors: &mut Errors) -> Vec<usize> {
+    match written {
         From::Any => {
             let all = states.all().iter().enumerate();
             all.filter(|(_, state)| !state.is_completed).map(|(state, _)| state).collect()
         }
-        From::States(idents) => {
-            let mut from = Vec::new();
-            for ident in idents {
-                let Some(state) = states.find(ident, errors) else { continue };
-                if from.contains(&state) {
-                    errors.at(ident, format_args!("`{ident}` stands here twice: remove one"));
-                } else {
-                    from.push(state);
-                }
-            }
-            from
-        }
+        From::States(idents) => states.sources(idents, errors),
     }
 }

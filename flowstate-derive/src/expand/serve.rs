@@ -1,0 +1,219 @@
+//! The trait with a method for each step, and how a worker is told of them.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+
+use super::{at, docs_or, link, placed, step, transition};
+use crate::model::Model;
+use crate::model::step::{Kind, Step};
+use crate::model::transition::Transition;
+use crate::name::{self, generated};
+
+/// The trait, if it has a method.
+pub(super) fn item(model: &Model) -> Option<TokenStream> {
+    if !has_methods(model) {
+        return None;
+    }
+    let name = &model.names.steps;
+    let place = generated(name);
+    let (name, vis) = (at(name, place), placed(&model.vis, place));
+    let line = format!(
+        "The steps of {}, a method each, for workers on connections of one type.",
+        link(&model.ident)
+    );
+    let conn = connection(model);
+    let steps = model.steps.iter().map(|step| methods(model, step, &conn));
+    let timed = timed(model).map(|(_, transition)| expire(model, transition, &conn));
+    Some(quote_spanned! {place=>
+        #[doc = #line]
+        #vis trait #name<#conn> { #(#steps)* #(#timed)* }
+    })
+}
+
+fn has_methods(model: &Model) -> bool {
+    !model.steps.is_empty() || timed(model).next().is_some()
+}
+
+/// The timed transitions in whose transaction a handler runs.
+fn timed(model: &Model) -> impl Iterator<Item = (usize, &Transition)> {
+    let all = model.transitions.iter().enumerate();
+    all.filter(|(_, transition)| transition.within.is_some() && transition.after.is_some())
+}
+
+/// `C`, unless the user's types have that name.
+fn connection(model: &Model) -> Ident {
+    let mut names = model.artefacts.iter().map(|artefact| artefact.path().to_string());
+    let is_taken = model.ident == "C" || names.any(|path| path.split(' ').any(|word| word == "C"));
+    format_ident!("{}", if is_taken { "__C" } else { "C" })
+}
+
+fn methods(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
+    let krate = &model.names.krate;
+    let Step { ident, ty, .. } = step;
+    let plain = name::plain(ident);
+    let docs = docs_or(&step.docs, &format!("Does the work of the step `{plain}`."));
+    let loads = loads(model, step);
+    let loads = loads.iter().map(|(name, path)| quote!(#name: #path));
+    let connection = (step.kind == Kind::Transactional).then(|| quote!(conn: &mut #conn,));
+    let returned = step::returned(model, step);
+    let policy = policy(step);
+    let policy_doc = format!("How `{plain}` is leased and tried, and how many of it run at once.");
+    let within = (step.kind == Kind::Within).then(|| within_method(model, step, conn));
+    let method = method(ident);
+    quote! {
+        #docs
+        fn #method(
+            &self,
+            flow: &#krate::Claim<#ty>,
+            #(#loads,)*
+            #connection
+        ) -> ::core::result::Result<#returned, #krate::StepError>;
+
+        #[doc = #policy_doc]
+        fn #policy(&self) -> #krate::Policy {
+            ::core::default::Default::default()
+        }
+
+        #within
+    }
+}
+
+fn within_method(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
+    let (krate, flow, ty) = (&model.names.krate, &model.ident, &step.ty);
+    let line = format!(
+        "Runs in the transaction that ends a try of `{}`, whichever way it ends.",
+        name::plain(&step.ident)
+    );
+    let method = within(&step.ident);
+    quote! {
+        #[doc = #line]
+        fn #method(
+            &self,
+            flow: &#krate::Record<#flow>,
+            end: &#krate::StepEnd<'_, #ty>,
+            conn: &mut #conn,
+        ) -> ::core::result::Result<(), #krate::StepError>;
+    }
+}
+
+fn expire(model: &Model, transition: &Transition, conn: &Ident) -> TokenStream {
+    let (krate, flow) = (&model.names.krate, &model.ident);
+    let line = format!(
+        "Runs in the transaction in which a worker takes `{}`.",
+        name::plain(&transition.ident)
+    );
+    let method = within(&transition.ident);
+    quote! {
+        #[doc = #line]
+        fn #method(
+            &self,
+            flow: &#krate::Record<#flow>,
+            conn: &mut #conn,
+        ) -> ::core::result::Result<(), #krate::StepError>;
+    }
+}
+
+/// A method with the name that the user wrote; the compiler shows it there.
+fn method(ident: &Ident) -> Ident {
+    let mut method = ident.clone();
+    if syn::parse2::<Ident>(ident.to_token_stream()).is_err() {
+        method = Ident::new_raw(&name::plain(ident), ident.span());
+    }
+    method.set_span(generated(ident));
+    method
+}
+
+fn policy(step: &Step) -> Ident {
+    format_ident!("{}_policy", step.ident.unraw(), span = generated(&step.ident))
+}
+
+fn within(ident: &Ident) -> Ident {
+    format_ident!("{}_within", ident.unraw(), span = generated(ident))
+}
+
+/// What a handler is given: a parameter for each artefact, named after it.
+fn loads(model: &Model, step: &Step) -> Vec<(Ident, TokenStream)> {
+    let loads = &model.transitions[step.start].loads;
+    let named = loads.iter().map(|(artefact, _)| {
+        let artefact = &model.artefacts[*artefact];
+        (name::parameter(&artefact.ident, &["flow", "conn", "self"]), artefact.path())
+    });
+    named.collect()
+}
+
+pub(super) fn impls(model: &Model) -> TokenStream {
+    let (flow, krate, steps) = (&model.ident, &model.names.krate, &model.names.steps);
+    let registered = model.steps.iter().map(|step| register(model, step));
+    let timed =
+        timed(model).map(|(position, transition)| register_timed(model, position, transition));
+    let (bound, handlers) = if has_methods(model) {
+        (Some(quote!(#steps<__C> +)), quote!(let handlers = #krate::__private::Arc::new(handlers);))
+    } else {
+        (None, quote!(let _ = handlers;))
+    };
+    quote! {
+        #[automatically_derived]
+        impl<__C: 'static, __H> #krate::ServedBy<__H, __C> for #flow
+        where
+            __H: #bound ::core::marker::Send + ::core::marker::Sync + 'static,
+        {
+            fn register<__R: #krate::StepRegistry<__C>>(handlers: __H, registry: &mut __R) {
+                #handlers
+                #(#registered)*
+                #(#timed)*
+                registry.flow::<#flow>();
+            }
+        }
+    }
+}
+
+fn register(model: &Model, step: &Step) -> TokenStream {
+    let (krate, ty) = (&model.names.krate, &step.ty);
+    let steps = &model.names.steps;
+    let (method, policy) = (method(&step.ident), policy(step));
+    let count = model.transitions[step.start].loads.len();
+    let names: Vec<_> = super::variants::fields("__a", count);
+    let pattern = match &*names {
+        [name] => quote!(#name),
+        names => quote!((#(#names),*)),
+    };
+    let (register, conn) = match step.kind {
+        Kind::Plain => (quote!(plain), None),
+        Kind::Transactional => (quote!(transactional), Some(quote!(conn))),
+        Kind::Within => (quote!(within), None),
+    };
+    let end = (step.kind == Kind::Within).then(|| {
+        let within = within(&step.ident);
+        quote! {
+            {
+                let handlers = #krate::__private::Arc::clone(&handlers);
+                move |flow, end, conn| <__H as #steps<__C>>::#within(&*handlers, flow, end, conn)
+            },
+        }
+    });
+    let parameters = conn.clone().map(|conn| quote!(, #conn));
+    quote! {
+        registry.#register::<#ty>(
+            <__H as #steps<__C>>::#policy(&*handlers),
+            {
+                let handlers = #krate::__private::Arc::clone(&handlers);
+                move |flow, #pattern #parameters| {
+                    <__H as #steps<__C>>::#method(&*handlers, flow, #(#names,)* #conn)
+                }
+            },
+            #end
+        );
+    }
+}
+
+fn register_timed(model: &Model, position: usize, transition: &Transition) -> TokenStream {
+    let (krate, steps) = (&model.names.krate, &model.names.steps);
+    let (ty, within) = (transition::unit_path(model, position), within(&transition.ident));
+    quote! {
+        registry.timed::<#ty>({
+            let handlers = #krate::__private::Arc::clone(&handlers);
+            move |flow, conn| <__H as #steps<__C>>::#within(&*handlers, flow, conn)
+        });
+    }
+}

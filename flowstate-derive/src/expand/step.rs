@@ -1,0 +1,204 @@
+//! A constant and a unit type for each step, and the enum of its outcomes.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+
+use super::{artefact, at, doc_text, docs_or, link, placed, transition, variants, with, with_list};
+use crate::model::Model;
+use crate::model::step::{Kind, Outcome, Step};
+use crate::name::{self, generated};
+
+/// What users name.
+pub(super) fn items(model: &Model) -> TokenStream {
+    let steps = model.steps.iter();
+    let items = steps.map(|step| {
+        let unit = unit(model, step);
+        let outcomes = outcomes(model, step);
+        quote!(#unit #outcomes)
+    });
+    items.collect()
+}
+
+fn unit(model: &Model, step: &Step) -> TokenStream {
+    let place = step.ty.span();
+    let (ty, vis) = (&step.ty, placed(&model.vis, place));
+    let line = format!(
+        "The step `{}` of {}: `{}::{}` is its value.",
+        name::plain(&step.ident),
+        link(&model.ident),
+        model.ident,
+        step.constant
+    );
+    quote_spanned! {place=>
+        #[doc = #line]
+        #[::core::prelude::v1::derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
+        #vis struct #ty;
+    }
+}
+
+fn outcomes(model: &Model, step: &Step) -> Option<TokenStream> {
+    let ty = step.outcome_ty()?;
+    let place = generated(&step.ident);
+    let (ty, vis) = (at(&ty, place), placed(&model.vis, place));
+    let line = format!(
+        "How the step `{}` of {} may end well.",
+        name::plain(&step.ident),
+        link(&model.ident)
+    );
+    let arms = step.outcomes.iter().map(|outcome| {
+        let state = &model.states[outcome.to.state].ident;
+        let doc = format!("Leads to `{state}`.");
+        let paths = paths(model, outcome);
+        let fields = (!paths.is_empty()).then(|| quote!((#(#paths),*)));
+        quote!(#[doc = #doc] #state #fields)
+    });
+    Some(quote_spanned! {place=>
+        #[doc = #line]
+        #vis enum #ty { #(#arms),* }
+    })
+}
+
+/// The types that an outcome persists.
+fn paths(model: &Model, outcome: &Outcome) -> Vec<TokenStream> {
+    let persists = &model.transitions[outcome.transition].persists;
+    persists.iter().map(|(artefact, _)| model.artefacts[*artefact].path()).collect()
+}
+
+/// What a handler returns.
+pub(super) fn returned(model: &Model, step: &Step) -> TokenStream {
+    match (step.outcome_ty(), &*step.outcomes) {
+        (None, [outcome, ..]) => {
+            artefact::set(model, &model.transitions[outcome.transition].persists)
+        }
+        (ty, _) => quote!(#ty),
+    }
+}
+
+/// What stands in the constant without a name.
+pub(super) fn impls(model: &Model) -> TokenStream {
+    let (flow, vis) = (&model.ident, &model.vis);
+    let constants = model.steps.iter().map(|step| {
+        let Step { constant, ty, docs, .. } = step;
+        let docs = docs_or(docs, &format!("The step `{}`.", name::plain(&step.ident)));
+        quote!(#docs #vis const #constant: #ty = #ty;)
+    });
+    let constants = (!model.steps.is_empty()).then(|| {
+        quote! {
+            #[automatically_derived]
+            impl #flow { #(#constants)* }
+        }
+    });
+    let impls = model.steps.iter().enumerate().map(|(at, step)| {
+        let outcome = step.outcome_ty().map(|ty| {
+            let arms = step
+                .outcomes
+                .iter()
+                .map(|outcome| (&model.states[outcome.to.state].ident, paths(model, outcome)));
+            variants::impls(model, &ty, &arms.collect::<Vec<_>>())
+        });
+        let step = step_impl(model, step, at);
+        quote!(#step #outcome)
+    });
+    quote!(#constants #(#impls)*)
+}
+
+fn step_impl(model: &Model, step: &Step, position: usize) -> TokenStream {
+    let (flow, krate, ty) = (&model.ident, &model.names.krate, &step.ty);
+    let unit = |position: usize| transition::unit_path(model, position);
+    let (start, fail) = (unit(step.start), unit(step.fail));
+    let give_up = unit(step.give_up.unwrap_or(step.fail));
+    let loads = artefact::set(model, &model.transitions[step.start].loads);
+    let returned = returned(model, step);
+    let write = write(model, step);
+    quote_spanned! {step.ty.span()=>
+        #[automatically_derived]
+        impl #krate::__private::Derived for #ty {}
+
+        #[automatically_derived]
+        impl #krate::Step for #ty
+        where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
+        {
+            type Flow = #flow;
+            type Start = #start;
+            type Fail = #fail;
+            type GiveUp = #give_up;
+            type Loads = #loads;
+            type Outcome = #returned;
+            const DEFINITION: &'static #krate::StepDefinition = &__STEPS[#position];
+
+            fn write_outcome<__W: #krate::ArtefactWriter<#flow>>(
+                outcome: &Self::Outcome,
+                writer: &mut __W,
+            ) -> ::core::result::Result<::core::primitive::usize, __W::Error> {
+                #write
+            }
+        }
+    }
+}
+
+fn write(model: &Model, step: &Step) -> TokenStream {
+    let krate = &model.names.krate;
+    let Some(ty) = step.outcome_ty() else {
+        return quote! {
+            #krate::ArtefactSet::<<Self as #krate::Step>::Flow>::write_to(outcome, writer)?;
+            ::core::result::Result::Ok(0)
+        };
+    };
+    let arms = step.outcomes.iter().enumerate().map(|(position, outcome)| {
+        let state = &model.states[outcome.to.state].ident;
+        let count = model.transitions[outcome.transition].persists.len();
+        let fields: Vec<Ident> = variants::fields("__a", count);
+        let pattern = (count > 0).then(|| quote!((#(#fields),*)));
+        quote! {
+            #ty::#state #pattern => {
+                #(#krate::ArtefactWriter::write(writer, #fields)?;)*
+                ::core::result::Result::Ok(#position)
+            }
+        }
+    });
+    quote!(match outcome { #(#arms)* })
+}
+
+/// The list of steps in the definition of the flow.
+pub(super) fn definitions(model: &Model) -> TokenStream {
+    let krate = &model.names.krate;
+    let count = model.steps.len();
+    let steps = model.steps.iter().map(|step| definition(model, step));
+    quote!(const __STEPS: &[#krate::StepDefinition; #count] = &[#(#steps),*];)
+}
+
+fn definition(model: &Model, step: &Step) -> TokenStream {
+    let krate = &model.names.krate;
+    let state = |state: usize| &model.states[state].stored.name;
+    let transition = |transition: usize| &model.transitions[transition].stored.name;
+    let from = step.from.iter().map(|from| state(*from));
+    let (name, running) = (name::plain(&step.ident), state(step.running.state));
+    let (start, fail) = (transition(step.start), transition(step.fail));
+    let outcomes = step.outcomes.iter().map(|outcome| {
+        let (transition, to) = (transition(outcome.transition), state(outcome.to.state));
+        let persists = &model.transitions[outcome.transition].persists;
+        let persists = with_list("persisting", &transition::artefacts(model, persists));
+        let then: Vec<String> = outcome
+            .then
+            .iter()
+            .map(|(then, _)| model.transitions[*then].stored.name.clone())
+            .collect();
+        let then = with_list("followed_by", &then);
+        quote!(#krate::OutcomeDefinition::new(#transition, #to) #persists #then)
+    });
+    let doc = with("with_doc", &doc_text(&step.docs));
+    let give_up = step.give_up.map(|give_up| with("giving_up", transition(give_up)));
+    let loads = transition::artefacts(model, &model.transitions[step.start].loads);
+    let loads = with_list("loading", &loads);
+    let kind = match step.kind {
+        Kind::Plain => None,
+        Kind::Transactional => Some(quote!(.of_kind(#krate::StepKind::Transactional))),
+        Kind::Within => Some(quote!(.of_kind(#krate::StepKind::Within))),
+    };
+    quote! {
+        #krate::StepDefinition::new(#name, &[#(#from),*], #running, #start, #fail)
+            .with_outcomes(&[#(#outcomes),*])
+            #doc #give_up #loads #kind
+    }
+}
