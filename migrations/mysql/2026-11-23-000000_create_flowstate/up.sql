@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS flowstate_flows (
     updated_at DATETIME(6) NOT NULL,
     UNIQUE KEY flowstate_flows_key (flow, `key`),
     KEY flowstate_flows_due (flow, state, due_at),
+    KEY flowstate_flows_state (flow, state, id),
     KEY flowstate_flows_lease (flow, leased_until),
     KEY flowstate_flows_deadline (flow, deadline_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS flowstate_transitions (
     error TEXT,
     actor VARCHAR(255),
     metadata LONGTEXT,
+    traceparent VARCHAR(255),
     token VARCHAR(32) NOT NULL,
     created_at DATETIME(6) NOT NULL,
     PRIMARY KEY (flow_id, seq),
@@ -53,6 +55,43 @@ CREATE TABLE IF NOT EXISTS flowstate_artefacts (
     payload LONGTEXT NOT NULL,
     PRIMARY KEY (flow_id, name, seq),
     CONSTRAINT flowstate_artefacts_flow FOREIGN KEY (flow_id) REFERENCES flowstate_flows (id) ON DELETE CASCADE
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The graphs of the programs that use this database, as JSON: they describe and never decide. A
+-- graph is known by its hash; versions of a program stand side by side.
+CREATE TABLE IF NOT EXISTS flowstate_definitions (
+    flow VARCHAR(64) NOT NULL,
+    hash VARCHAR(64) NOT NULL,
+    definition LONGTEXT NOT NULL,
+    program VARCHAR(255) NOT NULL,
+    first_seen_at DATETIME(6) NOT NULL,
+    last_seen_at DATETIME(6) NOT NULL,
+    PRIMARY KEY (flow, hash)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The workers, each with a row while it runs. `serves` is JSON: the states each flow is taken from.
+CREATE TABLE IF NOT EXISTS flowstate_workers (
+    id VARCHAR(255) NOT NULL PRIMARY KEY,
+    program VARCHAR(255) NOT NULL,
+    version VARCHAR(255) NOT NULL,
+    host VARCHAR(255) NOT NULL,
+    pid BIGINT NOT NULL,
+    started_at DATETIME(6) NOT NULL,
+    seen_at DATETIME(6) NOT NULL,
+    serves LONGTEXT NOT NULL,
+    threads BIGINT NOT NULL,
+    running BIGINT NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- What records are looked up by, other than their id and key.
+CREATE TABLE IF NOT EXISTS flowstate_labels (
+    flow_id BIGINT NOT NULL,
+    name VARCHAR(64) NOT NULL,
+    flow VARCHAR(64) NOT NULL,
+    value VARBINARY(255) NOT NULL,
+    PRIMARY KEY (flow_id, name),
+    KEY flowstate_labels_value (flow, name, value, flow_id),
+    CONSTRAINT flowstate_labels_flow FOREIGN KEY (flow_id) REFERENCES flowstate_flows (id) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Which migrations of flowstate have run, by `flowstate_diesel::migrate` or by your own tool.

@@ -1,3 +1,6 @@
+DROP TABLE flowstate_labels;
+DROP TABLE flowstate_workers;
+DROP TABLE flowstate_definitions;
 DROP TABLE flowstate_artefacts;
 DROP TABLE flowstate_transitions;
 DROP TABLE flowstate_flows;

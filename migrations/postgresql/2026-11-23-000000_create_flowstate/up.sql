@@ -22,6 +22,7 @@ CREATE TABLE flowstate_flows (
 
 CREATE UNIQUE INDEX flowstate_flows_key ON flowstate_flows (flow, key) WHERE key IS NOT NULL;
 CREATE INDEX flowstate_flows_due ON flowstate_flows (flow, state, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX flowstate_flows_state ON flowstate_flows (flow, state, id);
 CREATE INDEX flowstate_flows_lease ON flowstate_flows (flow, state, leased_until) WHERE leased_until IS NOT NULL;
 CREATE INDEX flowstate_flows_deadline ON flowstate_flows (flow, state, deadline_at) WHERE deadline_at IS NOT NULL;
 
@@ -36,6 +37,7 @@ CREATE TABLE flowstate_transitions (
     error TEXT,
     actor TEXT COLLATE "C",
     metadata JSON,
+    traceparent TEXT,
     token TEXT COLLATE "C" NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (flow_id, seq)
@@ -49,6 +51,43 @@ CREATE TABLE flowstate_artefacts (
     payload JSON NOT NULL,
     PRIMARY KEY (flow_id, name, seq)
 );
+
+-- The graphs of the programs that use this database, as JSON: they describe and never decide. A
+-- graph is known by its hash; versions of a program stand side by side.
+CREATE TABLE flowstate_definitions (
+    flow TEXT COLLATE "C" NOT NULL,
+    hash TEXT COLLATE "C" NOT NULL,
+    definition JSON NOT NULL,
+    program TEXT NOT NULL,
+    first_seen_at TIMESTAMPTZ NOT NULL,
+    last_seen_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (flow, hash)
+);
+
+-- The workers, each with a row while it runs. `serves` is JSON: the states each flow is taken from.
+CREATE TABLE flowstate_workers (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    program TEXT NOT NULL,
+    version TEXT NOT NULL,
+    host TEXT NOT NULL,
+    pid BIGINT NOT NULL,
+    started_at TIMESTAMPTZ NOT NULL,
+    seen_at TIMESTAMPTZ NOT NULL,
+    serves JSON NOT NULL,
+    threads BIGINT NOT NULL,
+    running BIGINT NOT NULL
+);
+
+-- What records are looked up by, other than their id and key.
+CREATE TABLE flowstate_labels (
+    flow_id BIGINT NOT NULL REFERENCES flowstate_flows (id) ON DELETE CASCADE,
+    name TEXT COLLATE "C" NOT NULL,
+    flow TEXT COLLATE "C" NOT NULL,
+    value TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (flow_id, name)
+);
+
+CREATE INDEX flowstate_labels_value ON flowstate_labels (flow, name, value, flow_id);
 
 -- Which migrations of flowstate have run, by `flowstate_diesel::migrate` or by your own tool.
 CREATE TABLE IF NOT EXISTS flowstate_migrations (

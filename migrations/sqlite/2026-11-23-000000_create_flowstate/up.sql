@@ -21,6 +21,7 @@ CREATE TABLE flowstate_flows (
 
 CREATE UNIQUE INDEX flowstate_flows_key ON flowstate_flows (flow, key) WHERE key IS NOT NULL;
 CREATE INDEX flowstate_flows_due ON flowstate_flows (flow, state, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX flowstate_flows_state ON flowstate_flows (flow, state, id);
 CREATE INDEX flowstate_flows_lease ON flowstate_flows (flow, state, leased_until) WHERE leased_until IS NOT NULL;
 CREATE INDEX flowstate_flows_deadline ON flowstate_flows (flow, state, deadline_at) WHERE deadline_at IS NOT NULL;
 
@@ -35,6 +36,7 @@ CREATE TABLE flowstate_transitions (
     error TEXT,
     actor TEXT,
     metadata TEXT,
+    traceparent TEXT,
     token TEXT NOT NULL,
     created_at TEXT NOT NULL,
     PRIMARY KEY (flow_id, seq)
@@ -48,6 +50,43 @@ CREATE TABLE flowstate_artefacts (
     payload TEXT NOT NULL,
     PRIMARY KEY (flow_id, name, seq)
 ) WITHOUT ROWID;
+
+-- The graphs of the programs that use this database, as JSON: they describe and never decide. A
+-- graph is known by its hash; versions of a program stand side by side.
+CREATE TABLE flowstate_definitions (
+    flow TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    program TEXT NOT NULL,
+    first_seen_at TEXT NOT NULL,
+    last_seen_at TEXT NOT NULL,
+    PRIMARY KEY (flow, hash)
+) WITHOUT ROWID;
+
+-- The workers, each with a row while it runs. `serves` is JSON: the states each flow is taken from.
+CREATE TABLE flowstate_workers (
+    id TEXT NOT NULL PRIMARY KEY,
+    program TEXT NOT NULL,
+    version TEXT NOT NULL,
+    host TEXT NOT NULL,
+    pid BIGINT NOT NULL,
+    started_at TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    serves TEXT NOT NULL,
+    threads BIGINT NOT NULL,
+    running BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- What records are looked up by, other than their id and key.
+CREATE TABLE flowstate_labels (
+    flow_id BIGINT NOT NULL REFERENCES flowstate_flows (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    flow TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (flow_id, name)
+) WITHOUT ROWID;
+
+CREATE INDEX flowstate_labels_value ON flowstate_labels (flow, name, value, flow_id);
 
 -- Which migrations of flowstate have run, by `flowstate_diesel::migrate` or by your own tool.
 CREATE TABLE IF NOT EXISTS flowstate_migrations (
