@@ -32,6 +32,10 @@ pub struct Definition {
     pub steps: &'static [StepDefinition],
     /// The groups of states, in the order of declaration.
     pub groups: &'static [GroupDefinition],
+    /// The props that records are looked up by, by their names in the code.
+    pub labels: &'static [&'static str],
+    /// The props that tools never show.
+    pub secrets: &'static [&'static str],
 }
 
 /// A declared state.
@@ -76,6 +80,8 @@ pub struct TransitionDefinition {
     pub after: Option<Duration>,
     /// Whether a handler runs in the transaction in which it is taken by itself.
     pub within: bool,
+    /// Whether an operator may take it by its name, without the program.
+    pub operator: bool,
 }
 
 /// A declared artefact.
@@ -88,6 +94,8 @@ pub struct ArtefactDefinition {
     pub aliases: &'static [&'static str],
     /// The doc comment.
     pub doc: &'static str,
+    /// Whether tools never show its payload.
+    pub secret: bool,
 }
 
 impl Definition {
@@ -113,6 +121,8 @@ impl Definition {
             artefacts: &[],
             steps: &[],
             groups: &[],
+            labels: &[],
+            secrets: &[],
         }
     }
 
@@ -148,6 +158,20 @@ impl Definition {
     #[must_use]
     pub const fn with_steps(mut self, steps: &'static [StepDefinition]) -> Self {
         self.steps = steps;
+        self
+    }
+
+    /// The definition with these props as labels.
+    #[must_use]
+    pub const fn with_labels(mut self, labels: &'static [&'static str]) -> Self {
+        self.labels = labels;
+        self
+    }
+
+    /// The definition with props that tools never show.
+    #[must_use]
+    pub const fn with_secrets(mut self, secrets: &'static [&'static str]) -> Self {
+        self.secrets = secrets;
         self
     }
 
@@ -218,6 +242,7 @@ impl TransitionDefinition {
             loads: &[],
             after: None,
             within: false,
+            operator: false,
         }
     }
 
@@ -256,6 +281,13 @@ impl TransitionDefinition {
         self
     }
 
+    /// The transition as one that an operator may take.
+    #[must_use]
+    pub const fn for_operators(mut self) -> Self {
+        self.operator = true;
+        self
+    }
+
     /// The transition loading these artefacts.
     #[must_use]
     pub const fn loading(mut self, names: &'static [&'static str]) -> Self {
@@ -268,13 +300,20 @@ impl ArtefactDefinition {
     /// An artefact.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, aliases: &[], doc: "" }
+        Self { name, aliases: &[], doc: "", secret: false }
     }
 
     /// The artefact with earlier names.
     #[must_use]
     pub const fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
+        self
+    }
+
+    /// The artefact as one whose payload tools never show.
+    #[must_use]
+    pub const fn secret(mut self) -> Self {
+        self.secret = true;
         self
     }
 
