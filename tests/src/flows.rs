@@ -1,5 +1,7 @@
 //! Flows for the tests.
 
+use std::collections::HashSet;
+
 use flowstate::Flow;
 use serde::{Deserialize, Serialize};
 
@@ -297,3 +299,62 @@ pub struct Approval {
 #[transition(shred: Sending => Shredded)]
 #[transition(forget: Bounced => Forgotten, after("1 week"))]
 pub struct Letter {}
+
+/// A flow whose props hold what has no order, and what has one.
+#[derive(Flow, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[state(New, Done)]
+#[initial(New)]
+#[completed(Done)]
+#[transition(end: New => Done)]
+pub struct Tagged {
+    /// Without an order.
+    pub tags: HashSet<String>,
+    /// In order, each without one.
+    pub groups: Vec<HashSet<String>>,
+    /// In order.
+    pub prices: Vec<f64>,
+}
+
+/// Two versions of one program: the newer one added a field with a default.
+pub mod import {
+    use super::{Deserialize, Flow, Serialize};
+
+    /// The older program.
+    pub mod v1 {
+        use super::{Deserialize, Flow, Serialize};
+
+        /// An import.
+        #[derive(Flow, Serialize, Deserialize, Debug)]
+        #[flow(name = "import")]
+        #[state(New, Done)]
+        #[initial(New)]
+        #[completed(Done)]
+        #[transition(touch: New => New)]
+        #[transition(end: New => Done)]
+        pub struct Import {
+            /// What is imported.
+            pub file: String,
+        }
+    }
+
+    /// The newer program.
+    pub mod v2 {
+        use super::{Deserialize, Flow, Serialize};
+
+        /// An import.
+        #[derive(Flow, Serialize, Deserialize, Debug)]
+        #[flow(name = "import")]
+        #[state(New, Done)]
+        #[initial(New)]
+        #[completed(Done)]
+        #[transition(touch: New => New)]
+        #[transition(end: New => Done)]
+        pub struct Import {
+            /// What is imported.
+            pub file: String,
+            /// The sooner the higher.
+            #[serde(default)]
+            pub priority: u8,
+        }
+    }
+}

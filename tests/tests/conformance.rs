@@ -58,11 +58,19 @@ macro_rules! exercise {
                     hooks_are_refused_in_a_foreign_transaction
                     no_hook_runs_after_a_rollback
                     ;
+                json:
+                    every_float_comes_back
+                    every_json_value_comes_back
+                    ;
                 keys:
                     a30_same_key_makes_one_record
                     a_key_is_known_after_the_props_changed
                     a_keyed_start_joins_a_transaction
                     a_key_without_its_beginning_is_a_conflict
+                    equal_props_are_the_same_start
+                    a_start_is_known_after_a_deploy
+                    a_key_that_comes_and_goes_is_new_or_found
+                    an_index_of_ones_own_is_no_key
                     ;
                 messages:
                     a_refused_transition_names_its_record

@@ -82,6 +82,7 @@ rows! { any_level, Mysql;
     stored:
         m06_an_old_server_is_refused
         m08_keys_differ_in_case_accents_and_blanks
+        a_column_without_a_default_refuses_all
         m09_microseconds_are_kept
         m10_a_migration_that_died_is_run_again;
 }

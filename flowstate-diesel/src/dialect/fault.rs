@@ -15,6 +15,9 @@ pub enum Fault {
     Conflict { reason: ConflictReason, ends: bool },
     /// The transaction is lost by an earlier failure, and nothing more can be done in it.
     Aborted,
+    /// The key of a new record is taken, where the database tells so by an error: nothing is
+    /// wrong, and nothing was written.
+    KeyTaken,
     /// A table of this crate is missing.
     MissingTable,
     /// The server answers questions and takes no writes: a standby, or a former primary.

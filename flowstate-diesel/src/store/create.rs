@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flowstate::{Flow, Record, Row, State as _};
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::flow_store::Once;
 use crate::dialect::Dialect;
 use crate::dialect::change::NewFlow;
-use crate::dialect::rows::InsertedRow;
-use crate::dialect::sql::shared::{CreatedWith, CreatedWithNow, FindKey, FindKeyNow};
+use crate::dialect::fault::{Failure, Fault};
+use crate::dialect::rows::{FlowRow, InsertedRow};
+use crate::dialect::sql::shared::{FindKey, FindKeyNow, MadeWith, MadeWithNow};
 use crate::dialect::sql::statement::Bind;
-use crate::error::{Error, RecordRef, Result, What};
+use crate::error::{ConflictReason, Error, RecordRef, Result, What};
 use crate::text::json;
 use crate::transaction;
 use crate::transaction::autocommit;
@@ -26,7 +27,13 @@ use crate::transition::request::{timing, token};
 
 /// What the history keeps of a keyed creation: the props may change, and a later start with the
 /// same key must still be recognized.
-const CREATED_WITH: &str = "created_with";
+#[derive(Deserialize)]
+struct CreatedWith<F> {
+    created_with: F,
+}
+
+/// How often a record may come and go under a key before a call that is looking for it gives up.
+const MOST_GLIMPSES: u32 = 20;
 
 /// The key of a new record, and the metadata by which a later start with it is recognized.
 #[derive(Clone, Copy)]
@@ -81,17 +88,25 @@ pub(crate) fn create_once<F: Flow, C: Dialect>(
 ) -> Result<Once<F::Record>> {
     json::check_text(key, RecordRef::new::<F>(), What::Key)?;
     let props = encode(&flow)?;
-    let created_with = format!("{{\"{CREATED_WITH}\":{props}}}");
+    let created_with = format!("{{\"created_with\":{props}}}");
     json::check_wrapped(&created_with, RecordRef::new::<F>())?;
     let keyed = Some(Keyed { key, created_with: &created_with });
     if let Some(inserted) = insert_at_once::<F, C>(conn, &props, keyed, Duration::ZERO)? {
         return finish(flow, Some(inserted), Some(key), conn).map(Once::Created);
     }
     let found = transaction::run(conn, &mut |conn| {
-        if let Some(inserted) = insert::<F, C>(conn, &props, keyed, Duration::ZERO)? {
-            return Ok(Ok(inserted));
+        // between two statements others may destroy the record that has the key, and create another
+        for _ in 0..MOST_GLIMPSES {
+            if let Some(inserted) = insert::<F, C>(conn, &props, keyed, Duration::ZERO)? {
+                return Ok(Ok(inserted));
+            }
+            if let Some(record) = existing::<F, C>(conn, &props, key)? {
+                return Ok(Err(record));
+            }
         }
-        existing::<F, C>(conn, &props, key).map(Err)
+        let fault = Fault::conflict_with(ConflictReason::Serialization);
+        let failure = Failure::Noticed(fault, "the record that has the key comes and goes");
+        Err(explain(conn, Some(RecordRef::new::<F>()), failure))
     })
     .map_err(about_new::<F>)?;
     match found {
@@ -196,32 +211,47 @@ fn finish<F: Flow, C: Dialect>(
     Ok(Record::created_in(decode::outcome(conn, record)?, row).into())
 }
 
-/// The record that has the key, if it was created with the same props.
-fn existing<F: Flow, C: Dialect>(conn: &mut C, props: &str, key: &str) -> Result<F::Record> {
-    let flow = Some(RecordRef::new::<F>());
+/// The record that has the key, if it was created with the same props. `None` if no record has it
+/// any more.
+fn existing<F: Flow, C: Dialect>(
+    conn: &mut C,
+    props: &str,
+    key: &str,
+) -> Result<Option<F::Record>> {
     // an inner transaction may see what was there when the outer one first read
     let nested = conn.depth().is_ok_and(|depth| depth > 1);
+    let Some(row) = having_key::<F, C>(conn, key, nested)? else { return Ok(None) };
+    let record = RecordRef::of::<F>(row.id);
+    let id = [Bind::Int(row.id)];
+    let made = if nested { conn.counts::<MadeWithNow>(&id) } else { conn.counts::<MadeWith>(&id) };
+    let made = made.map_err(|error| explain(conn, Some(record), error))?;
+    let Some(made) = made.first() else {
+        // it has lost its beginning, or is gone
+        let still = having_key::<F, C>(conn, key, nested)?.is_some_and(|still| still.id == row.id);
+        let conflict = || Error::KeyConflict { record, key: key.to_owned() };
+        return if still { Err(conflict()) } else { Ok(None) };
+    };
+    let created = json::decode::<CreatedWith<F>>(&made.label, record, || What::Metadata)?;
+    let created = json::encode(&created.created_with, record, || What::Props)?;
+    let again = |text: &str| {
+        let flow = decode::props::<F>(text, record).ok()?;
+        json::encode(&flow, record, || What::Props).ok()
+    };
+    if json::is_same(&created, props, again) {
+        decode::record::<F>(row, decode::outcome(conn, record)?).map(Some)
+    } else {
+        Err(Error::KeyConflict { record, key: key.to_owned() })
+    }
+}
+
+fn having_key<F: Flow, C: Dialect>(
+    conn: &mut C,
+    key: &str,
+    nested: bool,
+) -> Result<Option<FlowRow>> {
     let binds = [Bind::Text(F::NAME), Bind::Text(key)];
     let rows =
         if nested { conn.flows::<FindKeyNow>(&binds) } else { conn.flows::<FindKey>(&binds) };
-    let rows = rows.map_err(|error| explain(conn, flow, error))?;
-    let row = rows.into_iter().next().ok_or_else(|| Error::Setup {
-        problem: format!("{}: the key `{key}` is taken by a row that cannot be seen", F::NAME),
-    })?;
-    let record = RecordRef::of::<F>(row.id);
-    let id = [Bind::Int(row.id)];
-    let created =
-        if nested { conn.counts::<CreatedWithNow>(&id) } else { conn.counts::<CreatedWith>(&id) };
-    let created = created.map_err(|error| explain(conn, Some(record), error))?;
-    let created: Option<Value> = created
-        .first()
-        .map(|row| json::decode(&row.label, record, || What::Metadata))
-        .transpose()?;
-    let asked: Value = json::decode(props, record, || What::Props)?;
-    match created.as_ref().and_then(|metadata| metadata.get(CREATED_WITH)) {
-        Some(created) if *created == asked => {
-            decode::record::<F>(row, decode::outcome(conn, record)?)
-        }
-        _ => Err(Error::KeyConflict { record, key: key.to_owned() }),
-    }
+    let rows = rows.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
+    Ok(rows.into_iter().next())
 }

@@ -67,6 +67,10 @@ pub trait FlowStore: Flow {
     ///
     /// A key is free again when its record has been destroyed.
     ///
+    /// What the record was created with is read as the present type and compared by what it writes:
+    /// the order of a set's elements, and fields with a default that were added since, make no
+    /// difference.
+    ///
     /// ```
     /// # use flowstate_diesel::{Once, prelude::*};
     /// # #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
@@ -88,7 +92,8 @@ pub trait FlowStore: Flow {
     /// ```
     ///
     /// # Errors
-    /// [`Error::KeyConflict`] if the record was created with other props; [`Error::Unstorable`].
+    /// [`Error::KeyConflict`] if the record was created with other props; [`Error::Decode`] if what
+    /// it was created with cannot be read any more; [`Error::Unstorable`].
     fn create_once<S: AsStore>(self, key: &str, conn: &mut S) -> Result<Once<Self::Record>> {
         let call = || create::create_once(self, key, conn.as_store());
         spanned::<Self, _>("create_once", None, call, |once| match once {

@@ -83,8 +83,10 @@ impl Instrumentation for Witness {
             }
             InstrumentationEvent::FinishQuery { error: Some(error), .. } => {
                 let fault = (self.classify)(error);
+                // an answer, and no failure
+                let is_answer = fault == Fault::KeyTaken;
                 // the first failure explains the others, unless a later one is a conflict
-                if self.failure.is_none() || fault.conflict().is_some() {
+                if !is_answer && (self.failure.is_none() || fault.conflict().is_some()) {
                     let (depth, source) = (self.depth, copy(error));
                     let ended = fault.ends_transaction();
                     self.failure = Some(Seen { depth, source, fault, ended });

@@ -9,6 +9,7 @@ pub mod cut;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod cut_create;
 pub mod hooks;
+pub mod json;
 pub mod keys;
 pub mod messages;
 pub mod migrations;

@@ -45,6 +45,7 @@ fn rows() -> Vec<(&'static str, Sample, Answer)> {
         ("a small number", Number(-2.5e-300), Kept),
         ("u64::MAX", Payload(json!(u64::MAX)), Kept),
         ("i64::MIN", Payload(json!(i64::MIN)), Kept),
+        ("more than a float", Json("[1e400]"), Refused("64-bit float")),
         ("more than 64 bits", Json("18446744073709551616"), Refused("64 bits")),
         ("99 levels", Payload(nest(99)), Kept),
         ("200 levels", Payload(nest(200)), Refused("100 levels")),

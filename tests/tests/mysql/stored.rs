@@ -82,3 +82,20 @@ pub(crate) fn m10_a_migration_that_died_is_run_again<D: Server>() {
         check::clean(conn);
     }
 }
+
+/// A column of the user's own that has no default refuses every new record, and with a key too.
+pub(crate) fn a_column_without_a_default_refuses_all<D: Server>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    conn.batch_execute("ALTER TABLE flowstate_flows ADD COLUMN tenant INT NOT NULL")
+        .expect("added");
+    for refused in [
+        Job::new("a").create(conn).map(drop),
+        Job::new("a").create_once("key", conn).map(drop),
+        Job::create_many([Job::new("a")], conn).map(drop),
+    ] {
+        let source = refused!(refused, Error::Database { source, .. } => source);
+        assert!(source.to_string().contains("tenant"), "{source}");
+    }
+    assert_eq!(check::sizes::<D>(conn), [0, 0, 0]);
+}

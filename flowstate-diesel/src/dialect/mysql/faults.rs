@@ -10,6 +10,12 @@ use crate::error::ConflictReason;
 pub(super) fn classify(error: &Error) -> Fault {
     match error {
         Error::RollbackErrorOnCommit { commit_error, .. } => return classify(commit_error),
+        // the name of our own index is the same in every language
+        Error::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
+            if info.message().contains("flowstate_flows_key'") =>
+        {
+            return Fault::KeyTaken;
+        }
         // the first was not even sent
         Error::BrokenTransactionManager
         | Error::DatabaseError(

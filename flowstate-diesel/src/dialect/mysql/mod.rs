@@ -74,14 +74,6 @@ statements! {
          created_at, updated_at) \
          VALUES (?, ?, 0, @json, ?, 0, @after, @after, \
          CASE WHEN ? THEN @now END, @now, @now)";
-    /// The same, writing nothing if the key is taken. A failing statement would be held against the
-    /// transaction; what else IGNORE hides (values that do not fit) is refused before.
-    InsertKeyedFlow =
-        "INSERT IGNORE INTO flowstate_flows \
-         (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
-         created_at, updated_at) \
-         VALUES (?, ?, 0, @json, ?, 0, @after, @after, \
-         CASE WHEN ? THEN @now END, @now, @now)";
     Inserted =
         "SELECT id, @time(created_at), @time(due_at) FROM flowstate_flows \
          WHERE id = LAST_INSERT_ID()";
@@ -259,12 +251,11 @@ impl Dialect for MysqlConnection {
             Bind::MaybeInt(flow.timing.deadline_in),
             flow.completes.into(),
         ];
-        let inserted = match flow.key {
-            None => self.run::<InsertFlow>(&binds)?,
-            Some(_) => self.run::<InsertKeyedFlow>(&binds)?,
-        };
-        if inserted == 0 {
-            return Ok(None);
+        // IGNORE would hide other errors too, and ON DUPLICATE KEY other keys
+        match self.run::<InsertFlow>(&binds) {
+            Ok(_) => {}
+            Err(error) if Self::classify(&error) == Fault::KeyTaken => return Ok(None),
+            Err(error) => return Err(error),
         }
         Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self).map(Some)
     }

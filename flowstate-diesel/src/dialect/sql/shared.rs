@@ -109,11 +109,12 @@ statements! {
          @time(created_at) FROM flowstate_transitions WHERE flow_id = ? ORDER BY seq";
     /// The token under which a transition was written.
     TokenOf = "SELECT token, seq FROM flowstate_transitions WHERE flow_id = ? AND seq = ?";
-    CreatedWith =
+    /// What the history keeps of a keyed creation.
+    MadeWith =
         "SELECT @text(metadata), seq FROM flowstate_transitions \
          WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL";
-    /// [`CreatedWith`] in a transaction that may have read before.
-    CreatedWithNow =
+    /// [`MadeWith`] in a transaction that may have read before.
+    MadeWithNow =
         "SELECT @text(metadata), seq FROM flowstate_transitions \
          WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL @current";
     /// The next records that were completed so long ago, without their locks.

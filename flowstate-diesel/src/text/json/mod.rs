@@ -2,14 +2,17 @@
 //!
 //! What one of the databases would refuse or change is refused here, before any write, on all of
 //! them: the NUL character (PostgreSQL's `jsonb`), floats that are not finite (JSON has none),
-//! whole numbers beyond 64 bits and deep nesting (MySQL).
+//! numbers beyond 64 bits and deep nesting (MySQL). Floats come back bit for bit: `serde_json` writes
+//! the shortest digits that name one, and its feature `float_roundtrip` reads just that one.
 
 mod floats;
+mod same;
 mod scan;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::same::is_same;
 use crate::error::{Error, RecordRef, Result, What};
 
 /// The largest JSON text of one value, in bytes (12 MiB): below the packet size that MariaDB

@@ -87,6 +87,11 @@ fn check_number(number: &str) -> Result<(), &'static str> {
     {
         return Err("a whole number does not fit into 64 bits");
     }
+    // few digits without an exponent always fit
+    let may_be_huge = number.len() > 300 || number.contains(['e', 'E']);
+    if !whole && may_be_huge && !number.parse::<f64>().is_ok_and(f64::is_finite) {
+        return Err("a number is larger than a 64-bit float");
+    }
     Ok(())
 }
 
@@ -99,6 +104,7 @@ mod tests {
         for text in [
             "18446744073709551615",
             "-9223372036854775808",
+            "[1e308, -1.7976931348623157e308, 5e-324, 1e-400, -0.0]",
             r#"{"a":[1.5e300,true,"\\u0000","\"[[["]}"#,
             r#""\ud83e\udd80\u001f\\ud800""#,
             &format!("{}{}", "[".repeat(100), "]".repeat(100)),
@@ -120,6 +126,8 @@ mod tests {
             (r#""\ud800"#, "surrogate"),
             ("[18446744073709551616]", "64 bits"),
             ("[-9223372036854775809]", "64 bits"),
+            ("1e309", "64-bit float"),
+            ("[-1.8E+308]", "64-bit float"),
             (&*"[".repeat(101), "100 levels"),
         ] {
             assert!(scan(text).expect_err(text).contains(fault), "{text}");
