@@ -20,6 +20,10 @@ bless:
     TRYBUILD=overwrite cargo test -p flowstate-tests --test ui
     BLESS=1 cargo test -p flowstate-tests --test docs
 
+# Every requirement on every server that is promised; writes the table in docs/databases.md
+servers:
+    .ci/run tools servers every_server
+
 bench *args:
     cargo run --release -p flowstate-bench --features postgres,mysql -- {{args}}
 

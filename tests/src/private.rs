@@ -50,20 +50,34 @@ impl Server {
     /// As [`Server::start`].
     #[must_use]
     pub fn start_with(kind: Kind, extra: &[&str]) -> Self {
+        let mut server = Self::prepared(kind);
+        server.set_arguments(extra.iter().map(ToString::to_string).collect());
+        server.make();
+        server.restart();
+        server
+    }
+
+    /// Has a folder and a port for one, which is neither made nor started.
+    #[must_use]
+    pub fn prepared(kind: Kind) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         // neither server runs as root
         let owner = is_root(folder.path()).then(unprivileged);
         if let Some((user, group)) = owner {
             chown(folder.path(), Some(user), Some(group)).expect("its folder");
         }
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("a port").port();
-        drop(listener);
-        let extra = extra.iter().map(ToString::to_string).collect();
-        let mut server = Self { kind, folder, port, owner, extra, process: None };
-        server.make();
-        server.restart();
-        server
+        Self { kind, folder, port: free_port(), owner, extra: Vec::new(), process: None }
+    }
+
+    /// Further arguments from its next start on.
+    pub fn set_arguments(&mut self, extra: Vec<String>) {
+        self.extra = extra;
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where it is.
@@ -115,6 +129,11 @@ impl Server {
         let errors = log.try_clone().expect("a log");
         let process = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
         self.process = Some(process.expect("a server"));
+        self.wait_until_it_answers();
+    }
+
+    /// Waits until it takes connections.
+    pub fn wait_until_it_answers(&self) {
         let begun = Instant::now();
         while !self.answers() {
             let log = || fs::read_to_string(self.path("log")).unwrap_or_default();
@@ -123,9 +142,31 @@ impl Server {
         }
     }
 
-    fn make(&self) {
+    /// Stops every process of it, as a machine does that stands still.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.process.as_ref().expect("a server under way").id();
+        // PostgreSQL has a process for each connection
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.expect("its processes");
+        let mut command = Command::new("kill");
+        command.arg(signal).arg(pid.to_string()).args(children.split_whitespace());
+        // one that has just ended is no failure
+        command.stderr(Stdio::null()).status().expect("told");
+    }
+
+    /// Fills its folder for the first time.
+    pub fn make(&self) {
         let data = self.path("data");
-        let mut command = match self.kind {
+        let command = match self.kind {
             Kind::Postgres => {
                 let mut command = Command::new(program("initdb"));
                 command.arg("-D").arg(data).args(["-A", "trust", "-U", "postgres", "--no-sync"]);
@@ -138,6 +179,19 @@ impl Server {
                 command
             }
         };
+        self.finish(command);
+    }
+
+    /// Makes it a copy of a primary that it then follows.
+    pub fn copy(&self, primary: &str) {
+        // of the server's own version
+        let mut command = Command::new(program("postgres").with_file_name("pg_basebackup"));
+        command.args(["-d", primary, "-X", "stream", "-R", "-c", "fast", "-N", "-D"]);
+        command.arg(self.path("data"));
+        self.finish(command);
+    }
+
+    fn finish(&self, mut command: Command) {
         self.owned(&mut command);
         let output = command.stdin(Stdio::null()).output().expect("installed");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -188,6 +242,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.crash();
     }
+}
+
+/// A port that nobody uses.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("a port").port()
 }
 
 fn is_root(own: &Path) -> bool {

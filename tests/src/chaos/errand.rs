@@ -56,7 +56,7 @@ impl Temper {
 }
 
 /// Something is called for, and booked.
-#[derive(Flow, Serialize, Deserialize, Debug)]
+#[derive(Flow, Serialize, Deserialize, Clone, Debug)]
 #[state(New, Calling, Called, Booking, Booked, CallFailed(error), BookFailed(error))]
 #[initial(New)]
 #[completed(Booked)]
@@ -105,7 +105,7 @@ pub(super) fn work<D: Database>(url: &str, visits: File) {
                 if id != claim.id() {
                     return Err(StepError::permanent("the answer of another errand"));
                 }
-                conn.batch_execute(&format!("INSERT INTO bookings VALUES ({id})"))
+                conn.batch_execute(&format!("INSERT INTO bookings (flow_id) VALUES ({id})"))
                     .map_err(|error| StepError::from(BoxError::from(error)))?;
                 claim.temper.show(claim.attempt())
             },

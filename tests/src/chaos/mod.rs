@@ -1,5 +1,7 @@
 //! Workers that are killed at random, and what must hold all the same.
 
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+pub mod cluster;
 mod errand;
 mod options;
 mod pack;
@@ -31,15 +33,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     if let [WORKER, database, url, visits] =
         *arguments.iter().map(String::as_str).collect::<Vec<_>>()
     {
-        let visits = visits::open(Path::new(visits));
-        match database {
-            #[cfg(feature = "postgres")]
-            "postgres" => errand::work::<crate::Postgres>(url, visits),
-            #[cfg(feature = "mysql")]
-            "mysql" => errand::work::<crate::Mysql>(url, visits),
-            _ => errand::work::<Sqlite>(url, visits),
-        }
-        return ExitCode::SUCCESS;
+        return work(database, url, visits);
     }
     let options = match Options::read(arguments.into_iter()) {
         Ok(Some(options)) => options,
@@ -68,6 +62,19 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
+/// A worker process.
+fn work(database: &str, url: &str, visits: &str) -> ExitCode {
+    let visits = visits::open(Path::new(visits));
+    match database {
+        #[cfg(feature = "postgres")]
+        "postgres" => errand::work::<crate::Postgres>(url, visits),
+        #[cfg(feature = "mysql")]
+        "mysql" => errand::work::<crate::Mysql>(url, visits),
+        _ => errand::work::<Sqlite>(url, visits),
+    }
+    ExitCode::SUCCESS
+}
+
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 fn on_server<D: Database>(options: &Options, kind: crate::private::Kind) -> ExitCode {
     println!("starting a server of its own");
@@ -82,7 +89,8 @@ fn run<D: Database>(options: &Options, url: &str, mut server: Option<Server>) ->
     drop(visits::open(&visits));
     prepare::<D>(url);
     println!("{} flows, {} worker processes on {}", options.flows, options.workers, url);
-    let mut pack = Pack::start(options, url, &visits);
+    let urls = [url.to_owned()];
+    let mut pack = Pack::start(options.workers, &options.database, &urls, &visits);
     let begun = Instant::now();
     let (mut told, mut fed, mut at_restart) = (begun, 0, None);
     while begun.elapsed() < options.time {

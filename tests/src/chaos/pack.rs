@@ -6,7 +6,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::WORKER;
-use super::options::Options;
 use super::verdict::Count;
 
 /// So long a process is stopped, more than two leases: its claims are lost meanwhile.
@@ -14,8 +13,8 @@ const STOPPED: Duration = Duration::from_millis(2_500);
 
 /// The worker processes.
 pub(super) struct Pack<'a> {
-    options: &'a Options,
-    url: &'a str,
+    database: &'a str,
+    urls: &'a [String],
     visits: &'a Path,
     workers: Vec<Worker>,
     pub(super) kills: u32,
@@ -30,17 +29,24 @@ struct Worker {
 }
 
 impl<'a> Pack<'a> {
-    pub(super) fn start(options: &'a Options, url: &'a str, visits: &'a Path) -> Self {
+    /// Starts so many, in turn on each of the URLs.
+    pub(super) fn start(
+        count: usize,
+        database: &'a str,
+        urls: &'a [String],
+        visits: &'a Path,
+    ) -> Self {
         let workers = Vec::new();
-        let mut pack = Self { options, url, visits, workers, kills: 0, stops: 0, deaths: 0 };
-        pack.workers = (0..options.workers).map(|_| pack.worker()).collect();
+        let mut pack = Self { database, urls, visits, workers, kills: 0, stops: 0, deaths: 0 };
+        pack.workers = (0..count).map(|at| pack.worker(at)).collect();
         pack
     }
 
-    fn worker(&self) -> Worker {
+    fn worker(&self, at: usize) -> Worker {
         let program = std::env::current_exe().expect("the program's path");
         let mut command = Command::new(program);
-        command.args([WORKER, &self.options.database, self.url]).arg(self.visits);
+        let url = &self.urls[at % self.urls.len()];
+        command.args([WORKER, self.database, url]).arg(self.visits);
         // their panics are part of the play
         command.env("RUST_BACKTRACE", "0").stdin(Stdio::piped());
         let command = command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -58,7 +64,7 @@ impl<'a> Pack<'a> {
             self.stops += 1;
             return;
         }
-        let worker = self.worker();
+        let worker = self.worker(at);
         let mut killed = std::mem::replace(&mut self.workers[at], worker);
         killed.process.kill().expect("killed");
         killed.process.wait().expect("its end");
@@ -78,7 +84,7 @@ impl<'a> Pack<'a> {
     pub(super) fn replace_the_dead(&mut self) {
         for at in 0..self.workers.len() {
             if self.workers[at].process.try_wait().is_ok_and(|ended| ended.is_some()) {
-                self.workers[at] = self.worker();
+                self.workers[at] = self.worker(at);
                 self.deaths += 1;
             }
         }

@@ -1,0 +1,30 @@
+//! The clusters, and how they are harmed.
+
+use super::options::Fault;
+
+/// Several servers that hold the same data.
+pub(super) trait Cluster: Send {
+    /// Where callers and workers connect, with this database.
+    fn urls(&self, database: &str) -> Vec<String>;
+
+    /// Does what the fault says and has the cluster recover as its operator would. Takes as long as
+    /// that takes.
+    fn harm(&mut self, fault: Fault);
+
+    /// Whether what was confirmed is there after any of the faults.
+    fn keeps_all(&self) -> bool {
+        true
+    }
+}
+
+/// A cluster that somebody else runs, and harms.
+#[derive(Debug)]
+pub(super) struct Elsewhere(pub(super) Vec<String>);
+
+impl Cluster for Elsewhere {
+    fn urls(&self, database: &str) -> Vec<String> {
+        self.0.iter().map(|url| url.replace("{database}", database)).collect()
+    }
+
+    fn harm(&mut self, _: Fault) {}
+}
