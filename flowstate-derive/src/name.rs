@@ -1,6 +1,7 @@
 //! Names: from Rust to stored, to constants, and "did you mean".
 
 use proc_macro2::{Ident, Span};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 
 /// The longest stored name in bytes: `flowstate::MAX_NAME_LENGTH`, which the core crate holds
@@ -73,6 +74,14 @@ fn identifier(text: &str, otherwise: &str, user: &Ident) -> Ident {
 /// the user for what the derive wrote.
 pub(crate) fn generated(user: &Ident) -> Span {
     Span::call_site().located_at(user.span())
+}
+
+/// Tokens as one would write them.
+pub(crate) fn text(tokens: impl ToTokens) -> String {
+    let text = tokens.to_token_stream().to_string();
+    [("< ", "<"), (" <", "<"), (" >", ">"), (" ,", ","), (" :", ":"), ("' ", "'")]
+        .iter()
+        .fold(text, |text, (spaced, close)| text.replace(spaced, close))
 }
 
 /// The position of the declared name that was probably meant.

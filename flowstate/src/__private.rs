@@ -54,6 +54,7 @@ impl<F: Flow> Declared<'_> for F {}
 )]
 pub trait Derived<Of: ?Sized = ()> {}
 
+#[diagnostic::do_not_recommend]
 impl<F> Derived<F> for () {}
 
 /// Assumed by the impls of enums that can be cloned if their artefacts can.

@@ -79,6 +79,7 @@ impl<F: Flow> ArtefactSet<F> for () {
 
 macro_rules! tuples {
     ($($name:ident)+) => {
+        #[diagnostic::do_not_recommend]
         impl<F: Flow, $($name: Artefact<F>),+> Derived<F> for ($($name,)+) {}
 
         impl<F: Flow, $($name: Artefact<F>),+> ArtefactSet<F> for ($($name,)+) {

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::{Definition, TransitionDefinition};
 
-/// A Mermaid state diagram, which GitHub and many editors show as a picture.
+/// A Mermaid state diagram, which GitHub and many editors show as a picture. Error states are red,
+/// states in which a step runs have a dashed line.
 ///
 /// ```
 /// # use flowstate::{Definition, StateDefinition, TransitionDefinition};
@@ -35,6 +36,11 @@ pub fn mermaid(flow: &Definition) -> String {
     }
     let errors: Vec<_> =
         flow.states.iter().filter(|state| state.is_error).map(|state| id(state.name)).collect();
+    let running: Vec<_> = flow.steps.iter().map(|step| id(step.running)).collect();
+    if !running.is_empty() {
+        line(&mut out, format_args!("classDef running stroke-dasharray:4"));
+        line(&mut out, format_args!("class {} running", running.join(", ")));
+    }
     if !errors.is_empty() {
         line(&mut out, format_args!("classDef error stroke:#c00,stroke-width:2px"));
         line(&mut out, format_args!("class {} error", errors.join(", ")));
@@ -44,7 +50,8 @@ pub fn mermaid(flow: &Definition) -> String {
 
 /// A Graphviz digraph: `dot -Tsvg`.
 ///
-/// Completed states have a double line, error states a dashed one.
+/// Completed states have a double line, error states a dashed one, states in which a step runs a
+/// dotted one.
 #[must_use]
 pub fn dot(flow: &Definition) -> String {
     let mut out = format!("digraph {} {{\n    rankdir=LR;\n", quoted(flow.name));
@@ -52,7 +59,9 @@ pub fn dot(flow: &Definition) -> String {
     line(&mut out, format_args!("\"\" [shape=point];"));
     line(&mut out, format_args!("\"\" -> {};", quoted(flow.initial)));
     for state in flow.states {
+        let runs = flow.steps.iter().any(|step| step.running == state.name);
         let shape = match (state.is_error, state.is_completed) {
+            _ if runs => " [style=\"rounded,dotted\"]",
             (true, _) => " [style=\"rounded,dashed\"]",
             (_, true) => " [peripheries=2]",
             _ => "",

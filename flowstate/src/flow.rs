@@ -24,23 +24,26 @@ pub trait Flow: Derived + Serialize + DeserializeOwned + Send + Sync + Sized + '
     /// The generated enum of what a record may end with: an arm for each completed state, with the
     /// artefacts that every path to it has persisted. A state that deletes the record has none,
     /// since nothing is left to read.
-    type Outcome;
+    type Outcome: FlowOutcome<Self>;
 
     /// The graph as data: names, states, transitions, artefacts.
     const DEFINITION: &'static Definition;
 
     /// The name under which records of this flow are stored.
     const NAME: &'static str = Self::DEFINITION.name;
+}
 
+/// What records of the flow `F` end with: an enum that the derive generates.
+pub trait FlowOutcome<F: Flow>: Sized {
     /// What a record in this state has ended with, its artefacts read from `reader`: for storage
-    /// backends. `None` if the state is not completed.
+    /// backends. `None` if the state is not completed, or deletes the record.
     ///
     /// # Errors
     /// The first error of the reader.
-    fn read_outcome<R: ArtefactReader<Self>>(
-        state: Self::State,
+    fn read<R: ArtefactReader<F>>(
+        state: F::State,
         reader: &mut R,
-    ) -> Result<Option<Self::Outcome>, R::Error>;
+    ) -> Result<Option<Self>, R::Error>;
 }
 
 /// The states of one flow, an enum that the derive generates.

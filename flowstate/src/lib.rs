@@ -61,7 +61,7 @@ pub use definition::{
     ArtefactDefinition, Definition, GroupDefinition, MAX_NAME_LENGTH, OutcomeDefinition,
     StateDefinition, StepDefinition, StepKind, TransitionDefinition,
 };
-pub use flow::{Flow, State, UnknownState};
+pub use flow::{Flow, FlowOutcome, State, UnknownState};
 #[doc = include_str!("derive.md")]
 pub use flowstate_derive::Flow;
 pub use policy::Policy;

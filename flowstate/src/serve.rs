@@ -16,14 +16,14 @@ pub trait Handles<F: Flow, C>: Sized {
 }
 
 #[diagnostic::do_not_recommend]
-impl<F: ServedBy<H, C>, C, H> Handles<F, C> for H {
+impl<F: Flow + ServedBy<H, C>, C, H> Handles<F, C> for H {
     fn register<R: StepRegistry<C>>(self, registry: &mut R) {
         F::register(self, registry);
     }
 }
 
 /// A flow whose steps are handled by `H`: what the derive implements, and [`Handles`] follows from.
-pub trait ServedBy<H, C>: Flow {
+pub trait ServedBy<H, C> {
     /// Hands every step of the flow to `registry`, in the order of declaration.
     fn register<R: StepRegistry<C>>(handlers: H, registry: &mut R);
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use flowstate::{
-    Artefact, ArtefactReader, ArtefactWriter, Claim, Flow, Handles, Hold, Policy, Record, Row,
-    Signals, Step, StepEnd, StepError, StepKind, StepRegistry, Transition,
+    Artefact, ArtefactReader, ArtefactWriter, Claim, Flow, FlowOutcome, Handles, Hold, Policy,
+    Record, Row, Signals, Step, StepEnd, StepError, StepKind, StepRegistry, Transition,
 };
 use serde::{Deserialize, Serialize};
 
@@ -246,16 +246,16 @@ impl std::fmt::Debug for ThirdPartyResponse {
 #[test]
 fn a_result_has_the_artefacts_of_every_path() {
     let mut shelf = Shelf(vec![("third_party_response", "5".to_owned())]);
-    let read = Job::read_outcome(JobState::Completed, &mut shelf).unwrap();
+    let read = JobOutcome::read(JobState::Completed, &mut shelf).unwrap();
     assert_eq!(read, Some(JobOutcome::Completed(ThirdPartyResponse(5))));
     let empty = &mut Shelf::default();
-    assert_eq!(Job::read_outcome(JobState::Vanished, empty).unwrap(), Some(JobOutcome::Vanished));
+    assert_eq!(JobOutcome::read(JobState::Vanished, empty).unwrap(), Some(JobOutcome::Vanished));
     assert_eq!(
-        Job::read_outcome(JobState::Unreachable, empty).unwrap(),
+        JobOutcome::read(JobState::Unreachable, empty).unwrap(),
         Some(JobOutcome::Unreachable)
     );
-    assert_eq!(Job::read_outcome(JobState::Fetching, empty).unwrap(), None);
-    assert!(Job::read_outcome(JobState::Completed, empty).is_err());
+    assert_eq!(JobOutcome::read(JobState::Fetching, empty).unwrap(), None);
+    assert!(JobOutcome::read(JobState::Completed, empty).is_err());
 }
 
 #[test]
@@ -313,6 +313,26 @@ fn the_definition_has_the_steps_and_groups() {
     let within: Vec<_> =
         Job::DEFINITION.transitions.iter().filter(|one| one.within).map(|one| one.name).collect();
     assert_eq!(within, ["expire"]);
+}
+
+#[test]
+fn diagrams_show_where_steps_run() {
+    let mermaid = flowstate::diagram::mermaid(Import::DEFINITION);
+    let expected = "stateDiagram-v2
+    [*] --> new
+    new --> booking: start_book
+    not_booked --> booking: start_book
+    booking --> booked: finish_book
+    booking --> not_booked: fail_book
+    booked --> [*]
+    classDef running stroke-dasharray:4
+    class booking running
+    classDef error stroke:#c00,stroke-width:2px
+    class not_booked error
+";
+    assert_eq!(mermaid, expected);
+    let dot = flowstate::diagram::dot(Import::DEFINITION);
+    assert!(dot.contains("\"booking\" [style=\"rounded,dotted\"];"), "{dot}");
 }
 
 #[test]

@@ -7,15 +7,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 13] = [
     "cascade",
     "completed",
     "graph",
+    "group",
     "initial",
     "options",
     "persist",
     "shape",
     "state",
+    "step",
     "together",
     "transition",
     "types",
@@ -38,7 +40,7 @@ const SEVERAL: [(&str, usize); 9] = [
     ("existing_record", 5),
     ("field_not_serializable", 4),
     ("flow_without_serde", 2),
-    ("one_type_under_two_names", 2),
+    ("one_type_under_two_names", 3),
     ("step_without_finish", 2),
     ("two_flows_with_one_artefact", 4),
 ];

@@ -8,6 +8,7 @@ use syn::{Attribute, Token, token};
 use super::option::Opt;
 use super::split;
 use crate::errors::Errors;
+use crate::name;
 
 /// A name with what is said of it.
 pub(crate) struct Named {
@@ -84,8 +85,15 @@ fn rest(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Resu
         }
         return Ok(Rest::Path(input.parse()?));
     }
+    if input.peek(Token![<]) {
+        let ty = format!("{ident}{}", name::text(input.cursor().token_stream()));
+        let message = format!(
+            "a name stands here: give the type one with `#[persist(Name({ty}))]`, and write `Name`"
+        );
+        return Err(split::error(input, message));
+    }
     if input.peek(token::Brace) {
-        let body = input.cursor().token_stream();
+        let body = name::text(input.cursor().token_stream());
         mistake(format!(
             "`{ident}` carries no data, since the row of a record holds a state's name alone: declare \
              an artefact with `#[persist({ident}Data {body})]` and persist it in the transition to \

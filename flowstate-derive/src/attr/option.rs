@@ -56,6 +56,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
 ];
 
+/// Words that are sought in the wrong place of a step.
+const ELSEWHERE_IN_A_STEP: &[(&str, &str)] = &[
+    ("persist", "name: From => Running => To(persist(Name))"),
+    ("then", "name: From => Running => To(then(name))"),
+    ("load", "name: From => Running => To, fail(Failed), load(Name)"),
+];
+
 /// An option as written.
 #[derive(Clone)]
 pub(crate) struct Opt {
@@ -265,7 +272,10 @@ fn unknown(key: &Ident, place: &str, table: &[Key]) -> String {
     if let Some(near) = nearest(key, table) {
         return format!("{place} has no option `{written}`: did you mean `{}`?", near.name);
     }
-    if let Some((_, usage)) = ELSEWHERE.iter().find(|(name, _)| written == *name) {
+    let in_a_step: &[_] =
+        if matches!(place, "a step" | "an outcome") { ELSEWHERE_IN_A_STEP } else { &[] };
+    let mut elsewhere = in_a_step.iter().chain(ELSEWHERE);
+    if let Some((_, usage)) = elsewhere.find(|(name, _)| written == *name) {
         return format!("{place} has no option `{written}`: write `{usage}`");
     }
     let usages: Vec<_> = table.iter().map(|key| format!("`{}`", key.usage)).collect();

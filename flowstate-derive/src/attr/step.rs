@@ -74,7 +74,7 @@ impl Step {
 }
 
 fn course(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<Course> {
-    colon(input, ident, errors)?;
+    colon(input, ident, ("step", "From => Running => To"), errors)?;
     let from = from(input, ident, errors)?;
     arrow(input, ident, errors)?;
     let expected =
@@ -144,7 +144,7 @@ fn rest(
     let last = outcomes.last().map_or(ident, |outcome| &outcome.ident);
     if input.peek(Token![=>]) {
         let message = format!(
-            "`{ident}` ends in `{last}`: a transition that is taken at once after it is named there, \
+            "`{ident}` ends in `{last}`: a transition that is taken at once after that is named in \
              `{last}(then(name))`"
         );
         return Err(split::error(input, message));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::ParseStream;
 use syn::{Attribute, Token, token};
@@ -30,7 +30,7 @@ pub(crate) struct Edge {
 /// Where a transition starts.
 pub(crate) enum From {
     /// Every state that is not completed.
-    Any,
+    Any(Span),
     /// These.
     States(Vec<Ident>),
 }
@@ -38,7 +38,7 @@ pub(crate) enum From {
 impl fmt::Display for From {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Any => f.write_str("*"),
+            Self::Any(_) => f.write_str("*"),
             Self::States(states) => {
                 let names: Vec<_> = states.iter().map(ToString::to_string).collect();
                 f.write_str(&names.join(" | "))
@@ -51,7 +51,7 @@ impl From {
     /// The names of the states, if they are named.
     pub(crate) fn idents(&self) -> &[Ident] {
         match self {
-            Self::Any => &[],
+            Self::Any(_) => &[],
             Self::States(states) => states,
         }
     }
@@ -165,7 +165,7 @@ fn states(
     ident: &Ident,
     errors: &mut Errors,
 ) -> syn::Result<(From, Ident, TokenStream)> {
-    colon(input, ident, errors)?;
+    colon(input, ident, ("transition", "From => To"), errors)?;
     let from = from(input, ident, errors)?;
     arrow(input, ident, errors)?;
     let expected = format!("expected the state that `{ident}` leads to: `{ident}: {from} => To`");
@@ -175,11 +175,16 @@ fn states(
 }
 
 /// The colon after a name.
-pub(super) fn colon(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> syn::Result<()> {
+pub(super) fn colon(
+    input: ParseStream<'_>,
+    ident: &Ident,
+    usage: (&str, &str),
+    errors: &mut Errors,
+) -> syn::Result<()> {
     if input.peek(Token![:]) && !input.peek(Token![::]) {
         return input.parse::<Token![:]>().map(drop);
     }
-    let error = split::error(input, before_colon(input, ident));
+    let error = split::error(input, before_colon(input, ident, usage));
     if !input.peek(syn::Ident) {
         return Err(error);
     }
@@ -243,13 +248,13 @@ fn rest(
     ))
 }
 
-fn before_colon(input: ParseStream<'_>, ident: &Ident) -> String {
+fn before_colon(input: ParseStream<'_>, ident: &Ident, (what, usage): (&str, &str)) -> String {
     if input.peek(token::Paren) {
-        format!("the transition comes before its options: `name: From => To, {ident}(…)`")
+        format!("the {what} comes before its options: `name: {usage}, {ident}(…)`")
     } else if input.peek(Token![=>]) || input.peek(Token![|]) {
-        format!("a transition has a name: `name: {ident} => …`")
+        format!("a {what} has a name: `name: {ident} => …`")
     } else {
-        format!("expected `:` and the states that `{ident}` starts from: `{ident}: From => To`")
+        format!("expected `:` and the states that `{ident}` starts from: `{ident}: {usage}`")
     }
 }
 
@@ -260,7 +265,7 @@ pub(super) fn from(
     errors: &mut Errors,
 ) -> syn::Result<From> {
     let expected = format!("expected a state that `{ident}` starts from, or `*` for all");
-    let is_any = input.peek(Token![*]);
+    let (is_any, at) = (input.peek(Token![*]), input.span());
     if is_any {
         input.parse::<Token![*]>()?;
         if input.peek(Token![|]) {
@@ -284,7 +289,7 @@ pub(super) fn from(
         input.parse::<Token![|]>()?;
         states.push(state(input, &expected, errors)?);
     }
-    Ok(if is_any { From::Any } else { From::States(states) })
+    Ok(if is_any { From::Any(at) } else { From::States(states) })
 }
 
 /// `[A, B]`, `(A | B)`

@@ -3,17 +3,18 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{artefact, doc_text, outcome, step, transition, with};
+use super::{artefact, doc_text, step, transition, with};
 use crate::model::Model;
 
 pub(super) fn impls(model: &Model) -> TokenStream {
     let Model { ident, names, .. } = model;
+    let outcome = &names.outcome;
     let (state, record, krate, name) = (&names.state, &names.record, &names.krate, &names.stored);
     let initial = &model.states[model.initial].stored.name;
     let doc = with("with_doc", &doc_text(&model.docs));
     let transitions = transition::definitions(model);
     let artefacts = artefact::definitions(model);
-    let (steps, outcome) = (step::definitions(model), outcome::in_flow(model));
+    let steps = step::definitions(model);
     let groups = transition::group_definitions(model);
     let with_steps = (!model.steps.is_empty()).then(|| quote!(.with_steps(__STEPS)));
     let with_groups = (!model.groups.is_empty()).then(|| quote!(.with_groups(#groups)));
@@ -29,6 +30,7 @@ pub(super) fn impls(model: &Model) -> TokenStream {
         impl #krate::Flow for #ident {
             type State = #state;
             type Record = #record;
+            type Outcome = #outcome;
             const DEFINITION: &'static #krate::Definition =
                 &#krate::Definition::new(#name, #initial)
                     #doc
@@ -37,8 +39,6 @@ pub(super) fn impls(model: &Model) -> TokenStream {
                     .with_artefacts(__ARTEFACTS)
                     #with_steps
                     #with_groups;
-
-            #outcome
         }
     }
 }

@@ -15,6 +15,7 @@ use quote::{ToTokens, quote};
 use syn::Attribute;
 
 use crate::model::Model;
+use crate::model::artefact::Artefact;
 use crate::name;
 
 /// The items of a flow: what users name stands outside, the rest in an unnamed constant.
@@ -81,6 +82,13 @@ fn doc_line(doc: &Attribute) -> Option<String> {
     let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = value else { return None };
     let text = text.value();
     Some(text.strip_prefix(' ').map_or(text.clone(), str::to_owned))
+}
+
+/// For items that name artefacts: that one of the user's types is seen less far than the flow is
+/// said once, at its transitions.
+fn of_private_types(model: &Model) -> Option<TokenStream> {
+    let is_foreign = |artefact: &Artefact| !artefact.ty.is_generated();
+    model.artefacts.iter().any(is_foreign).then(|| quote!(#[allow(private_interfaces)]))
 }
 
 /// A link to the item in a doc line; a raw name cannot be linked to.

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::{at, link, placed, variants};
+use super::{at, link, of_private_types, placed, variants};
 use crate::graph;
 use crate::model::Model;
 use crate::name::generated;
@@ -30,6 +30,7 @@ pub(super) fn item(model: &Model) -> TokenStream {
          persisted.",
         link(&model.ident)
     );
+    let private = of_private_types(model);
     let arms = arms(model);
     let arms = arms.iter().map(|(state, paths)| {
         let doc = format!("It ended in `{state}`.");
@@ -38,40 +39,45 @@ pub(super) fn item(model: &Model) -> TokenStream {
     });
     quote_spanned! {place=>
         #[doc = #line]
+        #private
         #vis enum #name { #(#arms),* }
     }
 }
 
 pub(super) fn impls(model: &Model) -> TokenStream {
-    variants::impls(model, &model.names.outcome, &arms(model))
-}
-
-/// What belongs into `impl Flow`.
-pub(super) fn in_flow(model: &Model) -> TokenStream {
-    let (name, krate, states) = (&model.names.outcome, &model.names.krate, &model.names.state);
+    let (name, krate, flow) = (&model.names.outcome, &model.names.krate, &model.ident);
     let arms = arms(model);
+    let of_artefacts = variants::impls(model, name, &arms);
+    let states = &model.names.state;
     let is_all = arms.len() == model.states.len();
     let arms = arms.iter().map(|(state, paths)| {
-        let reads =
-            paths.iter().map(|path| quote!(#krate::ArtefactReader::<Self>::read::<#path>(reader)?));
+        let reads = paths
+            .iter()
+            .map(|path| quote!(#krate::ArtefactReader::<#flow>::read::<#path>(reader)?));
         let fields = (!paths.is_empty()).then(|| quote!((#(#reads),*)));
         quote! {
             #states::#state => ::core::result::Result::Ok(
-                ::core::option::Option::Some(#name::#state #fields)
+                ::core::option::Option::Some(Self::#state #fields)
             ),
         }
     });
     let otherwise =
         (!is_all).then(|| quote!(_ => ::core::result::Result::Ok(::core::option::Option::None),));
     quote! {
-        type Outcome = #name;
+        #of_artefacts
 
-        fn read_outcome<__R: #krate::ArtefactReader<Self>>(
-            state: Self::State,
-            reader: &mut __R,
-        ) -> ::core::result::Result<::core::option::Option<Self::Outcome>, __R::Error> {
-            let _ = &reader;
-            match state { #(#arms)* #otherwise }
+        #[automatically_derived]
+        impl #krate::FlowOutcome<#flow> for #name
+        where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
+        {
+            fn read<__R: #krate::ArtefactReader<#flow>>(
+                state: #states,
+                reader: &mut __R,
+            ) -> ::core::result::Result<::core::option::Option<Self>, __R::Error> {
+                let _ = &reader;
+                match state { #(#arms)* #otherwise }
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::{at, docs_or, link, placed, step, transition};
+use super::{at, docs_or, link, of_private_types, placed, step, transition};
 use crate::model::Model;
 use crate::model::step::{Kind, Step};
 use crate::model::transition::Transition;
@@ -23,10 +23,12 @@ pub(super) fn item(model: &Model) -> Option<TokenStream> {
         link(&model.ident)
     );
     let conn = connection(model);
+    let private = of_private_types(model);
     let steps = model.steps.iter().map(|step| methods(model, step, &conn));
     let timed = timed(model).map(|(_, transition)| expire(model, transition, &conn));
     Some(quote_spanned! {place=>
         #[doc = #line]
+        #private
         #vis trait #name<#conn> { #(#steps)* #(#timed)* }
     })
 }
@@ -60,7 +62,7 @@ fn methods(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
     let policy = policy(step);
     let policy_doc = format!("How `{plain}` is leased and tried, and how many of it run at once.");
     let within = (step.kind == Kind::Within).then(|| within_method(model, step, conn));
-    let method = method(ident);
+    let method = method(&step.method);
     quote! {
         #docs
         fn #method(
@@ -85,7 +87,7 @@ fn within_method(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
         "Runs in the transaction that ends a try of `{}`, whichever way it ends.",
         name::plain(&step.ident)
     );
-    let method = within(&step.ident);
+    let method = within(&step.method);
     quote! {
         #[doc = #line]
         fn #method(
@@ -125,7 +127,7 @@ fn method(ident: &Ident) -> Ident {
 }
 
 fn policy(step: &Step) -> Ident {
-    format_ident!("{}_policy", step.ident.unraw(), span = generated(&step.ident))
+    format_ident!("{}_policy", step.method.unraw(), span = generated(&step.ident))
 }
 
 fn within(ident: &Ident) -> Ident {
@@ -156,6 +158,7 @@ pub(super) fn impls(model: &Model) -> TokenStream {
         #[automatically_derived]
         impl<__C: 'static, __H> #krate::ServedBy<__H, __C> for #flow
         where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
             __H: #bound ::core::marker::Send + ::core::marker::Sync + 'static,
         {
             fn register<__R: #krate::StepRegistry<__C>>(handlers: __H, registry: &mut __R) {
@@ -171,7 +174,7 @@ pub(super) fn impls(model: &Model) -> TokenStream {
 fn register(model: &Model, step: &Step) -> TokenStream {
     let (krate, ty) = (&model.names.krate, &step.ty);
     let steps = &model.names.steps;
-    let (method, policy) = (method(&step.ident), policy(step));
+    let (method, policy) = (method(&step.method), policy(step));
     let count = model.transitions[step.start].loads.len();
     let names: Vec<_> = super::variants::fields("__a", count);
     let pattern = match &*names {
@@ -184,7 +187,7 @@ fn register(model: &Model, step: &Step) -> TokenStream {
         Kind::Within => (quote!(within), None),
     };
     let end = (step.kind == Kind::Within).then(|| {
-        let within = within(&step.ident);
+        let within = within(&step.method);
         quote! {
             {
                 let handlers = #krate::__private::Arc::clone(&handlers);

@@ -3,7 +3,10 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::{artefact, at, doc_text, docs_or, link, placed, transition, variants, with, with_list};
+use super::{
+    artefact, at, doc_text, docs_or, link, of_private_types, placed, transition, variants, with,
+    with_list,
+};
 use crate::model::Model;
 use crate::model::step::{Kind, Outcome, Step};
 use crate::name::{self, generated};
@@ -45,6 +48,7 @@ fn outcomes(model: &Model, step: &Step) -> Option<TokenStream> {
         name::plain(&step.ident),
         link(&model.ident)
     );
+    let private = of_private_types(model);
     let arms = step.outcomes.iter().map(|outcome| {
         let state = &model.states[outcome.to.state].ident;
         let doc = format!("Leads to `{state}`.");
@@ -54,6 +58,7 @@ fn outcomes(model: &Model, step: &Step) -> Option<TokenStream> {
     });
     Some(quote_spanned! {place=>
         #[doc = #line]
+        #private
         #vis enum #ty { #(#arms),* }
     })
 }

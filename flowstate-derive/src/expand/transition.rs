@@ -124,7 +124,7 @@ fn constants(model: &Model) -> TokenStream {
 /// The groups of states, as constants.
 fn groups(model: &Model) -> TokenStream {
     let (vis, state) = (&model.vis, &model.names.state);
-    let groups = model.groups.iter().map(|group| {
+    let groups = model.groups.iter().filter(|group| group.is_constant).map(|group| {
         let constant = name::constant(&group.ident);
         let docs = docs_or(&group.docs, &format!("The states of the group `{}`.", group.ident));
         let states = group.states.iter().map(|state| &model.states[*state].ident);

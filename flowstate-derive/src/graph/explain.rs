@@ -1,5 +1,7 @@
 //! What was found, as messages at tokens.
 
+use proc_macro2::Ident;
+
 use super::{Edge, Finding, Graph, Node, assignment};
 use crate::errors::Errors;
 use crate::model::Model;
@@ -76,6 +78,11 @@ fn leaves_completed(transition: &Transition, state: usize, model: &Model, errors
     let name = &transition.ident;
     let completed = &model.states[state].ident;
     let token = transition.from_tokens.iter().find(|token| plain(token) == plain(completed));
+    let is_group = |token: &&Ident| {
+        let group = model.groups.iter().find(|group| plain(&group.ident) == plain(token));
+        group.is_some_and(|group| group.states.contains(&state))
+    };
+    let token = token.or_else(|| transition.from_tokens.iter().find(is_group));
     let message = format!(
         "nothing leaves the completed state `{completed}`: take it out of the states that \
          `{name}` starts from, or out of `#[completed(…)]`"

@@ -1,7 +1,7 @@
 //! The struct itself, and `#[flow(…)]`.
 
 use proc_macro2::Ident;
-use quote::{ToTokens, format_ident};
+use quote::format_ident;
 use syn::{Data, DeriveInput, Fields, Path};
 
 use super::stored::{fits, is_storable};
@@ -115,17 +115,9 @@ pub(crate) fn check_shape(input: &DeriveInput, errors: &mut Errors) -> bool {
         let message = format!(
             "a flow takes no generics, since each stored record has one concrete type of props: \
              remove `{}`",
-            text(generics)
+            name::text(generics)
         );
         errors.at(generics, message);
     }
     generics.params.is_empty() && !matches!(input.data, Data::Union(_))
-}
-
-/// Tokens as one would write them.
-fn text(tokens: impl ToTokens) -> String {
-    let text = tokens.to_token_stream().to_string();
-    [("< ", "<"), (" >", ">"), (" ,", ","), (" :", ":"), ("' ", "'")]
-        .iter()
-        .fold(text, |text, (spaced, close)| text.replace(spaced, close))
 }

@@ -57,8 +57,8 @@ impl Model {
         let (mut artefacts, artefact_names) = Artefacts::new(&attributes, &mut errors);
         let mut transitions = Transitions::new(&attributes, &states, &artefacts, &mut errors);
         let declared = (&states, &artefacts);
-        let steps = step::steps(&attributes, flow, declared, &mut transitions, &mut errors);
-        transitions.spare_groups(&states, &mut errors);
+        let mut steps = step::steps(&attributes, flow, declared, &mut transitions, &mut errors);
+        transitions.spare_groups(&mut states, &mut errors);
         let (transitions, transition_names) = transitions.finish();
         timed::check(&transitions, &states, &mut errors);
         let mut is_whole = errors.gaps() == 0;
@@ -75,7 +75,7 @@ impl Model {
             errors.extend(others);
         }
         let names = Names::new(&attributes, flow, &mut errors);
-        step_rules::check_names(&steps, &transitions, (flow, &names), &mut errors);
+        step_rules::check_names(&mut steps, &transitions, (flow, &names), &mut errors);
         let mut taken: Vec<Ident> = names.types().cloned().collect();
         taken.extend(
             steps.iter().flat_map(|step| [step.outcome_ty(), Some(step.ty.clone())]).flatten(),

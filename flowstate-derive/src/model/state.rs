@@ -32,6 +32,8 @@ pub(crate) struct States {
     /// Whether an unknown name is a mistake, rather than the echo of one.
     complete: bool,
     groups: Vec<Group>,
+    /// Whether a name may be that of a group which could not be read.
+    lacks_groups: bool,
 }
 
 /// A named set of states.
@@ -39,6 +41,8 @@ pub(crate) struct Group {
     pub(crate) ident: Ident,
     pub(crate) docs: Vec<Attribute>,
     pub(crate) states: Vec<usize>,
+    /// Whether it has a constant; after a mistake something else may have it.
+    pub(crate) is_constant: bool,
 }
 
 impl States {
@@ -53,6 +57,7 @@ impl States {
             positions: BTreeMap::new(),
             complete: !attributes.misread("state"),
             groups: Vec::new(),
+            lacks_groups: attributes.misread("group"),
         };
         let mut names = StoredNames::default();
         for named in &attributes.states {
@@ -88,7 +93,7 @@ impl States {
             }
             let states = self.sources(&written.states, errors);
             let (ident, docs) = (ident.clone(), written.docs.clone());
-            self.groups.push(Group { ident, docs, states });
+            self.groups.push(Group { ident, docs, states, is_constant: true });
         }
     }
 
@@ -197,6 +202,10 @@ impl States {
         if found.is_some() || !self.complete {
             return found;
         }
+        if self.lacks_groups {
+            errors.lose();
+            return None;
+        }
         errors.at(ident, self.unknown(ident));
         let is_no_state = option_as_state(ident).is_some() || self.group_of(ident).is_some();
         let near = if is_no_state { None } else { self.nearest(ident) };
@@ -290,8 +299,8 @@ impl States {
         }
     }
 
-    pub(crate) fn groups(&self) -> &[Group] {
-        &self.groups
+    pub(crate) fn groups(&mut self) -> &mut [Group] {
+        &mut self.groups
     }
 
     pub(crate) fn all(&self) -> &[State] {

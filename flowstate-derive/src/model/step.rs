@@ -35,6 +35,8 @@ const OUTCOME_OPTIONS: &[Key] = &[
 pub(crate) struct Step {
     pub(crate) ident: Ident,
     pub(crate) docs: Vec<Attribute>,
+    /// What its methods are named after.
+    pub(crate) method: Ident,
     /// The associated constant.
     pub(crate) constant: Ident,
     /// The unit type.
@@ -122,8 +124,7 @@ impl Reader<'_> {
         let running = self.written.running.as_ref().and_then(|token| self.place(token, errors));
         let running = running.unwrap_or_else(|| Place { state: 0, token: ident.clone() });
         let (from, from_tokens) = self.from(errors);
-        let constant = transitions.constant(ident, ident, errors);
-        let constant = constant.unwrap_or_else(|| format_ident!("{}_", name::constant(ident)));
+        let constant = transitions.value(ident, errors);
         let loads = options.tokens("load").unwrap_or_default();
         let loads = self.artefacts.set("load", loads, self.states, errors);
         let start = transitions.of_step(
@@ -150,6 +151,7 @@ impl Reader<'_> {
             docs: self.written.docs.clone(),
             kind: kind(&options, errors),
             ident: ident.clone(),
+            method: ident.clone(),
             constant,
             from,
             from_tokens,
@@ -178,13 +180,14 @@ impl Reader<'_> {
 
     fn from(&self, errors: &mut Errors) -> (Vec<usize>, Vec<Ident>) {
         let idents = self.written.from.idents();
-        if matches!(self.written.from, From::Any) {
+        if let From::Any(at) = self.written.from {
             let message = format!(
                 "`{}` would start from the state in which it runs, too: name its states in place of \
                  `*`, or a `#[group(…)]` of them",
                 self.written.ident
             );
-            errors.gap(&self.written.ident, message);
+            errors.push(syn::Error::new(at, message));
+            errors.lose();
         }
         (self.states.sources(idents, errors), idents.to_vec())
     }
@@ -355,7 +358,7 @@ impl Reader<'_> {
         let first = named.next()?;
         if let Some(other) = named.next() {
             let message = format!("`{option}(…)` names one state: remove `{}`", other.ident);
-            errors.at(&other.ident, message);
+            errors.gap(&other.ident, message);
         }
         if let Some(given) = first.options.first() {
             let message = match given.key.to_string().as_str() {

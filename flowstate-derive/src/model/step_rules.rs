@@ -178,9 +178,9 @@ impl Rules<'_> {
     }
 }
 
-/// Refuses steps whose types or methods would be there twice.
+/// Refuses steps whose types or methods would be there twice, and names them otherwise.
 pub(crate) fn check_names(
-    steps: &[Step],
+    steps: &mut [Step],
     transitions: &[Transition],
     (flow, names): (&Ident, &Names),
     errors: &mut Errors,
@@ -189,41 +189,52 @@ pub(crate) fn check_names(
     types.extend(names.types().cloned());
     let mut methods: BTreeMap<String, Ident> = BTreeMap::new();
     for step in steps {
-        let ident = &step.ident;
-        let own = [Some(step.ty.clone()), step.outcome_ty()];
-        for ty in own.into_iter().flatten() {
-            if types.contains(&ty) {
-                let message = format!(
-                    "the step `{ident}` would bring a second item named `{ty}`: choose another name"
-                );
-                errors.at(ident, message);
-            }
-            types.push(ty);
+        let ident = step.ident.clone();
+        let taken = |step: &Step| {
+            let own = [Some(step.ty.clone()), step.outcome_ty()];
+            own.into_iter().flatten().find(|ty| types.contains(ty))
+        };
+        if let Some(ty) = taken(step) {
+            let message = format!(
+                "the step `{ident}` would bring a second item named `{ty}`: choose another name"
+            );
+            errors.at(&ident, message);
         }
-        let plain = name::plain(ident);
+        while taken(step).is_some() {
+            step.ty = format_ident!("{}_", step.ty);
+        }
+        types.extend([Some(step.ty.clone()), step.outcome_ty()].into_iter().flatten());
+        let plain = name::plain(&ident);
         let within = (step.kind == Kind::Within).then(|| format!("{plain}_within"));
-        for method in [Some(plain.clone()), Some(format!("{plain}_policy")), within] {
-            claim(method, ident, &mut methods, errors);
+        let own = [Some(plain.clone()), Some(format!("{plain}_policy")), within];
+        let mut is_free = true;
+        for method in own.into_iter().flatten() {
+            is_free &= !is_free || claim(method, &ident, &mut methods, errors);
+        }
+        if !is_free {
+            step.method = format_ident!("{}_", step.method);
         }
     }
     for transition in transitions.iter().filter(|other| other.within.is_some()) {
         let method = format!("{}_within", name::plain(&transition.ident));
-        claim(Some(method), &transition.ident, &mut methods, errors);
+        claim(method, &transition.ident, &mut methods, errors);
     }
 }
 
+/// Whether the method is there once, or the mistake.
 fn claim(
-    method: Option<String>,
+    method: String,
     ident: &Ident,
     methods: &mut BTreeMap<String, Ident>,
     errors: &mut Errors,
-) {
-    let Some(method) = method else { return };
+) -> bool {
     if let Some(other) = methods.get(&method) {
         let message = format!(
             "`{other}` and `{ident}` would both have a method `{method}`: choose another name"
         );
-        return errors.at(ident, message);
+        errors.at(ident, message);
+        return false;
     }
-    methods.insert(method, format_ident!("{}", ident));
+    methods.insert(method, ident.clone());
+    true
 }

@@ -1,6 +1,6 @@
 //! Stored names: no two things of a kind share one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::Ident;
 use quote::ToTokens;
@@ -31,6 +31,8 @@ pub(crate) struct StoredNames {
     owners: BTreeMap<String, Ident>,
     renames: Vec<(LitStr, Ident)>,
     aliases: Vec<(LitStr, Ident)>,
+    /// The steps of which a name is too long.
+    long: BTreeSet<String>,
     /// Kept apart: a name that clashes hides nothing of the graph.
     errors: Errors,
 }
@@ -66,7 +68,9 @@ impl StoredNames {
         name: impl Fn(&str, &str) -> String,
     ) -> Stored {
         let main = name(&step.name, &rest.name);
-        if fits(&main, ident, "rename = \"…\"", &mut self.errors) {
+        // what makes one of them too long makes the others, too
+        let is_news = main.len() <= name::MAX_LENGTH || self.long.insert(step.name.clone());
+        if is_news && fits(&main, ident, "rename = \"…\"", &mut self.errors) {
             self.claim(&main, ident, ident, Written::Rust);
         }
         let mut aliases = Vec::new();

@@ -110,7 +110,7 @@ impl Transitions {
             docs: written.edge.docs.clone(),
             stored: self.names.of(ident, &options),
             from: from(&written.edge.from, states, errors),
-            from_any: matches!(written.edge.from, From::Any),
+            from_any: matches!(written.edge.from, From::Any(_)),
             from_tokens: written.edge.from.idents().to_vec(),
             // any state, so that the constant is there for those who use it
             to: to.unwrap_or(0),
@@ -131,11 +131,12 @@ impl Transitions {
         course: Course,
         errors: &mut Errors,
     ) -> usize {
-        let constant = self.constant(&ident, step, errors);
-        let constant = constant.unwrap_or_else(|| self.free(&ident));
+        let (constant, stored) = match self.constant(&ident, step, errors) {
+            Some(constant) => (constant, stored(&mut self.names, &ident)),
+            None => (self.free(&ident), Stored::default()),
+        };
         let ty = self.ty(&ident);
         let Course { from, from_tokens, to, persists, loads } = course;
-        let stored = stored(&mut self.names, &ident);
         self.list.push(Transition {
             stored,
             ident,
@@ -165,7 +166,15 @@ impl Transitions {
     ) -> Option<Ident> {
         let constant = name::constant(ident);
         if let Some(other) = self.constants.get(&constant) {
-            errors.gap(token, twice(ident, other, &constant));
+            let message = if token == ident {
+                twice(ident, other, &constant)
+            } else {
+                format!(
+                    "the step `{token}` brings a transition `{ident}` of its own: give the other \
+                     one another name"
+                )
+            };
+            errors.gap(token, message);
             return None;
         }
         self.constants.insert(constant.clone(), ident.clone());
@@ -173,10 +182,35 @@ impl Transitions {
     }
 
     /// Refuses groups whose constant is something else already.
-    pub(crate) fn spare_groups(&mut self, states: &States, errors: &mut Errors) {
+    pub(crate) fn spare_groups(&mut self, states: &mut States, errors: &mut Errors) {
         for group in states.groups() {
-            let _ = self.constant(&group.ident, &group.ident, errors);
+            let constant = name::constant(&group.ident);
+            group.is_constant = !self.constants.contains_key(&constant);
+            if group.is_constant {
+                self.constants.insert(constant, group.ident.clone());
+            } else {
+                let message = format!(
+                    "`{constant}` is the constant of something else: choose another name for the \
+                     group"
+                );
+                errors.at(&group.ident, message);
+            }
         }
+    }
+
+    /// The constant of a step's value, or the mistake.
+    pub(crate) fn value(&mut self, step: &Ident, errors: &mut Errors) -> Ident {
+        let constant = name::constant(step);
+        let Some(other) = self.constants.get(&constant) else {
+            self.constants.insert(constant.clone(), step.clone());
+            return constant;
+        };
+        let message = format!(
+            "the step `{step}` and the transition `{other}` would both be the constant `{constant}`: \
+             choose another name"
+        );
+        errors.gap(step, message);
+        self.free(step)
     }
 
     /// A constant that nothing else is, after a mistake in the name of this one.
@@ -218,7 +252,7 @@ fn unique(ty: Ident, types: &mut BTreeSet<Ident>) -> Ident {
 /// The states from which a transition starts.
 fn from(written: &From, states: &States, errors: &mut Errors) -> Vec<usize> {
     match written {
-        From::Any => {
+        From::Any(_) => {
             let all = states.all().iter().enumerate();
             all.filter(|(_, state)| !state.is_completed).map(|(state, _)| state).collect()
         }

@@ -1,0 +1,14 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Queued, Fetching, Fetched, Gone, Failed(error))]
+#[initial(Queued)]
+#[completed(Fetched, Gone)]
+#[persist(Page(String))]
+#[step(fetch: Queued | Failed => Fetching => Fetched(persist(Page)), fail(Failed))]
+#[group(Open = *)]
+#[transition(cancel: Open => Gone)]
+struct Fetch {}
+
+fn main() {}

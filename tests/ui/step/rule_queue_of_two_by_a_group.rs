@@ -1,0 +1,14 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Queued, Fetching, Fetched, Failed(error), Saving, Saved, NotSaved(error))]
+#[initial(Queued)]
+#[completed(Saved)]
+#[persist(Page(String))]
+#[step(fetch: Queued | Failed => Fetching => Fetched(persist(Page)), fail(Failed))]
+#[step(save: Open | NotSaved => Saving => Saved, fail(NotSaved))]
+#[group(Open = Queued | Fetched)]
+struct Fetch {}
+
+fn main() {}

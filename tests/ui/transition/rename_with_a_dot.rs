@@ -1,0 +1,12 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Queued, Fetched)]
+#[initial(Queued)]
+#[completed(Fetched)]
+#[persist(Page(String))]
+#[transition(fetch: Queued => Fetched, persist(Page), rename = "claim.release")]
+struct Fetch {}
+
+fn main() {}
