@@ -7,6 +7,8 @@ pub mod chaos;
 pub mod check;
 pub mod child;
 pub mod database;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub mod distance;
 pub mod flaky;
 pub mod flows;
 pub mod gate;
