@@ -1,7 +1,7 @@
 //! The trait with a method for each step, and how a worker is told of them.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::{at, docs_or, link, of_private_types, placed, step, transition};
@@ -116,14 +116,19 @@ fn expire(model: &Model, transition: &Transition, conn: &Ident) -> TokenStream {
     }
 }
 
-/// A method with the name that the user wrote; the compiler shows it there.
+/// A method with the name that the user wrote, as far as a method may have it; the compiler shows it
+/// there.
 fn method(ident: &Ident) -> Ident {
-    let mut method = ident.clone();
-    if syn::parse2::<Ident>(ident.to_token_stream()).is_err() {
-        method = Ident::new_raw(&name::plain(ident), ident.span());
+    let plain = name::plain(ident);
+    let is_identifier = |text: &str| syn::parse_str::<Ident>(text).is_ok();
+    let place = generated(ident);
+    if is_identifier(&plain) {
+        Ident::new(&plain, place)
+    } else if is_identifier(&format!("r#{plain}")) {
+        Ident::new_raw(&plain, place)
+    } else {
+        Ident::new(&format!("{plain}_"), place)
     }
-    method.set_span(generated(ident));
-    method
 }
 
 fn policy(step: &Step) -> Ident {

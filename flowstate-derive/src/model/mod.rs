@@ -5,6 +5,7 @@ pub(crate) mod artefact;
 pub(crate) mod flow;
 pub(crate) mod state;
 pub(crate) mod step;
+mod step_reader;
 mod step_rules;
 mod stored;
 mod timed;
@@ -57,7 +58,8 @@ impl Model {
         let (mut artefacts, artefact_names) = Artefacts::new(&attributes, &mut errors);
         let mut transitions = Transitions::new(&attributes, &states, &artefacts, &mut errors);
         let declared = (&states, &artefacts);
-        let mut steps = step::steps(&attributes, flow, declared, &mut transitions, &mut errors);
+        let mut steps =
+            step_reader::steps(&attributes, flow, declared, &mut transitions, &mut errors);
         transitions.spare_groups(&mut states, &mut errors);
         let (transitions, transition_names) = transitions.finish();
         timed::check(&transitions, &states, &mut errors);

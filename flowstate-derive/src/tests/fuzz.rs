@@ -26,6 +26,15 @@ const WORDS: &[&str] = &[
     "load",
     "after",
     "after(\"3 days\")",
+    "fail",
+    "fail(C)",
+    "give_up(A)",
+    "then(go)",
+    "transactional",
+    "within",
+    "work: A => B => C",
+    "G = A | B",
+    "G",
     "after(\"1 hour 99999999999999999999 weeks\")",
     "persist(P)",
     "load(P, Q)",
@@ -87,8 +96,19 @@ const WORDS: &[&str] = &[
     "..",
 ];
 
-const ATTRIBUTES: &[&str] =
-    &["state", "initial", "completed", "persist", "transition", "flow", "serde", "doc", "a::b"];
+const ATTRIBUTES: &[&str] = &[
+    "state",
+    "initial",
+    "completed",
+    "persist",
+    "transition",
+    "step",
+    "group",
+    "flow",
+    "serde",
+    "doc",
+    "a::b",
+];
 
 /// A flow of which the parts are exchanged, dropped and doubled.
 const FLOW: &[(&str, &str)] = &[
@@ -101,6 +121,14 @@ const FLOW: &[(&str, &str)] = &[
     ("transition", "fail: B => C, persist(R)"),
     ("transition", "end: B => D, load(P), rename = \"finish\", alias = \"stop\""),
     ("transition", "cancel: * => D, expire: A => D, after(\"3 days\"), retry: C => A, load(R)"),
+    ("group", "Early = A | C"),
+    ("transition", "drop: Early => D, wait: B => D, after(\"1 week\"), within"),
+    ("state", "W, F(error), Closing"),
+    (
+        "step",
+        "work: A | F => W => Closing(persist(P), then(close)) | D, fail(F), give_up(D), rename = \"labour\"",
+    ),
+    ("transition", "close: Closing => D"),
     ("flow", "name = \"f\", record = R1, state = S1, crate = ::flowstate"),
 ];
 
@@ -108,6 +136,7 @@ const SHAPES: &[&str] = &[
     "struct X { a: u8 }",
     "pub(crate) struct r#type {}",
     "struct X;",
+    "struct X { #[state(A)] a: u8 }",
     "struct X(u8);",
     "struct X<T> { a: T }",
     "enum X { A }",

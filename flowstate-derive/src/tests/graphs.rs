@@ -8,12 +8,35 @@ use proptest::prelude::*;
 
 use super::mistakes;
 
+type Set = BTreeSet<usize>;
+
 #[derive(Clone, Debug)]
 struct Flow {
     /// Whether a state is a failure, and whether it is completed; the first is initial.
     states: Vec<(bool, bool)>,
+    /// Those that are declared, and then those of the steps.
     edges: Vec<Edge>,
+    /// Their names, in that order.
+    names: Vec<String>,
+    steps: Vec<Step>,
     artefacts: usize,
+}
+
+/// What is drawn of a step. Its running state and its error state are its own.
+#[derive(Clone, Debug)]
+struct Step {
+    from: Set,
+    outcomes: Vec<Outcome>,
+    give_up: Option<usize>,
+    loads: Set,
+}
+
+#[derive(Clone, Debug)]
+struct Outcome {
+    to: usize,
+    persists: Set,
+    /// Which of the transitions that could be taken at once is.
+    then: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -24,8 +47,6 @@ struct Edge {
     persists: BTreeSet<usize>,
     loads: BTreeSet<usize>,
 }
-
-type Set = BTreeSet<usize>;
 
 fn edges(states: usize, artefacts: usize) -> impl Strategy<Value = Edge> {
     let from = prop::collection::btree_set(0..states, 1..=3.min(states));
@@ -40,28 +61,98 @@ fn edges(states: usize, artefacts: usize) -> impl Strategy<Value = Edge> {
     })
 }
 
+fn steps(states: usize, artefacts: usize) -> impl Strategy<Value = Step> {
+    let set = || prop::collection::btree_set(0..artefacts, 0..=2.min(artefacts));
+    let then = prop::option::weighted(0.3, 0..4_usize);
+    let outcome = (0..states, set(), then);
+    let outcome = outcome.prop_map(|(to, persists, then)| Outcome { to, persists, then });
+    let outcomes = prop::collection::vec(outcome, 1..4);
+    let give_up = prop::option::weighted(0.3, 0..states);
+    let from = prop::collection::btree_set(0..states, 1..=2.min(states));
+    let loads = prop_oneof![2 => Just(Set::new()), 1 => set()];
+    (from, outcomes, give_up, loads).prop_map(|(from, outcomes, give_up, loads)| Step {
+        from,
+        outcomes,
+        give_up,
+        loads,
+    })
+}
+
 fn flows() -> impl Strategy<Value = Flow> {
     (2..6_usize, 1..4_usize).prop_flat_map(|(states, artefacts)| {
         let state = (prop::bool::weighted(0.2), prop::bool::weighted(0.3));
         let states_of = prop::collection::vec(state, states);
         let edges = prop::collection::vec(edges(states, artefacts), 1..10);
-        (states_of, edges, prop::bool::weighted(0.05)).prop_map(move |(mut states, edges, any)| {
+        let steps = prop::collection::vec(steps(states, artefacts), 0..3);
+        let drawn = (states_of, edges, steps, prop::bool::weighted(0.05));
+        drawn.prop_map(move |(mut states, edges, steps, any)| {
             // most random graphs would fail for these alone
             states[0].1 &= any;
             let last = states.len() - 1;
             states[last].1 = true;
-            let mut flow = Flow { states, edges, artefacts };
+            let names = Vec::new();
+            let mut flow = Flow { states, edges, names, steps: Vec::new(), artefacts };
             let completed = flow.completed();
             for from in flow.edges.iter_mut().filter_map(|edge| edge.from.as_mut()) {
                 from.retain(|state| any || !completed.contains(state));
             }
             flow.edges.retain(|edge| edge.from.as_ref().is_none_or(|from| !from.is_empty()));
+            flow.names = (0..flow.edges.len()).map(|i| format!("t{i}")).collect();
+            for step in steps {
+                flow.add(step);
+            }
             flow
         })
     })
 }
 
 impl Flow {
+    /// Adds a step, without what the rules of steps alone would refuse.
+    fn add(&mut self, mut step: Step) {
+        let taken: Set = self.steps.iter().flat_map(|other| other.from.iter().copied()).collect();
+        let completed = self.completed();
+        step.from.retain(|state| !taken.contains(state) && !completed.contains(state));
+        let mut ends = Set::new();
+        step.outcomes.retain(|outcome| ends.insert(outcome.to));
+        step.give_up = step.give_up.filter(|state| !step.from.contains(state));
+        if step.from.is_empty() {
+            return;
+        }
+        let (name, running) = (format!("p{}", self.steps.len()), self.states.len());
+        let failed = running + 1;
+        self.states.extend([(false, false), (true, false)]);
+        step.from.insert(failed);
+        let plain = self.names.iter().filter(|name| name.starts_with('t')).count();
+        for outcome in &mut step.outcomes {
+            let is_open = |edge: &Edge| edge.persists.is_empty() && edge.loads.is_empty();
+            let next: Vec<usize> = (0..plain)
+                .filter(|at| is_open(&self.edges[*at]))
+                .filter(|at| self.starts_from(&self.edges[*at], outcome.to))
+                .collect();
+            outcome.then =
+                outcome.then.and_then(|then| next.get(then % next.len().max(1)).copied());
+        }
+        self.edge(format!("start_{name}"), step.from.clone(), running, (&Set::new(), &step.loads));
+        for (at, outcome) in step.outcomes.iter().enumerate() {
+            let to = outcome.to;
+            let end = if at == 0 { String::new() } else { format!("_s{to}") };
+            let sets = (&outcome.persists, &Set::new());
+            self.edge(format!("finish_{name}{end}"), Set::from([running]), to, sets);
+        }
+        let none = &Set::new();
+        self.edge(format!("fail_{name}"), Set::from([running]), failed, (none, none));
+        if let Some(to) = step.give_up {
+            self.edge(format!("give_up_{name}"), Set::from([running]), to, (none, none));
+        }
+        self.steps.push(step);
+    }
+
+    fn edge(&mut self, name: String, from: Set, to: usize, (persists, loads): (&Set, &Set)) {
+        let (persists, loads) = (persists.clone(), loads.clone());
+        self.edges.push(Edge { from: Some(from), to, persists, loads });
+        self.names.push(name);
+    }
+
     fn completed(&self) -> Set {
         (0..self.states.len()).filter(|state| self.states[*state].1).collect()
     }
@@ -89,7 +180,8 @@ impl Flow {
         for i in 0..self.artefacts {
             let _ = write!(out, "#[persist(P{i}(u8))]");
         }
-        for (i, edge) in self.edges.iter().enumerate() {
+        let plain = self.names.iter().filter(|name| name.starts_with('t')).count();
+        for (i, edge) in self.edges[..plain].iter().enumerate() {
             let from = edge.from.as_ref().map_or_else(
                 || "*".to_owned(),
                 |from| list('S', &mut from.iter().copied()).replace(',', " |"),
@@ -99,6 +191,30 @@ impl Flow {
                 if !set.is_empty() {
                     let _ = write!(out, ", {option}({})", list('P', &mut set.iter().copied()));
                 }
+            }
+            out += ")]";
+        }
+        for (i, step) in self.steps.iter().enumerate() {
+            let set = |set: &Set| list('P', &mut set.iter().copied());
+            let outcomes = step.outcomes.iter().map(|outcome| {
+                let persist = (!outcome.persists.is_empty())
+                    .then(|| format!("persist({})", set(&outcome.persists)));
+                let then = outcome.then.map(|then| format!("then(t{then})"));
+                let options: Vec<_> = persist.into_iter().chain(then).collect();
+                let options = options.join(", ");
+                let options = if options.is_empty() { options } else { format!("({options})") };
+                format!("S{}{options}", outcome.to)
+            });
+            let outcomes = outcomes.collect::<Vec<_>>().join(" | ");
+            let from = list('S', &mut step.from.iter().copied()).replace(',', " |");
+            let failed = step.from.last().copied().unwrap_or_default();
+            let running = failed - 1;
+            let _ = write!(out, "#[step(p{i}: {from} => S{running} => {outcomes}, fail(S{failed})");
+            if !step.loads.is_empty() {
+                let _ = write!(out, ", load({})", set(&step.loads));
+            }
+            if let Some(state) = step.give_up {
+                let _ = write!(out, ", give_up(S{state})");
             }
             out += ")]";
         }
@@ -147,6 +263,28 @@ impl Flow {
         lengths
     }
 
+    /// The transition of this name.
+    fn named(&self, name: &str) -> usize {
+        self.names.iter().position(|other| other == name).unwrap()
+    }
+
+    /// The artefacts in the generated enum of results, by state.
+    fn results(&self) -> BTreeMap<usize, Set> {
+        let output = crate::derive(self.attributes().parse().unwrap());
+        let file: syn::File = syn::parse2(output).unwrap();
+        let is_result = |item: &syn::Item| match item {
+            syn::Item::Enum(item) if item.ident == "OrderOutcome" => Some(item.clone()),
+            _ => None,
+        };
+        let results = file.items.iter().find_map(is_result).unwrap();
+        let number = |name: String| name[1..].parse::<usize>().unwrap();
+        let arm = |arm: &syn::Variant| {
+            let fields = arm.fields.iter().map(|field| number(quote::quote!(#field).to_string()));
+            (number(arm.ident.to_string()), fields.collect())
+        };
+        results.variants.iter().map(arm).collect()
+    }
+
     /// Walks along a counter-example as it was printed, `S0 -t1-> S2 -t0-> S1`, up to `transition`.
     fn replay(&self, path: &str, transition: usize, artefact: usize) {
         let mut words = path.split([' ', '-', '>']).filter(|word| !word.is_empty());
@@ -154,7 +292,7 @@ impl Flow {
         let (mut state, mut length) = (number(words.next().unwrap()), 0);
         assert_eq!(state, 0, "{path}");
         while let (Some(by), Some(to)) = (words.next(), words.next()) {
-            let edge = &self.edges[number(by)];
+            let edge = &self.edges[self.named(by)];
             assert!(self.starts_from(edge, state) && edge.to == number(to), "{path}: {by}");
             assert!(!edge.persists.contains(&artefact), "{path}: {by}");
             (state, length) = (edge.to, length + 1);
@@ -172,9 +310,9 @@ impl Flow {
         let number = |name: &str| name[1..].parse::<usize>().unwrap();
         let is_reached = |state| self.reached().iter().any(|(reached, _)| *reached == state);
         if message.contains("may not be there") {
-            self.replay(quoted[2], number(quoted[0]), number(quoted[1]));
+            self.replay(quoted[2], self.named(quoted[0]), number(quoted[1]));
         } else if message.contains("where nothing is persisted yet") {
-            self.replay("S0", number(quoted[0]), number(quoted[1]));
+            self.replay("S0", self.named(quoted[0]), number(quoted[1]));
         } else if message.starts_with("nothing persists") {
             let artefact = number(quoted[0]);
             assert!(!self.edges.iter().any(|edge| edge.persists.contains(&artefact)), "{message}");
@@ -208,6 +346,11 @@ proptest! {
             }
             let states: Set = reached.iter().map(|(state, _)| *state).collect();
             prop_assert_eq!(states.len(), flow.states.len());
+            for (state, kept) in flow.results() {
+                let ends = reached.iter().filter(|(end, _)| *end == state).map(|(_, kept)| kept);
+                let always = ends.cloned().reduce(|all, kept| &all & &kept).unwrap();
+                prop_assert_eq!(kept, always, "S{}", state);
+            }
         }
         for message in messages {
             flow.check(&message);
