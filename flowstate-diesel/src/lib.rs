@@ -15,6 +15,7 @@ mod store;
 mod text;
 mod transaction;
 mod transition;
+mod unwind;
 #[cfg(feature = "r2d2")]
 mod worker;
 

@@ -85,6 +85,11 @@ macro_rules! exercise {
                     a27_host_migrations_stay_apart
                     a27_copied_migrations_record_themselves
                     ;
+                odd:
+                    an_undone_hook_is_dropped_at_the_end
+                    a_panic_after_the_commit_changes_nothing
+                    an_error_without_an_end_is_cut
+                    ;
                 panics:
                     a09_panic_on_a_pooled_connection
                     a09_panic_ends_the_thread

@@ -8,6 +8,7 @@ use super::scope::Doom;
 use crate::dialect::Dialect;
 use crate::dialect::fault::{Failure, Fault, copy};
 use crate::error::{Error, RecordRef};
+use crate::text::chain::causes;
 
 /// What a failed statement of ours means. A conflict dooms the transaction that is open.
 pub(crate) fn explain<C: Dialect>(
@@ -45,8 +46,7 @@ pub(crate) fn note_conflict<C: Dialect>(
     error: &(dyn std::error::Error + 'static),
 ) {
     let record = Some(record);
-    let mut next = Some(error);
-    while let Some(error) = next {
+    for error in causes(error) {
         let found = match error.downcast_ref::<diesel::result::Error>() {
             Some(error) => C::classify(error).conflict().map(|reason| (reason, error)),
             None => conflict_of_ours(error),
@@ -54,7 +54,6 @@ pub(crate) fn note_conflict<C: Dialect>(
         if let Some((reason, source)) = found {
             return scope::set_doom(conn, Doom { record, reason, source: copy(source) });
         }
-        next = error.source();
     }
 }
 

@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::scope::Hook;
+pub(crate) use crate::unwind::panic_text;
+use crate::unwind::{discard, report};
 
 /// Runs hooks after the commit. Nothing they do can undo it, so a failure is only reported.
 pub(crate) fn run_hooks(hooks: Vec<Hook>) {
@@ -13,17 +15,14 @@ pub(crate) fn run_hooks(hooks: Vec<Hook>) {
 
 pub(crate) fn run_hook(record: &str, hook: Box<dyn FnOnce()>) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(hook)) {
-        let panic = panic_text(&*panic);
-        tracing::error!(
-            record,
-            panic,
-            "an after_commit hook panicked; the transition is committed"
-        );
+        report(|| {
+            let panic = panic_text(&*panic);
+            tracing::error!(
+                record,
+                panic,
+                "an after_commit hook panicked; the transition is committed"
+            );
+        });
+        discard(panic);
     }
-}
-
-/// The text of a panic.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }

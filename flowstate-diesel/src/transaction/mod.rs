@@ -7,25 +7,24 @@ pub(crate) mod hooks;
 pub(crate) mod in_doubt;
 pub(crate) mod instrument;
 pub(crate) mod notify;
+mod open;
 pub(crate) mod read;
 pub(crate) mod retry;
 pub(crate) mod scope;
 pub(crate) mod swallowed;
 
-use diesel::connection::TransactionManager;
-use flowstate::TransactionOutcome;
-
 use self::explain::{conflict, explain};
 use self::hooks::run_hooks;
 use self::in_doubt::{Mark, Unconfirmed};
 use self::instrument::Seen;
+use self::open::{Code, Open};
 use self::retry::Tries;
-use self::scope::{Doom, Gathered, Position};
+use self::scope::{Doom, Entered, Gathered, Position};
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::{Failure, Fault};
-use crate::dialect::write_queue::Turn;
 use crate::error::Error;
+use crate::unwind::discard;
 
 /// Runs `body` in one transaction: several records and the caller's own writes, all or nothing.
 ///
@@ -116,17 +115,6 @@ fn run_code<C: Dialect, R, E: From<Error>>(
 
 type Body<'b, C, R, E> = &'b mut dyn FnMut(&mut C) -> Result<R, E>;
 
-/// Whose code runs in a transaction. Code of others may go on after a failure.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Code {
-    Ours,
-    /// Ours, which only reads.
-    Reading,
-    /// Closures of others, followed by a statement of ours.
-    Closures,
-    Others,
-}
-
 fn outermost<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     code: Code,
@@ -138,6 +126,7 @@ fn outermost<C: Dialect, R, E: From<Error>>(
             Ok((value, gathered)) => {
                 notify::committed(gathered.news);
                 run_hooks(gathered.hooks);
+                discard(gathered.undone);
                 return Ok(value);
             }
             Err(Failed::Doomed(doom)) => {
@@ -200,8 +189,8 @@ fn attempt<C: Dialect, R, E: From<Error>>(
     instrument::watch(conn);
     join(conn, position)?;
     let mut open = Open::begin(conn, position, code).map_err(|error| sort::<C, E>(error, None))?;
-    let entered = scope::enter(open.conn, position, open.outcome.clone())
-        .map_err(|error| sort::<C, E>(error, None))?;
+    let entered = scope::enter(open.conn, position, open.outcome.clone());
+    open.entered = Some(entered.map_err(|error| sort::<C, E>(error, None))?);
 
     let result = body(open.conn);
     let result = match result {
@@ -209,21 +198,32 @@ fn attempt<C: Dialect, R, E: From<Error>>(
         Ok(value) => check(&mut open).map(|()| value),
         Err(error) => Err(Failed::For(error)),
     };
-    let gathered = entered.leave();
+    let mut gathered = open.entered.take().map(Entered::leave).unwrap_or_default();
     let failure = instrument::failure(open.conn, open.depth);
     let doom = gathered.doom.clone().or_else(|| {
         let reason = failure.as_ref()?.fault.conflict()?;
         Some(Doom { record: None, reason, source: failure.clone()?.source })
     });
-    match (result, doom, failure) {
-        (_, Some(doom), _) => Err(Failed::Doomed(doom)),
-        (Err(error), None, _) => Err(error),
-        (Ok(_), None, Some(failure)) => Err(Failed::For(ignored(&failure).into())),
+    let failed = match (result, doom, failure) {
         (Ok(value), None, None) => match open.commit() {
-            Ok(()) => Ok((value, gathered)),
-            Err(error) => Err(commit_failed::<C, E>(error, gathered)),
+            Ok(()) => return Ok((value, gathered)),
+            Err(error) => commit_failed::<C, E>(error, gathered.mark.take()),
         },
-    }
+        // what the caller made is dropped when nothing is locked any more
+        (result, doom, failure) => {
+            drop(open);
+            match (result, doom, failure) {
+                (_, Some(doom), _) => Failed::Doomed(doom),
+                (Err(error), None, _) => error,
+                (Ok(_), None, failure) => Failed::For(failure.map_or_else(
+                    || swallowed::unbalanced().into(),
+                    |failure| ignored(&failure).into(),
+                )),
+            }
+        }
+    };
+    scope::undo(conn, gathered);
+    Err(failed)
 }
 
 /// Makes sure that a transaction is still there in which something may have failed unnoticed.
@@ -273,13 +273,13 @@ fn is_there<C: Dialect, E: From<Error>>(conn: &mut C, mark: &Mark) -> Result<boo
 
 fn commit_failed<C: Dialect, E: From<Error>>(
     error: diesel::result::Error,
-    gathered: Gathered,
+    mark: Option<Mark>,
 ) -> Failed<E> {
     if C::classify(&error).leaves_commit_in_doubt() {
-        let unconfirmed = Unconfirmed::new(gathered.mark, error);
+        let unconfirmed = Unconfirmed::new(mark, error);
         return Failed::For(Error::OutcomeUnknown(Box::new(unconfirmed)).into());
     }
-    sort::<C, E>(error, gathered.mark.map(|mark| mark.record))
+    sort::<C, E>(error, mark.map(|mark| mark.record))
 }
 
 fn sort<C: Dialect, E: From<Error>>(
@@ -301,100 +301,4 @@ fn sort<C: Dialect, E: From<Error>>(
 /// The failure of a statement that a closure ignored.
 fn ignored(failure: &Seen) -> Error {
     Error::FailureIgnored { record: None, statement_error: failure.source.to_string() }
-}
-
-/// An open transaction or savepoint. Rolled back when dropped, unless committed: Diesel itself
-/// leaves it open on a panic.
-struct Open<'c, C: Dialect> {
-    conn: &'c mut C,
-    depth: u32,
-    code: Code,
-    outcome: TransactionOutcome,
-    /// Its beginning is marked, because nobody sees which statements fail in it.
-    marked: bool,
-    ended: bool,
-    /// Let go after the end.
-    turn: Option<Turn>,
-}
-
-impl<'c, C: Dialect> Open<'c, C> {
-    fn begin(conn: &'c mut C, position: &Position, code: Code) -> Result<Self, Failure> {
-        let mut turn = None;
-        let outcome = match position {
-            Position::Outside => {
-                if code != Code::Reading {
-                    turn = instrument::turn(conn)?;
-                }
-                match code {
-                    Code::Reading => conn.begin_reading()?,
-                    Code::Ours => conn.begin()?,
-                    Code::Closures | Code::Others => conn.begin_for_others()?,
-                }
-                instrument::began(conn);
-                TransactionOutcome::default()
-            }
-            Position::Ended => return Err(diesel::result::Error::NotInTransaction.into()),
-            Position::Inside { outcome, .. } => {
-                C::TransactionManager::begin_transaction(conn)?;
-                outcome.nested()
-            }
-        };
-        let depth = conn.depth()?;
-        let marked = depth == 1 && code != Code::Ours && !instrument::is_watching(conn);
-        let open = Self { conn, depth, code, outcome, marked, ended: false, turn };
-        if marked {
-            open.conn.mark_beginning()?;
-        }
-        Ok(open)
-    }
-
-    fn commit(mut self) -> diesel::QueryResult<()> {
-        let committed = match (self.depth, self.code) {
-            (1, Code::Ours | Code::Reading) => self.conn.commit(),
-            (1, Code::Closures | Code::Others) => self.conn.commit_for_others(),
-            _ => C::TransactionManager::commit_transaction(self.conn),
-        };
-        // a failed top-level COMMIT has been rolled back; a failed RELEASE has not
-        self.ended = committed.is_ok() || self.depth == 1;
-        if committed.is_ok() {
-            self.outcome.set_committed();
-        } else {
-            self.outcome.set_rolled_back();
-        }
-        // the next one writes meanwhile
-        let had_turn = self.turn.take().is_some();
-        if had_turn && committed.is_ok() {
-            instrument::checkpoint(self.conn);
-        }
-        committed
-    }
-}
-
-impl<C: Dialect> Drop for Open<'_, C> {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        self.outcome.set_rolled_back();
-        // a panic inside `conn.transaction` has left its savepoint open too
-        while let Ok(depth) = self.conn.depth()
-            && depth >= self.depth
-        {
-            if let Err(error) = C::TransactionManager::rollback_transaction(self.conn) {
-                // the database has rolled back already, or the connection is lost and Diesel knows
-                tracing::debug!(%error, "rollback failed");
-                // of a savepoint that is gone; what it was in is still to be rolled back
-                if !self.conn.depth().is_ok_and(|now| now < depth) {
-                    break;
-                }
-            }
-        }
-        // the closure round it goes on, and must not be taken for one outside a transaction
-        if self.conn.depth().is_ok_and(|depth| depth == 0) {
-            self.conn.set_depth(self.depth - 1);
-        }
-        if matches!(self.code, Code::Closures | Code::Others) {
-            self.conn.close();
-        }
-    }
 }

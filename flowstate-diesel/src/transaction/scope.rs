@@ -13,6 +13,7 @@ use super::notify::News;
 use crate::dialect::Dialect;
 use crate::dialect::fault::copy;
 use crate::error::{ConflictReason, RecordRef};
+use crate::unwind::discard;
 
 thread_local! {
     static OPEN: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
@@ -48,6 +49,9 @@ struct Scope {
     rooted: bool,
     outcome: TransactionOutcome,
     hooks: Vec<Hook>,
+    /// Hooks that will never run. What they have captured is the user's code: it is dropped when no
+    /// transaction is open any more.
+    undone: Vec<Hook>,
     doom: Option<Doom>,
     mark: Option<Mark>,
     /// What workers are told after the commit.
@@ -139,6 +143,8 @@ pub(crate) struct Entered {
 #[derive(Default)]
 pub(crate) struct Gathered {
     pub(crate) hooks: Vec<Hook>,
+    /// Those that a savepoint has undone.
+    pub(crate) undone: Vec<Hook>,
     pub(crate) doom: Option<Doom>,
     pub(crate) mark: Option<Mark>,
     pub(crate) news: Vec<News>,
@@ -159,6 +165,7 @@ pub(crate) fn enter<C: Dialect>(
         rooted,
         outcome,
         hooks: Vec::new(),
+        undone: Vec::new(),
         doom: None,
         mark: None,
         news: Vec::new(),
@@ -174,16 +181,18 @@ impl Entered {
         self.left = true;
         let scope = take(self.connection);
         scope.map_or_else(Gathered::default, |scope| {
-            let Scope { hooks, doom, mark, news, mut doubtful, .. } = scope;
-            Gathered { hooks, doom, mark: mark.or_else(|| doubtful.pop()), news }
+            let Scope { hooks, undone, doom, mark, news, mut doubtful, .. } = scope;
+            Gathered { hooks, undone, doom, mark: mark.or_else(|| doubtful.pop()), news }
         })
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        if !self.left {
-            drop(take(self.connection));
+        if !self.left
+            && let Some(scope) = take(self.connection)
+        {
+            bury(self.connection, scope.hooks, scope.undone);
         }
     }
 }
@@ -194,9 +203,8 @@ pub(crate) fn defer<C: Dialect>(
     hooks: impl IntoIterator<Item = (Mark, Box<dyn FnOnce()>)>,
 ) {
     let depth = conn.depth().unwrap_or_default();
-    innermost(conn, |scope| {
-        scope.hooks.extend(hooks.into_iter().map(|(mark, run)| Hook { mark, run, depth }));
-    });
+    let hooks: Vec<_> = hooks.into_iter().map(|(mark, run)| Hook { mark, run, depth }).collect();
+    innermost(conn, |scope| scope.hooks.extend(hooks));
 }
 
 /// Hands on what a savepoint gathered, after its release.
@@ -205,12 +213,27 @@ pub(crate) fn merge<C: Dialect>(conn: &mut C, gathered: Gathered) {
     innermost(conn, |scope| {
         let hooks = gathered.hooks.into_iter().map(|hook| Hook { depth, ..hook });
         scope.hooks.extend(hooks);
+        scope.undone.extend(gathered.undone);
         scope.doom = scope.doom.take().or(gathered.doom);
         gathered.news.into_iter().for_each(|news| scope.keep_news(news));
         if let Some(mark) = gathered.mark {
             scope.keep_mark(mark, depth);
         }
     });
+}
+
+/// What a savepoint gathered that was rolled back: its hooks never run.
+pub(crate) fn undo<C: Dialect>(conn: &C, gathered: Gathered) {
+    bury(address(conn), gathered.hooks, gathered.undone);
+}
+
+/// Leaves hooks that never run to the transaction round them, which drops them when it has ended. If
+/// there is none, they are dropped now.
+fn bury(connection: usize, hooks: Vec<Hook>, undone: Vec<Hook>) {
+    let mut left = undone;
+    left.extend(hooks);
+    in_innermost(connection, |scope| scope.undone.append(&mut left));
+    discard(left);
 }
 
 /// The conflict that doomed the open transaction, if any.
@@ -259,14 +282,28 @@ pub(crate) fn doubtful_marks<C: Dialect>(conn: &C) -> Vec<Mark> {
 
 /// Drops the hooks of a transition that is no longer there.
 pub(crate) fn drop_hooks<C: Dialect>(conn: &C, mark: &Mark) {
-    innermost(conn, |scope| scope.hooks.retain(|hook| hook.mark != *mark));
+    innermost(conn, |scope| {
+        let hooks = std::mem::take(&mut scope.hooks);
+        let (undone, hooks) = hooks.into_iter().partition(|hook| hook.mark == *mark);
+        scope.hooks = hooks;
+        scope.undone.extend::<Vec<_>>(undone);
+    });
 }
 
 fn innermost<C: Dialect, R>(conn: &C, f: impl FnOnce(&mut Scope) -> R) -> Option<R> {
-    let connection = address(conn);
-    OPEN.with_borrow_mut(|open| {
-        open.iter_mut().rev().find(|scope| scope.connection == connection).map(f)
-    })
+    in_innermost(address(conn), f)
+}
+
+/// `f` must run no code of others, nor drop anything of theirs: they may come back here.
+fn in_innermost<R>(connection: usize, f: impl FnOnce(&mut Scope) -> R) -> Option<R> {
+    let done = OPEN.with_borrow_mut(|open| {
+        match open.iter_mut().rev().find(|scope| scope.connection == connection) {
+            Some(scope) => Ok(f(scope)),
+            // with what it has captured
+            None => Err(f),
+        }
+    });
+    done.ok()
 }
 
 fn take(connection: usize) -> Option<Scope> {

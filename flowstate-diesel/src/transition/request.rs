@@ -15,6 +15,7 @@ use super::typed::{Encoder, Typed};
 use crate::dialect::Dialect;
 use crate::dialect::change::{Link, Notes, Timing};
 use crate::error::{BoxError, Error, RecordRef, Result, What};
+use crate::text::chain::chain;
 use crate::text::json;
 use crate::transaction::explain::explain;
 use crate::transaction::hooks::run_hook;
@@ -350,10 +351,4 @@ pub(crate) fn micros(duration: Duration) -> i64 {
 /// 128 random bits.
 pub(crate) fn token() -> String {
     format!("{:032x}", fastrand::u128(..))
-}
-
-/// An error and its causes, one after the other.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -13,6 +13,7 @@ pub mod json;
 pub mod keys;
 pub mod messages;
 pub mod migrations;
+pub mod odd;
 pub mod panics;
 pub mod pools;
 pub mod purge;

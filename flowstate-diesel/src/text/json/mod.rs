@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::same::is_same;
+use super::chain::MOST_BYTES;
 use crate::error::{Error, RecordRef, Result, What};
 
 /// The largest JSON text of one value, in bytes (12 MiB): below the packet size that MariaDB
@@ -86,7 +87,5 @@ pub(crate) fn check_text(text: &str, record: RecordRef, what: What) -> Result<()
 
 /// The text of an error, for the history: kept whatever it contains.
 pub(crate) fn clean_error(text: &str) -> String {
-    const MOST: usize = 8 * 1024;
-    let end = if text.len() > MOST { text.floor_char_boundary(MOST) } else { text.len() };
-    text[..end].replace('\0', "\u{fffd}")
+    text[..text.floor_char_boundary(MOST_BYTES)].replace('\0', "\u{fffd}")
 }

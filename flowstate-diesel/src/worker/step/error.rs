@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use flowstate::StepError;
 
+use crate::text::chain::chain;
 use crate::transaction::hooks::panic_text;
-use crate::transition::request::chain;
 
 /// The texts of the error and its causes. They are the user's code, which may panic.
 pub(crate) fn text(error: &StepError) -> String {
