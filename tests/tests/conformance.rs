@@ -103,6 +103,7 @@ macro_rules! exercise {
                     a24_only_what_is_finished_is_purged
                     a24_what_is_resumed_stays
                     a24_a_purge_takes_what_it_is_told
+                    a24_a_record_that_must_stay_keeps_nothing_else
                     ;
                 retries:
                     a_transaction_is_retried_as_a_whole

@@ -19,7 +19,7 @@ use flowstate_tests::database::isolated::{
     Isolated, ReadCommitted, ReadUncommitted, Serializable, StrictSnapshot,
 };
 use flowstate_tests::database::server::Served;
-use flowstate_tests::require::{crowd, cut, cut_create, worker_cut};
+use flowstate_tests::require::{crowd, cut, cut_create, purge, worker_cut};
 
 /// MySQL or MariaDB, at some level.
 trait Server: Served<Conn = MysqlConnection> {}
@@ -45,6 +45,7 @@ macro_rules! at {
                 a12_a_finish_is_resolved
                 a12_a_keyed_start_is_resolved
                 a12_moves_in_savepoints_are_resolved;
+            purge: a24_what_others_refer_to_is_passed_over;
             worker_cut: a12_a_worker_finds_out;
             cut_create: a12_what_is_new_or_gone_is_resolved;
             crowd: one_of_32_threads_wins one_of_32_threads_with_a_guard_wins eight_threads_lose_nothing;

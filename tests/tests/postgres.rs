@@ -21,7 +21,7 @@ use diesel::PgConnection;
 use flowstate_tests::Postgres;
 use flowstate_tests::database::isolated::{Isolated, RepeatableRead, Serializable};
 use flowstate_tests::database::server::Served;
-use flowstate_tests::require::{crowd, cut, cut_create, worker_cut};
+use flowstate_tests::require::{crowd, cut, cut_create, purge, worker_cut};
 
 /// PostgreSQL, at some level. (READ UNCOMMITTED is READ COMMITTED there.)
 trait Server: Served<Conn = PgConnection> {}
@@ -47,6 +47,7 @@ macro_rules! at {
                 a12_a_finish_is_resolved
                 a12_a_keyed_start_is_resolved
                 a12_moves_in_savepoints_are_resolved;
+            purge: a24_what_others_refer_to_is_passed_over;
             worker_cut: a12_a_worker_finds_out;
             cut_create: a12_what_is_new_or_gone_is_resolved;
             creation: a12_a_creation_under_way_can_be_waited_for;
@@ -65,7 +66,8 @@ macro_rules! at {
                 a28_the_url_bounds_the_wait
                 p05_deadlock_is_classified
                 p06_child_rows_do_not_wait
-                p07_lock_timeout_is_classified;
+                p07_lock_timeout_is_classified
+                a24_a_purge_waits_for_nobody_for_long;
             failures:
                 p01_swallowed_failure_is_an_error
                 p08_idle_timeout_is_known_not_committed

@@ -119,6 +119,12 @@ pub trait Dialect: Connection {
         Ok(())
     }
 
+    /// In a transaction of its own: sees to it that what follows waits for locks of others no longer
+    /// than about a second, where the database has no bound of its own.
+    fn bound_waits(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
     /// The last statement before COMMIT: fails if the database would turn it into a rollback.
     fn before_commit(&mut self) -> QueryResult<()>;
 

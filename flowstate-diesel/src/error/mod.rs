@@ -343,6 +343,15 @@ impl From<diesel::result::Error> for Error {
 }
 
 impl Error {
+    /// A statement that must have changed a row, which is locked, changed none.
+    pub(crate) fn skipped(record: impl fmt::Display) -> Self {
+        let problem = format!(
+            "{record}: the database changed no row though it is there and locked: a trigger, a rule \
+             or a policy skips it"
+        );
+        Self::Setup { problem }
+    }
+
     /// The same, said of this record if it was said of none: BEGIN and COMMIT know of no record.
     pub(crate) fn about(mut self, of: RecordRef) -> Self {
         if let Self::Conflict { record, .. }

@@ -301,7 +301,9 @@ impl<F: Flow> RecordStore<F> for Record<F> {
                 .flows::<LockFlow>(&[Bind::Int(id), Bind::Text(F::NAME)])
                 .map_err(|error| explain(conn, Some(record), error))?;
             let row = rows.first().ok_or(Error::NotFound { record })?;
-            destroy(conn, id, row.seq).map_err(|error| explain(conn, Some(record), error))?;
+            if !destroy(conn, id, row.seq).map_err(|error| explain(conn, Some(record), error))? {
+                return Err(Error::skipped(record));
+            }
             scope::set_mark(conn, Mark::destroyed(record), None);
             Ok(())
         };

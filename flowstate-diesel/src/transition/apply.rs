@@ -121,7 +121,7 @@ pub(crate) fn apply<C: Dialect>(
         read_loads(conn, plan, subject, loads)?;
         let written = write(conn, &plan.change(before, props.as_deref()))?;
         // under the lock nobody else can move it: the caller's own `within` has
-        written.ok_or_else(|| moved_within(conn, plan, before.state))
+        written.ok_or_else(|| moved_within(conn, plan, before))
     })
     .map_err(|error| error.about(plan.record))
 }
@@ -271,7 +271,8 @@ pub(crate) fn names_json<'a>(names: impl IntoIterator<Item = &'a str>) -> String
     serde_json::Value::from_iter(names).to_string()
 }
 
-/// Deletes a record with its history and artefacts. `false` if it is not at `seq`.
+/// Deletes a record with its history and artefacts, under its lock. `false` if it is not at `seq`, or
+/// a trigger has skipped it: what was deleted of it has to be rolled back.
 pub(crate) fn destroy<C: Dialect>(conn: &mut C, id: i64, seq: i64) -> diesel::QueryResult<bool> {
     // the children first: foreign keys may be enforced without the cascade, or not at all
     conn.run::<DeleteArtefacts>(&[Bind::Int(id)])?;
@@ -279,11 +280,17 @@ pub(crate) fn destroy<C: Dialect>(conn: &mut C, id: i64, seq: i64) -> diesel::Qu
     Ok(conn.run::<DeleteFlow>(&[Bind::Int(id), Bind::Int(seq)])? == 1)
 }
 
-fn moved_within<C: Dialect>(conn: &mut C, plan: &Plan, from: &'static str) -> Error {
+fn moved_within<C: Dialect>(conn: &mut C, plan: &Plan, before: Standing<'static>) -> Error {
     let found = match lock(conn, plan) {
+        Ok(row) if row.seq == before.seq => return Error::skipped(plan.record),
         Ok(row) => row.state,
         Err(error) => return error,
     };
     let transition = plan.links.first().map_or("", |link| link.transition);
-    Error::InvalidTransition { record: plan.record, transition, found, expected: vec![from] }
+    Error::InvalidTransition {
+        record: plan.record,
+        transition,
+        found,
+        expected: vec![before.state],
+    }
 }

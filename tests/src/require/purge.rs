@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::flows::{Job, JobRecord, JobState, Measure, Note};
 use crate::gate::Gate;
 use crate::race::race;
-use crate::{Database, check};
+use crate::told::Everything;
+use crate::{Database, check, refused};
 
 /// So many threads make records and finish them, and as many purge.
 const THREADS: usize = 3;
@@ -86,8 +87,9 @@ pub fn a24_what_is_resumed_stays<D: Database>() {
     let id = job.id();
     let resume = format!(
         "UPDATE flowstate_flows SET state = 'half', seq = 6, completed_at = NULL WHERE id = {id}; \
-         INSERT INTO flowstate_transitions SELECT flow_id, 6, 'resume', 'done', 'half', attempt, \
-         error, actor, metadata, token, created_at FROM flowstate_transitions \
+         INSERT INTO flowstate_transitions (flow_id, seq, transition, from_state, to_state, \
+         attempt, token, created_at) SELECT flow_id, 6, 'resume', 'done', 'half', attempt, \
+         token, created_at FROM flowstate_transitions \
          WHERE flow_id = {id} AND seq = 0"
     );
     let ended = Gate::new();
@@ -145,4 +147,74 @@ pub fn a24_a_purge_takes_what_it_is_told<D: Database>() {
     assert_eq!(now.run(conn).expect("purged"), 1);
     assert_eq!(check::sizes::<D>(conn), [1, 6, 1]);
     check::clean(conn);
+}
+
+/// A table of the user's own that refers to records.
+const INVOICES: &str = "CREATE TABLE invoices (flow BIGINT NOT NULL, \
+     FOREIGN KEY (flow) REFERENCES flowstate_flows (id))";
+
+fn ended<D: Database>(conn: &mut D::Conn) -> i64 {
+    let mut measure = Measure { values: vec![1.0] }.create(conn).expect("created");
+    measure.transition(Measure::END, conn).run().expect("ended");
+    measure.id()
+}
+
+/// A24: what the database does not let go stays, is told once in the database's own words, and keeps
+/// nothing else.
+pub fn a24_a_record_that_must_stay_keeps_nothing_else<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    conn.batch_execute(INVOICES).expect("a table");
+    for (batch, bad) in [(100, [0, 5]), (1, [0, 1]), (3, [4, 9])] {
+        let ids: Vec<_> = (0..10).map(|_| ended::<D>(conn)).collect();
+        let bad = bad.map(|at| ids[at]);
+        for id in bad {
+            let refer = format!("INSERT INTO invoices (flow) VALUES ({id})");
+            conn.batch_execute(&refer).expect("an invoice");
+        }
+        let heard = Everything::default();
+        let purged = tracing::subscriber::with_default(heard.clone(), || {
+            let all = Purge::older_than(Duration::ZERO).batch(batch).run(conn);
+            // and as a part of the caller's transaction
+            let undone = transaction(conn, |conn| {
+                assert_eq!(Purge::older_than(Duration::ZERO).run(conn)?, 0);
+                Err::<(), Error>(diesel::result::Error::RollbackTransaction.into())
+            });
+            refused!(undone, Error::Database { .. });
+            all
+        });
+        assert_eq!(purged.expect("purged"), 8);
+        let told = heard.told();
+        let told = told.iter().filter(|told| told.what == "a record could not be purged");
+        let told: Vec<_> = told.map(|told| (&*told.fields["id"], &told.fields["error"])).collect();
+        for id in bad {
+            let id = id.to_string();
+            let mut words = told.iter().filter(|(told, _)| *told == id).map(|(_, words)| words);
+            assert!(words.next().is_some_and(|words| words.to_lowercase().contains("foreign key")));
+            assert_eq!(words.count(), 1, "once by each purge: {told:?}");
+        }
+        assert_eq!(check::rows::<D>(conn, "flowstate_flows"), 2);
+        check::clean(conn);
+        conn.batch_execute("DELETE FROM invoices").expect("deleted");
+        assert_eq!(Purge::older_than(Duration::ZERO).run(conn).expect("purged"), 2);
+    }
+}
+
+/// A24: a record to which an open transaction refers is passed over, as one that is locked: nobody
+/// waits for its end.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub fn a24_what_others_refer_to_is_passed_over<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    conn.batch_execute(INVOICES).expect("a table");
+    let ids = [(); 3].map(|()| ended::<D>(conn));
+    let other = &mut database.connect();
+    let undone = transaction(other, |other| {
+        other.batch_execute(&format!("INSERT INTO invoices (flow) VALUES ({})", ids[1]))?;
+        assert_eq!(Purge::older_than(Duration::ZERO).run(conn)?, 2);
+        Err::<(), Error>(diesel::result::Error::RollbackTransaction.into())
+    });
+    refused!(undone, Error::Database { .. });
+    assert_eq!(Purge::older_than(Duration::ZERO).run(conn).expect("purged"), 1);
+    assert_eq!(check::sizes::<D>(conn), [0, 0, 0]);
 }

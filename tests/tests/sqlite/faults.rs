@@ -7,9 +7,9 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
 use flowstate_diesel::prelude::*;
 use flowstate_diesel::sqlite::Customizer;
-use flowstate_diesel::{Error, transaction};
+use flowstate_diesel::{Error, Purge, transaction};
 use flowstate_tests::child::{self, Running};
-use flowstate_tests::flows::{Job, JobState, Note};
+use flowstate_tests::flows::{Job, JobState, Measure, Note};
 use flowstate_tests::{Database, RollbackJournal, Sqlite, check, refused};
 use serde_json::json;
 
@@ -160,4 +160,22 @@ pub(crate) fn child() -> bool {
         true
     }
     run::<Sqlite>() || run::<RollbackJournal>()
+}
+
+/// A trigger that skips a deletion in silence leaves the record whole: `destroy` says so, and a purge
+/// passes over it.
+#[test]
+fn a_deletion_that_a_trigger_skips_is_told() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    let mut measure = Measure { values: Vec::new() }.create(conn).expect("created");
+    measure.transition(Measure::END, conn).run().expect("ended");
+    let skip = "CREATE TRIGGER skip BEFORE DELETE ON flowstate_flows \
+                BEGIN SELECT RAISE(IGNORE); END";
+    conn.batch_execute(skip).expect("a trigger");
+    let problem = refused!(measure.destroy(conn), Error::Setup { problem } => problem);
+    assert!(problem.contains("trigger"), "{problem}");
+    assert_eq!(Purge::older_than(Duration::ZERO).run(conn).expect("purged"), 0);
+    check::clean(conn);
+    assert_eq!(check::sizes::<Sqlite>(conn), [1, 2, 0]);
 }

@@ -36,6 +36,7 @@ impl Speech for Mysql {
         key: "`key`",
         lock: "FOR UPDATE",
         skip: "FOR UPDATE SKIP LOCKED",
+        free: "FOR UPDATE SKIP LOCKED",
         by_due: "FORCE INDEX (flowstate_flows_due)",
         by_lease: "FORCE INDEX (flowstate_flows_lease)",
         by_deadline: "FORCE INDEX (flowstate_flows_deadline)",

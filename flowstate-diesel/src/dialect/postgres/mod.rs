@@ -11,9 +11,9 @@ use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 
 use self::entries::{announcement, entry_binds, new_binds};
 use self::statements::{
-    Advance, AdvanceOnce, AdvanceOnceKeeping, AwaitCreation, CheckTransaction, Claim, ClaimId,
-    ClaimOnce, ExtendLeases, FindCreated, Insert, InsertAtOnce, InsertMany, LockMigrations,
-    MakeVersions, ReadCommitted, Scout, ServerVersion, UnclaimId,
+    Advance, AdvanceOnce, AdvanceOnceKeeping, AwaitCreation, BoundWaits, CheckTransaction, Claim,
+    ClaimId, ClaimOnce, ExtendLeases, FindCreated, Insert, InsertAtOnce, InsertMany,
+    LockMigrations, MakeVersions, ReadCommitted, Scout, ServerVersion, UnclaimId,
 };
 use super::change::{Change, Claims, NewFlow};
 use super::due;
@@ -46,6 +46,11 @@ impl Dialect for PgConnection {
 
     fn begin(&mut self) -> QueryResult<()> {
         AnsiTransactionManager::begin_transaction_sql(self, "BEGIN")
+    }
+
+    // Without a `lock_timeout` it waits for ever.
+    fn bound_waits(&mut self) -> QueryResult<()> {
+        self.counts::<BoundWaits>(&[]).map(drop)
     }
 
     // After a statement that failed COMMIT is answered with "ROLLBACK", which is no error.

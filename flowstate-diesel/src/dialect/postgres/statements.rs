@@ -15,6 +15,7 @@ impl Speech for Pg {
         key: "key",
         lock: "FOR NO KEY UPDATE",
         skip: "FOR NO KEY UPDATE SKIP LOCKED",
+        free: "FOR UPDATE SKIP LOCKED",
         by_due: "",
         by_lease: "",
         by_deadline: "",
@@ -227,6 +228,10 @@ statements! {
          WHERE leased_by = ? FOR NO KEY UPDATE OF flowstate_flows SKIP LOCKED\
          ) UPDATE flowstate_flows SET leased_until = @now + micros * interval '1 microsecond' \
          FROM held WHERE flowstate_flows.id = held.id";
+    /// Whoever is asked to wait for a row lock for longer than a second gives up.
+    BoundWaits =
+        "SELECT set_config('lock_timeout', '1000', true), 1::bigint FROM pg_settings \
+         WHERE name = 'lock_timeout' AND NOT setting::bigint BETWEEN 1 AND 1000";
     CheckTransaction = "SELECT 1";
     // the isolation that sees what was committed while the lock was waited for
     ReadCommitted = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";

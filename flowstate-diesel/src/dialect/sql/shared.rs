@@ -121,9 +121,9 @@ statements! {
     FinishedSince =
         "SELECT flow, id FROM flowstate_flows \
          WHERE id > ? AND completed_at <= @ago AND (? IS NULL OR flow = ?) ORDER BY id LIMIT ?";
-    /// One of them under its lock, unless others have locked it.
+    /// One of them under its lock, unless others have locked it or refer to it.
     LockFinished =
-        "SELECT flow, seq FROM flowstate_flows WHERE id = ? AND completed_at <= @ago @skip";
+        "SELECT flow, seq FROM flowstate_flows WHERE id = ? AND completed_at <= @ago @free";
     DeleteHistory = "DELETE FROM flowstate_transitions WHERE flow_id = ?";
     DeleteArtefacts = "DELETE FROM flowstate_artefacts WHERE flow_id = ?";
     DeleteFlow = "DELETE FROM flowstate_flows WHERE id = ? AND seq = ?";

@@ -53,6 +53,9 @@ pub(crate) struct Words {
     pub lock: &'static str,
     /// `@skip`: the same, passing over rows that others have locked.
     pub skip: &'static str,
+    /// `@free`: what follows a SELECT that locks its rows in order to delete them, passing over rows
+    /// that others have locked, or refer to in transactions that are open.
+    pub free: &'static str,
     /// `@bydue`, `@bylease`, `@bydeadline`: after the name of the table, that its index is used,
     /// where the optimizer would take another.
     pub by_due: &'static str,
@@ -89,6 +92,7 @@ impl Words {
             Alone::Lock => self.lock,
             Alone::Current => self.current,
             Alone::Skip => self.skip,
+            Alone::Free => self.free,
             Alone::ByDue => self.by_due,
             Alone::ByLease => self.by_lease,
             Alone::ByDeadline => self.by_deadline,

@@ -35,6 +35,7 @@ impl Speech for Sqlite {
         lock: "",
         current: "",
         skip: "",
+        free: "",
         by_due: "",
         by_lease: "",
         by_deadline: "",
