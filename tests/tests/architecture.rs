@@ -41,15 +41,17 @@ fn flowstate_never_does_io_or_starts_threads() {
     none(found, "the core crate is types and pure checks");
 }
 
+/// Where SQL stands.
+const SQL_PLACES: &[&str] = &[
+    "flowstate-diesel/src/dialect/",
+    "flowstate-diesel/src/store/audit.rs",
+    "flowstate-diesel/src/store/migrate.rs",
+    "flowstate-diesel/src/store/flow_store.rs",
+    "flowstate-diesel/src/store/sqlite.rs", // the pragmas of a connection
+];
+
 #[test]
 fn sql_never_stands_outside_its_places() {
-    let places = [
-        "flowstate-diesel/src/dialect/",
-        "flowstate-diesel/src/store/audit.rs",
-        "flowstate-diesel/src/store/migrate.rs",
-        "flowstate-diesel/src/store/flow_store.rs",
-        "flowstate-diesel/src/store/sqlite.rs", // the pragmas of a connection
-    ];
     let words = [
         "SELECT ",
         "INSERT ",
@@ -64,8 +66,32 @@ fn sql_never_stands_outside_its_places() {
         "\"SET ",
     ];
     let found = all_sources();
-    let found = found.iter().filter(|source| !source.is_under(&places));
+    let found = found.iter().filter(|source| !source.is_under(SQL_PLACES));
     none(found.flat_map(|source| source.says(&words)), "SQL belongs into the dialects");
+}
+
+/// A database in LATIN1 refuses what it cannot hold, in a comment too.
+#[test]
+fn sql_never_has_a_sign_that_is_not_ascii() {
+    let mut found = Vec::new();
+    for folder in ["sqlite", "postgresql", "mysql"] {
+        let versions = fs::read_dir(root().join("migrations").join(folder)).expect("migrations");
+        for version in versions {
+            for file in ["up.sql", "down.sql"] {
+                let path = version.as_ref().expect("a folder").path().join(file);
+                let text = fs::read_to_string(&path).expect("a migration");
+                let wrong = text.lines().filter(|line| !line.is_ascii());
+                found.extend(wrong.map(|line| format!("{}: {line}", path.display())));
+            }
+        }
+    }
+    assert_eq!(found, [] as [String; 0]);
+    let sources = all_sources();
+    let found = sources.iter().filter(|source| source.is_under(SQL_PLACES)).flat_map(|source| {
+        let wrong = source.code.iter().filter(|(_, line)| !line.is_ascii());
+        wrong.map(|(number, line)| format!("{}:{number}: {line}", source.path))
+    });
+    none(found, "not every database can hold it");
 }
 
 #[test]

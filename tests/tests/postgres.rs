@@ -12,6 +12,8 @@ mod horizon;
 mod locks;
 #[path = "postgres/pgbouncer.rs"]
 mod pgbouncer;
+#[path = "postgres/setup.rs"]
+mod setup;
 #[path = "postgres/snapshot.rs"]
 mod snapshot;
 #[path = "postgres/statements.rs"]
@@ -56,6 +58,7 @@ macro_rules! at {
                 one_of_32_threads_with_a_guard_wins
                 eight_threads_lose_nothing;
             statements: the_fast_path_is_one_statement the_slow_path_is_four_statements;
+            setup: the_way_back_leaves_nothing;
             snapshot:
                 sessions_are_at_the_level
                 what_is_loaded_after_a_wait_is_the_newest

@@ -189,8 +189,11 @@ pub trait Dialect: Connection {
         Ok(None)
     }
 
+    /// Whether there is a table of versions, where unqualified names are looked for.
+    fn has_versions(&mut self) -> QueryResult<bool>;
+
     /// Keeps other migrations out, in the transaction that is open, and makes sure that the table
-    /// of versions can be read.
+    /// of versions can be read: only if it is missing is it made.
     fn lock_migrations(&mut self) -> Result<(), Failure>;
 
     /// Lets others in again, where the end of the transaction does not.

@@ -15,6 +15,7 @@ use crate::dialect::sql::shared::{FindKey, FindKeyNow, MadeWith, MadeWithNow};
 use crate::dialect::sql::statement::Bind;
 use crate::error::{ConflictReason, Error, RecordRef, Result, What};
 use crate::text::json;
+use crate::text::json::MAX_JSON_BYTES;
 use crate::transaction;
 use crate::transaction::autocommit;
 use crate::transaction::explain::explain;
@@ -31,6 +32,11 @@ use crate::transition::request::{timing, token};
 struct CreatedWith<F> {
     created_with: F,
 }
+
+/// How many records go to the database at once: more make nothing faster.
+const MOST_AT_ONCE: usize = 500;
+/// With so many bytes of props: servers take no message of any length.
+const BYTES_AT_ONCE: usize = MAX_JSON_BYTES;
 
 /// How often a record may come and go under a key before a call that is looking for it gives up.
 const MOST_GLIMPSES: u32 = 20;
@@ -67,8 +73,13 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
     let inserted = transaction::run(conn, &mut |conn| {
         let token = token();
         let new = new::<F>("", None, Duration::ZERO, &token)?;
-        let rows = conn.insert_many(&new, &props);
-        let rows = rows.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
+        let mut rows = Vec::with_capacity(props.len());
+        for chunk in chunks(&props) {
+            let inserted = conn.insert_many(&new, chunk);
+            let inserted =
+                inserted.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
+            rows.extend(inserted);
+        }
         if let Some(last) = rows.last() {
             let record = RecordRef::of::<F>(last.id);
             let news = News::of_new(&new);
@@ -79,6 +90,22 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
     .map_err(about_new::<F>)?;
     let inserted = inserted.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
     flows.into_iter().zip(inserted).map(|(flow, row)| finish(flow, row, None, conn)).collect()
+}
+
+/// What goes to the database at once, however many there are: at most [`MOST_AT_ONCE`] records and
+/// [`BYTES_AT_ONCE`], or one record.
+fn chunks(mut all: &[String]) -> impl Iterator<Item = &[String]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0_usize;
+        let fits = |props: &&String| {
+            bytes = bytes.saturating_add(props.len());
+            bytes <= BYTES_AT_ONCE
+        };
+        let fitting = all.iter().take(MOST_AT_ONCE).take_while(fits).count();
+        let (chunk, rest) = all.split_at(fitting.max(1).min(all.len()));
+        all = rest;
+        (!chunk.is_empty()).then_some(chunk)
+    })
 }
 
 pub(crate) fn create_once<F: Flow, C: Dialect>(
@@ -254,4 +281,23 @@ fn having_key<F: Flow, C: Dialect>(
         if nested { conn.flows::<FindKeyNow>(&binds) } else { conn.flows::<FindKey>(&binds) };
     let rows = rows.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
     Ok(rows.into_iter().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BYTES_AT_ONCE, chunks};
+
+    fn lengths(props: &[usize]) -> Vec<usize> {
+        let props: Vec<_> = props.iter().map(|&bytes| " ".repeat(bytes)).collect();
+        chunks(&props).map(<[String]>::len).collect()
+    }
+
+    #[test]
+    fn chunks_are_of_records_and_bytes() {
+        assert_eq!(lengths(&[]), [0_usize; 0]);
+        assert_eq!(lengths(&[1; 1001]), [500, 500, 1]);
+        let half = BYTES_AT_ONCE / 2;
+        assert_eq!(lengths(&[half, half, half + 1, half, 1]), [2, 1, 2]);
+        assert_eq!(lengths(&[BYTES_AT_ONCE + 1, 1, BYTES_AT_ONCE]), [1, 1, 1]);
+    }
 }

@@ -1,5 +1,7 @@
 //! The library's own tables.
 
+use diesel::QueryResult;
+
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::Failure;
 use crate::dialect::sql::statement::statements;
@@ -21,6 +23,10 @@ statements! {
 /// application's own migrations instead: they record their versions themselves, and this function
 /// then finds nothing to do.
 ///
+/// What unqualified names find counts: on PostgreSQL the tables may be in any schema of the
+/// `search_path`. If everything is there, nothing is made and nothing locked, and a role that may
+/// make no tables can call this too.
+///
 /// Inside a transaction of the caller's it is part of it, except on MySQL, whose `CREATE TABLE`
 /// would commit what the caller has written so far: there it is refused.
 ///
@@ -37,6 +43,9 @@ pub fn migrate<S: AsStore>(conn: &mut S) -> Result<Vec<&'static str>> {
                        commits what was written before";
         return Err(Error::Setup { problem: problem.to_owned() });
     }
+    if is_done(conn)? {
+        return Ok(Vec::new());
+    }
     transaction::run(conn, &mut |conn| {
         let applied = apply(conn).map_err(|error| explain(conn, None, error));
         let unlocked = conn.unlock_migrations().map_err(|error| explain(conn, None, error));
@@ -52,6 +61,16 @@ pub(crate) fn refuse_unfit<C: Dialect>(conn: &mut C) -> Result<()> {
     }
 }
 
+/// Whether everything has run: then nothing is locked or made, and a role that may only read and write
+/// the tables can say so too.
+fn is_done<C: Dialect>(conn: &mut C) -> Result<bool> {
+    let has_run = match conn.has_versions() {
+        Ok(true) => missing(conn).map(|missing| missing.is_empty()),
+        found => found,
+    };
+    has_run.map_err(|error| explain(conn, None, error))
+}
+
 fn apply<C: Dialect>(conn: &mut C) -> std::result::Result<Vec<&'static str>, Failure> {
     let pending = pending(conn)?;
     let run = |migration: &&Migration| {
@@ -64,6 +83,10 @@ fn apply<C: Dialect>(conn: &mut C) -> std::result::Result<Vec<&'static str>, Fai
 /// What has not run yet.
 fn pending<C: Dialect>(conn: &mut C) -> std::result::Result<Vec<&'static Migration>, Failure> {
     conn.lock_migrations()?;
+    Ok(missing(conn)?)
+}
+
+fn missing<C: Dialect>(conn: &mut C) -> QueryResult<Vec<&'static Migration>> {
     let applied = conn.counts::<Versions>(&[])?;
     let is_pending =
         |migration: &&Migration| applied.iter().all(|applied| applied.label != migration.version);

@@ -1,7 +1,7 @@
 //! SQLite connections as this crate needs them.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -44,7 +44,10 @@ use crate::transaction::retry::Tries;
 /// # std::fs::remove_dir_all(folder).expect("removed");
 /// ```
 ///
-/// A database in memory belongs to one connection: a pool that opens a second one gets an error.
+/// A database in memory belongs to one connection: a pool that opens a second one gets an error. It
+/// is gone when the pool closes that connection, which r2d2 does after 10 minutes without use, and
+/// after 30 in any case: build such a pool with
+/// `.max_size(1).max_lifetime(None).idle_timeout(None)`.
 #[derive(Debug)]
 pub struct Customizer {
     busy_timeout: Duration,
@@ -93,7 +96,8 @@ impl Customizer {
         }
     }
 
-    /// How long a writer waits for another one.
+    /// How long a writer waits for another one: at most 24 days, since SQLite counts milliseconds
+    /// in 32 bits, and in whole ones.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
@@ -119,8 +123,39 @@ impl Customizer {
     /// # Errors
     /// [`Error::Setup`] if SQLite did not do as it was told; [`Error::Database`].
     pub fn apply(&self, conn: &mut SqliteConnection) -> Result<()> {
-        let millis = self.busy_timeout.as_millis();
-        conn.batch_execute(&format!("PRAGMA busy_timeout = {millis}"))?;
+        self.in_turn(conn, Self::set)
+    }
+
+    /// A fresh file that one connection switches to another journal mode fails for others with
+    /// "database is locked", whatever the busy time-out: the connections of this process take turns,
+    /// and other processes are waited for.
+    fn in_turn(
+        &self,
+        conn: &mut SqliteConnection,
+        set: impl Fn(&Self, &mut SqliteConnection) -> Result<()>,
+    ) -> Result<()> {
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tries = Tries::start();
+        loop {
+            let done = self.set_timeout(conn).and_then(|()| set(self, conn));
+            match done {
+                Err(Error::Database { source, .. })
+                    if SqliteConnection::classify(&source).conflict().is_some()
+                        && tries.again() => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn set_timeout(&self, conn: &mut SqliteConnection) -> Result<()> {
+        // a time-out that is too long for SQLite is none at all to it
+        let millis = self.busy_timeout.as_nanos().div_ceil(1_000_000);
+        let millis = i32::try_from(millis).unwrap_or(i32::MAX);
+        Ok(conn.batch_execute(&format!("PRAGMA busy_timeout = {millis}"))?)
+    }
+
+    fn set(&self, conn: &mut SqliteConnection) -> Result<()> {
         instrument::ask_lane_again(conn)?;
         self.set_journal_mode(conn)?;
         let synchronous = match self.synchronous {
@@ -140,10 +175,6 @@ impl Customizer {
     }
 
     fn set_journal_mode(&self, conn: &mut SqliteConnection) -> Result<()> {
-        // switching a fresh file from two connections fails with "database is locked" although the
-        // busy time-out is set: the connections of this process take turns, other processes retry
-        static TURN: Mutex<()> = Mutex::new(());
-        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let wanted = match self.journal_mode {
             JournalMode::Wal => "wal",
             JournalMode::Delete => "delete",
@@ -152,23 +183,33 @@ impl Customizer {
         if present == wanted || present == "memory" {
             return Ok(());
         }
-        let mut tries = Tries::start();
-        loop {
-            match switch(conn, wanted) {
-                Ok(now) if now == wanted => return Ok(()),
-                Ok(now) => {
-                    let problem = format!(
-                        "the journal mode stayed `{now}` where `{wanted}` was wanted: another \
-                         connection is using the file, or its file system cannot do it"
-                    );
-                    return Err(Error::Setup { problem });
-                }
-                Err(error)
-                    if SqliteConnection::classify(&error).conflict().is_some() && tries.again() => {
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let now: String =
+            dsl::sql::<Text>(&format!("PRAGMA journal_mode = {wanted}")).get_result(conn)?;
+        if now == wanted {
+            return Ok(());
         }
+        let problem = format!(
+            "the journal mode stayed `{now}` where `{wanted}` was wanted: another connection is \
+             using the file, or its file system cannot do it"
+        );
+        Err(Error::Setup { problem })
+    }
+
+    /// Counts the connections to databases in memory: a second one would see another database.
+    #[cfg(feature = "r2d2")]
+    fn set_one_of_many(&self, conn: &mut SqliteConnection) -> Result<()> {
+        let in_memory = is_in_memory(conn)?;
+        if in_memory && self.in_memory.fetch_add(1, Ordering::SeqCst) > 0 {
+            self.in_memory.fetch_sub(1, Ordering::SeqCst);
+            let problem = "a database in memory belongs to one connection, each further one would \
+                           see an empty database: use a file, or a pool of `.max_size(1)`";
+            return Err(Error::Setup { problem: problem.to_owned() });
+        }
+        let set = self.set(conn);
+        if in_memory && set.is_err() {
+            self.in_memory.fetch_sub(1, Ordering::SeqCst);
+        }
+        set
     }
 }
 
@@ -178,34 +219,25 @@ pub fn waiting_writers(conn: &mut SqliteConnection) -> usize {
     instrument::waiting(conn)
 }
 
-fn switch(conn: &mut SqliteConnection, mode: &str) -> QueryResult<String> {
-    dsl::sql::<Text>(&format!("PRAGMA journal_mode = {mode}")).get_result(conn)
-}
-
 #[cfg(feature = "r2d2")]
 impl diesel::r2d2::CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Customizer {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        let refuse = |problem: String| {
-            diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(problem))
-        };
-        let in_memory = is_in_memory(conn).map_err(|error| refuse(error.to_string()))?;
-        if in_memory && self.in_memory.fetch_add(1, Ordering::SeqCst) > 0 {
-            self.in_memory.fetch_sub(1, Ordering::SeqCst);
-            return Err(refuse(
-                "a database in memory belongs to one connection, each further one would see an \
-                 empty database: use a file, or a pool of `.max_size(1)`"
-                    .to_owned(),
-            ));
-        }
-        self.apply(conn).map_err(|error| match error {
+        self.in_turn(conn, Self::set_one_of_many).map_err(|error| match error {
             Error::Database { source, .. } => diesel::r2d2::Error::QueryError(source),
-            error => refuse(error.to_string()),
+            error => {
+                let problem = diesel::ConnectionError::BadConnection(error.to_string());
+                diesel::r2d2::Error::ConnectionError(problem)
+            }
         })
     }
 
     fn on_release(&self, mut conn: SqliteConnection) {
         if is_in_memory(&mut conn).unwrap_or(false) {
             self.in_memory.fetch_sub(1, Ordering::SeqCst);
+            tracing::warn!(
+                "a pool has closed its database in memory, and all that was in it is gone; build \
+                 the pool with `.max_lifetime(None).idle_timeout(None)`"
+            );
         }
     }
 }

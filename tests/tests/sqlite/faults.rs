@@ -1,10 +1,11 @@
 //! S06 to S08 and A12: settings, memory, and disks that fail.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::r2d2::{ConnectionManager, HandleError, Pool};
 use flowstate_diesel::prelude::*;
 use flowstate_diesel::sqlite::Customizer;
 use flowstate_diesel::{Error, Purge, transaction};
@@ -178,4 +179,49 @@ fn a_deletion_that_a_trigger_skips_is_told() {
     assert_eq!(Purge::older_than(Duration::ZERO).run(conn).expect("purged"), 0);
     check::clean(conn);
     assert_eq!(check::sizes::<Sqlite>(conn), [1, 2, 0]);
+}
+
+/// The connections of a pool on a fresh file are opened at the same time: none fails, and the pool
+/// need not try again.
+#[test]
+fn a_pool_on_a_fresh_file_opens_at_once() {
+    #[derive(Clone, Debug, Default)]
+    struct Errors(Arc<Mutex<Vec<String>>>);
+
+    impl HandleError<diesel::r2d2::Error> for Errors {
+        fn handle_error(&self, error: diesel::r2d2::Error) {
+            self.0.lock().expect("no panic").push(error.to_string());
+        }
+    }
+
+    let errors = Errors::default();
+    for _ in 0..10 {
+        let database = Sqlite::empty();
+        let pool = Pool::builder()
+            .max_size(8)
+            .connection_customizer(Box::new(Customizer::new()))
+            .error_handler(Box::new(errors.clone()))
+            .build(ConnectionManager::<SqliteConnection>::new(database.url()));
+        assert_eq!(pool.expect("a pool").state().connections, 8);
+    }
+    assert_eq!(*errors.0.lock().expect("no panic"), [] as [String; 0]);
+}
+
+/// A time-out that is too long for SQLite is the longest there is, and the shortest is one.
+#[test]
+fn s02_a_long_busy_timeout_is_none_too_short() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    let hours = Duration::from_hours;
+    for (timeout, millis) in [
+        (hours(24 * 24), 24 * 24 * 3_600_000),
+        (hours(25 * 24), i64::from(i32::MAX)),
+        (Duration::MAX, i64::from(i32::MAX)),
+        (Duration::from_nanos(1), 1),
+        (Duration::ZERO, 0),
+    ] {
+        Customizer::new().busy_timeout(timeout).apply(conn).expect("applied");
+        assert_eq!(Sqlite::number(conn, "PRAGMA busy_timeout"), millis, "{timeout:?}");
+        Job::new("a").create(conn).expect("created");
+    }
 }

@@ -116,6 +116,9 @@ statements! {
     LockMigrations =
         "SELECT 'locked', GET_LOCK(CONCAT('flowstate-', SHA1(DATABASE())), 50)";
     UnlockMigrations = "DO RELEASE_LOCK(CONCAT('flowstate-', SHA1(DATABASE())))";
+    FindVersions =
+        "SELECT table_name, 1 FROM information_schema.tables \
+         WHERE table_schema = DATABASE() AND table_name = 'flowstate_migrations'";
     MakeVersions =
         "CREATE TABLE IF NOT EXISTS flowstate_migrations \
          (version VARCHAR(64) NOT NULL PRIMARY KEY, applied_at DATETIME(6) NOT NULL) \
@@ -303,6 +306,10 @@ impl Dialect for MysqlConnection {
         Ok(versions.first().and_then(|version| refusal(&version.label)))
     }
 
+    fn has_versions(&mut self) -> QueryResult<bool> {
+        Ok(!self.counts::<FindVersions>(&[])?.is_empty())
+    }
+
     // Outside the transaction in effect: CREATE TABLE commits it.
     fn lock_migrations(&mut self) -> Result<(), Failure> {
         let locked = self.counts::<LockMigrations>(&[])?;
@@ -310,7 +317,9 @@ impl Dialect for MysqlConnection {
             let fault = Fault::conflict_with(ConflictReason::LockTimeout);
             return Err(Failure::Noticed(fault, "another process migrates"));
         }
-        self.run::<MakeVersions>(&[])?;
+        if !self.has_versions()? {
+            self.run::<MakeVersions>(&[])?;
+        }
         Ok(())
     }
 

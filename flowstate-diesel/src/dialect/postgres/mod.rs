@@ -12,7 +12,7 @@ use diesel::{OptionalExtension, QueryResult, RunQueryDsl};
 use self::entries::{announcement, entry_binds, new_binds};
 use self::statements::{
     Advance, AdvanceOnce, AdvanceOnceKeeping, AwaitCreation, BoundWaits, CheckTransaction, Claim,
-    ClaimId, ClaimOnce, ExtendLeases, FindCreated, Insert, InsertAtOnce, InsertMany,
+    ClaimId, ClaimOnce, ExtendLeases, FindCreated, FindVersions, Insert, InsertAtOnce, InsertMany,
     LockMigrations, MakeVersions, ReadCommitted, Scout, ServerVersion, UnclaimId,
 };
 use super::change::{Change, Claims, NewFlow};
@@ -26,9 +26,6 @@ use super::rows::{
 };
 use super::sql::statement::{Bind, Bound, Statement};
 use super::{Dialect, Migration, runs_statements};
-
-/// How many records are inserted by one statement.
-const INSERTED_AT_ONCE: usize = 500;
 
 crate::dialect::connection::as_store!(PgConnection);
 
@@ -116,22 +113,18 @@ impl Dialect for PgConnection {
     }
 
     fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
-        let mut inserted = Vec::with_capacity(all.len());
-        for props in all.chunks(INSERTED_AT_ONCE) {
-            let props = format!("[{}]", props.join(","));
-            let binds = [
-                Bind::Text(&props),
-                Bind::Text(flow.flow),
-                Bind::Text(flow.state),
-                Bind::MaybeInt(flow.timing.due_in),
-                Bind::MaybeInt(flow.timing.deadline_in),
-                flow.completes.into(),
-                Bind::Text(CREATE),
-                Bind::Text(flow.token),
-            ];
-            inserted.extend(Bound::<InsertMany, InsertedColumns>::new(&binds).load(self)?);
-        }
-        Ok(inserted)
+        let props = format!("[{}]", all.join(","));
+        let binds = [
+            Bind::Text(&props),
+            Bind::Text(flow.flow),
+            Bind::Text(flow.state),
+            Bind::MaybeInt(flow.timing.due_in),
+            Bind::MaybeInt(flow.timing.deadline_in),
+            flow.completes.into(),
+            Bind::Text(CREATE),
+            Bind::Text(flow.token),
+        ];
+        Bound::<InsertMany, InsertedColumns>::new(&binds).load(self)
     }
 
     fn was_created(&mut self, token: &str, age: i64) -> QueryResult<bool> {
@@ -188,12 +181,18 @@ impl Dialect for PgConnection {
         }))
     }
 
+    fn has_versions(&mut self) -> QueryResult<bool> {
+        Ok(!self.counts::<FindVersions>(&[])?.is_empty())
+    }
+
     fn lock_migrations(&mut self) -> Result<(), Failure> {
         if self.depth()? == 1 {
             self.run::<ReadCommitted>(&[])?;
         }
         self.run::<LockMigrations>(&[])?;
-        self.run::<MakeVersions>(&[])?;
+        if !self.has_versions()? {
+            self.run::<MakeVersions>(&[])?;
+        }
         Ok(())
     }
 

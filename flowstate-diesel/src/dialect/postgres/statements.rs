@@ -236,6 +236,9 @@ statements! {
     // the isolation that sees what was committed while the lock was waited for
     ReadCommitted = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
     LockMigrations = "SELECT pg_advisory_xact_lock(6149418374617202701)";
+    // in whatever schema of the search path, and though this role may make no tables
+    FindVersions =
+        "SELECT 'found', 1::bigint WHERE to_regclass('flowstate_migrations') IS NOT NULL";
     MakeVersions =
         "CREATE TABLE IF NOT EXISTS flowstate_migrations \
          (version TEXT NOT NULL PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)";

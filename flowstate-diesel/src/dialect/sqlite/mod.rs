@@ -113,6 +113,8 @@ statements! {
     BeginDeferred = "BEGIN";
     FileAndTimeout =
         "SELECT file, timeout FROM pragma_database_list, pragma_busy_timeout WHERE name = 'main'";
+    FindVersions =
+        "SELECT name, 1 FROM sqlite_master WHERE type = 'table' AND name = 'flowstate_migrations'";
     MakeVersions =
         "CREATE TABLE IF NOT EXISTS flowstate_migrations \
          (version TEXT NOT NULL PRIMARY KEY, applied_at TEXT NOT NULL)";
@@ -252,9 +254,15 @@ impl Dialect for SqliteConnection {
         self.run::<ExtendLeases>(&[Bind::Text(leases), Bind::Text(worker)])
     }
 
+    fn has_versions(&mut self) -> QueryResult<bool> {
+        Ok(!self.counts::<FindVersions>(&[])?.is_empty())
+    }
+
     // BEGIN IMMEDIATE keeps everybody else out already.
     fn lock_migrations(&mut self) -> Result<(), Failure> {
-        self.run::<MakeVersions>(&[])?;
+        if !self.has_versions()? {
+            self.run::<MakeVersions>(&[])?;
+        }
         Ok(())
     }
 
