@@ -11,8 +11,8 @@ use crate::dialect::Dialect;
 use crate::dialect::change::NewFlow;
 use crate::dialect::fault::{Failure, Fault};
 use crate::dialect::rows::{FlowRow, InsertedRow};
-use crate::dialect::sql::shared::{FindKey, FindKeyNow, MadeWith, MadeWithNow};
-use crate::dialect::sql::statement::Bind;
+use crate::dialect::sql::shared::{FindKey, MadeWith};
+use crate::dialect::sql::statement::{Bind, Current};
 use crate::error::{ConflictReason, Error, RecordRef, Result, What};
 use crate::text::json;
 use crate::text::json::MAX_JSON_BYTES;
@@ -250,7 +250,8 @@ fn existing<F: Flow, C: Dialect>(
     let Some(row) = having_key::<F, C>(conn, key, nested)? else { return Ok(None) };
     let record = RecordRef::of::<F>(row.id);
     let id = [Bind::Int(row.id)];
-    let made = if nested { conn.counts::<MadeWithNow>(&id) } else { conn.counts::<MadeWith>(&id) };
+    let made =
+        if nested { conn.counts::<Current<MadeWith>>(&id) } else { conn.counts::<MadeWith>(&id) };
     let made = made.map_err(|error| explain(conn, Some(record), error))?;
     let Some(made) = made.first() else {
         // it has lost its beginning, or is gone
@@ -278,7 +279,7 @@ fn having_key<F: Flow, C: Dialect>(
 ) -> Result<Option<FlowRow>> {
     let binds = [Bind::Text(F::NAME), Bind::Text(key)];
     let rows =
-        if nested { conn.flows::<FindKeyNow>(&binds) } else { conn.flows::<FindKey>(&binds) };
+        if nested { conn.flows::<Current<FindKey>>(&binds) } else { conn.flows::<FindKey>(&binds) };
     let rows = rows.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
     Ok(rows.into_iter().next())
 }

@@ -10,9 +10,8 @@ use crate::dialect::change::{Change, Link, Notes, Standing, Timing};
 use crate::dialect::rows::{ArtefactRow, FlowRow, Stamp};
 use crate::dialect::sql::shared::{
     DeleteArtefacts, DeleteFlow, DeleteHistory, LockFlow, NewestArtefact, NewestArtefactAmong,
-    NewestArtefactAmongNow, NewestArtefactNow,
 };
-use crate::dialect::sql::statement::Bind;
+use crate::dialect::sql::statement::{Bind, Current};
 use crate::error::{Error, RecordRef, Result};
 use crate::transaction;
 use crate::transaction::autocommit;
@@ -250,7 +249,7 @@ fn newest_row<C: Dialect>(
     let rows = if aliases.is_empty() {
         let binds = [Bind::Int(id), Bind::Text(name)];
         if has_read {
-            conn.artefacts::<NewestArtefactNow>(&binds)?
+            conn.artefacts::<Current<NewestArtefact>>(&binds)?
         } else {
             conn.artefacts::<NewestArtefact>(&binds)?
         }
@@ -258,7 +257,7 @@ fn newest_row<C: Dialect>(
         let names = names_json(std::iter::once(name).chain(aliases.iter().copied()));
         let binds = [Bind::Int(id), Bind::Text(&names)];
         if has_read {
-            conn.artefacts::<NewestArtefactAmongNow>(&binds)?
+            conn.artefacts::<Current<NewestArtefactAmong>>(&binds)?
         } else {
             conn.artefacts::<NewestArtefactAmong>(&binds)?
         }

@@ -18,10 +18,6 @@ statements! {
     FindKey = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ?"
     );
-    /// [`FindKey`] in a transaction that may have read before.
-    FindKeyNow = concat!(
-        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ? @current"
-    );
     ListFlows = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows \
          WHERE flow = ? AND state IN @among AND id > ? ORDER BY id LIMIT ?"
@@ -93,14 +89,6 @@ statements! {
     NewestArtefactAmong =
         "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
          WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1";
-    /// [`NewestArtefact`] in a transaction that may have read before.
-    NewestArtefactNow =
-        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
-         WHERE flow_id = ? AND name = ? ORDER BY seq DESC LIMIT 1 @current";
-    /// [`NewestArtefactAmong`] in a transaction that may have read before.
-    NewestArtefactAmongNow =
-        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
-         WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1 @current";
     AllArtefacts =
         "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
          WHERE flow_id = ? ORDER BY seq, name";
@@ -113,10 +101,6 @@ statements! {
     MadeWith =
         "SELECT @text(metadata), seq FROM flowstate_transitions \
          WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL";
-    /// [`MadeWith`] in a transaction that may have read before.
-    MadeWithNow =
-        "SELECT @text(metadata), seq FROM flowstate_transitions \
-         WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL @current";
     /// The next records that were completed so long ago, without their locks.
     FinishedSince =
         "SELECT flow, id FROM flowstate_flows \

@@ -26,6 +26,15 @@ pub trait Statement: 'static {
     const PIECES: &'static Pieces = &template::cut(Self::SQL);
 }
 
+/// A SELECT in a transaction that may have read before: it sees what is committed now, not what was
+/// when the transaction first read.
+pub(crate) struct Current<S>(PhantomData<S>);
+
+impl<S: Statement> Statement for Current<S> {
+    const SQL: &'static str = S::SQL;
+    const PIECES: &'static Pieces = &template::cut(S::SQL).current();
+}
+
 /// Defines statements: unit types with their SQL.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {

@@ -52,6 +52,11 @@ impl Pieces {
         self.pieces[..self.length].iter()
     }
 
+    /// With `@current` at the end.
+    pub(super) const fn current(self) -> Self {
+        self.push(Piece::Sql(" ")).push(Piece::Alone(Alone::Current))
+    }
+
     const fn push(mut self, piece: Piece) -> Self {
         self.pieces[self.length] = piece;
         self.length += 1;
