@@ -30,6 +30,10 @@ macro_rules! exercise {
             }
 
             requirements! { $database;
+                by_hand:
+                    a_transaction_begun_by_hand_is_refused
+                    a_transaction_begun_before_is_refused
+                    ;
                 calls:
                     list_gives_pages
                     an_unreadable_row_is_listed_by_itself

@@ -18,6 +18,8 @@ pub enum Fault {
     /// The key of a new record is taken, where the database tells so by an error: nothing is
     /// wrong, and nothing was written.
     KeyTaken,
+    /// BEGIN was refused, since a transaction is open of which Diesel does not know.
+    BegunByHand,
     /// A table of this crate is missing.
     MissingTable,
     /// The server answers questions and takes no writes: a standby, or a former primary.

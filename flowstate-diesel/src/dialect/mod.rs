@@ -4,6 +4,7 @@
 
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod begin;
+pub(crate) mod by_hand;
 pub(crate) mod change;
 pub(crate) mod checkpoint;
 pub(crate) mod connection;
@@ -96,6 +97,11 @@ pub trait Dialect: Connection {
     /// Returns how long the log is; `None` if there is none, or it is not to be copied.
     fn checkpoint(&mut self) -> QueryResult<Option<LogLength>> {
         Ok(None)
+    }
+
+    /// Whether a transaction is open of which Diesel does not know, where BEGIN does not fail in one.
+    fn is_in_transaction(&mut self) -> QueryResult<bool> {
+        Ok(false)
     }
 
     /// Before a transaction is joined that others opened: fails if the database has ended it and

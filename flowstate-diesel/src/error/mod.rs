@@ -230,6 +230,17 @@ pub enum Error {
         /// The transition that was asked for.
         transition: &'static str,
     },
+    /// A transaction was begun by hand, such as by `batch_execute("BEGIN")`, of which Diesel does not
+    /// know: this crate would commit it. Nothing was written; what the caller wrote is untouched.
+    #[error(
+        "{}a transaction was begun by hand, of which Diesel does not know; begin it with \
+         `conn.transaction(…)` or `flowstate_diesel::transaction`, and end this one",
+        of(*record)
+    )]
+    TransactionByHand {
+        /// The record, if the call was about one.
+        record: Option<RecordRef>,
+    },
     /// The tables are missing.
     #[error(
         "{}the tables of flowstate are missing; run `flowstate_diesel::migrate(&mut conn)` first",
@@ -357,6 +368,7 @@ impl Error {
         if let Self::Conflict { record, .. }
         | Self::Database { record, .. }
         | Self::FailureIgnored { record, .. }
+        | Self::TransactionByHand { record }
         | Self::NotMigrated { record, .. } = &mut self
         {
             record.get_or_insert(of);

@@ -4,6 +4,7 @@ use diesel::QueryResult;
 
 use super::explain::explain;
 use super::in_doubt::{Mark, Unconfirmed};
+use super::instrument;
 use super::scope;
 use super::scope::Position;
 use crate::dialect::Dialect;
@@ -12,7 +13,12 @@ use crate::error::{Error, Result};
 
 /// Whether one statement can do a whole request here: the database can, and no transaction is open.
 pub(crate) fn possible<C: Dialect>(conn: &mut C) -> bool {
-    C::ONE_STATEMENT && matches!(scope::position(conn), Ok(Position::Outside))
+    if !C::ONE_STATEMENT || !matches!(scope::position(conn), Ok(Position::Outside)) {
+        return false;
+    }
+    instrument::watch(conn);
+    // the transaction that does it instead refuses that
+    !instrument::is_begun_by_hand(conn)
 }
 
 /// Runs the statement that writes `mark`. `None` if it was not to be: nothing is written then, and

@@ -34,6 +34,7 @@ pub(crate) fn explain<C: Dialect>(
             let statement_error = instrument::first_failure(conn, &source);
             Error::FailureIgnored { record, statement_error }
         }
+        Fault::BegunByHand => Error::TransactionByHand { record },
         Fault::MissingTable => Error::NotMigrated { record, source },
         _ => Error::Database { record, source },
     }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use diesel::QueryResult;
 use diesel::connection::{
-    Connection, Instrumentation, InstrumentationEvent, get_default_instrumentation,
+    Connection, DebugQuery, Instrumentation, InstrumentationEvent, get_default_instrumentation,
 };
 
 use crate::dialect::Dialect;
+use crate::dialect::by_hand;
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::{Failure, Fault, copy};
+use crate::dialect::sql::statement::took_ours;
 use crate::dialect::write_queue::{Lane, Passage, Turn};
 use crate::error::ConflictReason;
 
@@ -47,6 +49,21 @@ struct Witness {
     blind: bool,
     /// Where the connection queues to write.
     lane: Option<Lane>,
+    /// A transaction seems to be open that others have begun by a text.
+    by_hand: bool,
+}
+
+impl Witness {
+    /// A statement has done what it says.
+    fn note_text(&mut self, query: &dyn DebugQuery) {
+        // one of ours, or in a transaction of which Diesel knows
+        if !took_ours()
+            && self.depth == 0
+            && let Some(open) = by_hand::effect(&query.to_string())
+        {
+            self.by_hand = open;
+        }
+    }
 }
 
 impl Instrumentation for Witness {
@@ -76,7 +93,13 @@ impl Instrumentation for Witness {
                     self.undoing = self.failure.take();
                 }
             }
-            InstrumentationEvent::FinishQuery { error: None, .. } => self.undoing = None,
+            InstrumentationEvent::StartQuery { .. } => {
+                took_ours();
+            }
+            InstrumentationEvent::FinishQuery { error: None, query, .. } => {
+                self.undoing = None;
+                self.note_text(*query);
+            }
             InstrumentationEvent::FinishQuery { error: Some(_), .. } if self.undoing.is_some() => {
                 // there is no savepoint any more, and no transaction
                 self.failure = self.undoing.take().map(|failure| Seen { ended: true, ..failure });
@@ -139,6 +162,24 @@ pub(crate) fn is_watching<C: Dialect>(conn: &mut C) -> bool {
     conn.instrumentation().downcast_mut::<Witness>().is_some()
 }
 
+/// Whether a transaction is open of which Diesel does not know. None is open of which it does.
+pub(crate) fn is_begun_by_hand<C: Dialect>(conn: &mut C) -> bool {
+    let seems = |conn: &mut C| {
+        conn.instrumentation().downcast_mut::<Witness>().is_some_and(|witness| witness.by_hand)
+    };
+    seems(conn) && ask_whether_begun(conn)
+}
+
+/// What is known by the texts of statements may be wrong, and those before nobody saw.
+fn ask_whether_begun<C: Dialect>(conn: &mut C) -> bool {
+    // how that fails will be seen at the next statement
+    let begun = unseen(conn, C::is_in_transaction).unwrap_or(false);
+    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+        witness.by_hand = begun;
+    }
+    begun
+}
+
 /// The failure that was seen at this depth or deeper and not undone.
 pub(crate) fn failure<C: Dialect>(conn: &mut C, depth: u32) -> Option<Seen> {
     let witness = conn.instrumentation().downcast_mut::<Witness>()?;
@@ -167,6 +208,13 @@ pub(crate) fn first_failure<C: Dialect>(conn: &mut C, error: &diesel::result::Er
 pub(crate) fn began<C: Dialect>(conn: &mut C) {
     if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
         witness.depth = 1;
+    }
+}
+
+/// It was ended by a statement, too.
+pub(crate) fn ended<C: Dialect>(conn: &mut C) {
+    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+        witness.depth = 0;
     }
 }
 
@@ -231,7 +279,11 @@ fn install<C: Dialect>(conn: &mut C, inner: Option<Box<dyn Instrumentation>>) {
         undoing: None,
         blind: false,
         lane,
+        by_hand: false,
     });
+    if depth == 0 {
+        ask_whether_begun(conn);
+    }
 }
 
 /// Whether the connection has the instrumentation that Diesel gives to every new one, so that

@@ -187,6 +187,9 @@ fn attempt<C: Dialect, R, E: From<Error>>(
     body: Body<'_, C, R, E>,
 ) -> Result<(R, Gathered), Failed<E>> {
     instrument::watch(conn);
+    if matches!(position, Position::Outside) && instrument::is_begun_by_hand(conn) {
+        return Err(Failed::For(Error::TransactionByHand { record: None }.into()));
+    }
     join(conn, position)?;
     let mut open = Open::begin(conn, position, code).map_err(|error| sort::<C, E>(error, None))?;
     let entered = scope::enter(open.conn, position, open.outcome.clone());
@@ -294,6 +297,7 @@ fn sort<C: Dialect, E: From<Error>>(
         Fault::Aborted => Failed::For(
             Error::FailureIgnored { record, statement_error: source.to_string() }.into(),
         ),
+        Fault::BegunByHand => Failed::For(Error::TransactionByHand { record }.into()),
         _ => Failed::For(Error::Database { record, source }.into()),
     }
 }

@@ -73,6 +73,9 @@ impl<'c, C: Dialect> Open<'c, C> {
             (1, Code::Closures | Code::Others) => self.conn.commit_for_others(),
             _ => C::TransactionManager::commit_transaction(self.conn),
         };
+        if self.depth == 1 {
+            instrument::ended(self.conn);
+        }
         // a failed top-level COMMIT has been rolled back; a failed RELEASE has not
         self.ended = committed.is_ok() || self.depth == 1;
         if committed.is_ok() {

@@ -1,6 +1,7 @@
 //! The requirements, one function each, generic over the database. `tests/conformance.rs` lists
 //! them; the failure matrix gives those with a number their names.
 
+pub mod by_hand;
 pub mod calls;
 pub mod crash;
 pub mod crowd;

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::mysql::{Mysql, MysqlConnection};
-use diesel::{Connection as _, QueryResult, RunQueryDsl};
+use diesel::sql_types::BigInt;
+use diesel::{Connection as _, QueryResult, RunQueryDsl, dsl};
 
 use self::poll::Scout;
 use self::time::now;
@@ -196,6 +197,13 @@ impl Dialect for MysqlConnection {
         self.batch_execute("RELEASE SAVEPOINT flowstate_beginning").map_err(|error| {
             missing_savepoint(error, Failure::Noticed(Fault::Aborted, TRANSACTION_ENDED))
         })
+    }
+
+    // A second BEGIN commits the first <https://dev.mysql.com/doc/refman/8.4/en/commit.html>.
+    fn is_in_transaction(&mut self) -> QueryResult<bool> {
+        // without it every statement is in one
+        let autocommit = dsl::sql::<BigInt>("SELECT CAST(@@autocommit AS SIGNED)");
+        Ok(autocommit.get_result::<i64>(self)? == 1 && self.join().is_ok())
     }
 
     // Outside a transaction a savepoint is gone as soon as it is made.

@@ -13,7 +13,8 @@ use self::entries::{announcement, entry_binds, new_binds};
 use self::statements::{
     Advance, AdvanceOnce, AdvanceOnceKeeping, AwaitCreation, BoundWaits, CheckTransaction, Claim,
     ClaimId, ClaimOnce, ExtendLeases, FindCreated, FindVersions, Insert, InsertAtOnce, InsertMany,
-    LockMigrations, MakeVersions, ReadCommitted, Scout, ServerVersion, UnclaimId,
+    LockMigrations, MakeVersions, MarkTransaction, ReadCommitted, ReadMark, Scout, ServerVersion,
+    UnclaimId,
 };
 use super::change::{Change, Claims, NewFlow};
 use super::due;
@@ -43,6 +44,15 @@ impl Dialect for PgConnection {
 
     fn begin(&mut self) -> QueryResult<()> {
         AnsiTransactionManager::begin_transaction_sql(self, "BEGIN")
+    }
+
+    // A second BEGIN is only warned of <https://www.postgresql.org/docs/current/sql-begin.html>.
+    fn is_in_transaction(&mut self) -> QueryResult<bool> {
+        match self.counts::<MarkTransaction>(&[]) {
+            Ok(_) => Ok(!self.counts::<ReadMark>(&[])?.is_empty()),
+            Err(error) if Self::classify(&error) == Fault::Aborted => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     // Without a `lock_timeout` it waits for ever.

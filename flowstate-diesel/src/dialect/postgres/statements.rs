@@ -232,6 +232,10 @@ statements! {
     BoundWaits =
         "SELECT set_config('lock_timeout', '1000', true), 1::bigint FROM pg_settings \
          WHERE name = 'lock_timeout' AND NOT setting::bigint BETWEEN 1 AND 1000";
+    /// Holds until the end of the transaction: outside one, no longer than this statement.
+    MarkTransaction = "SELECT set_config('flowstate.transaction', 'open', true), 1::bigint";
+    ReadMark =
+        "SELECT 'open', 1::bigint WHERE current_setting('flowstate.transaction', true) = 'open'";
     CheckTransaction = "SELECT 1";
     // the isolation that sees what was committed while the lock was waited for
     ReadCommitted = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";

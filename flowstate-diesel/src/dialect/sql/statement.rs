@@ -3,6 +3,7 @@
 //! Diesel walks a statement several times for each execution, long after its text was prepared:
 //! the text is cut into pieces at compile time, so that nothing of it is looked at again.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 use diesel::QueryResult;
@@ -142,6 +143,15 @@ impl From<bool> for Bind<'_> {
     }
 }
 
+thread_local! {
+    static WALKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a statement of this crate was walked in this thread since this was last asked.
+pub(crate) fn took_ours() -> bool {
+    WALKED.take()
+}
+
 /// A statement with its binds, giving rows of `Columns`.
 pub(crate) struct Bound<'a, S, Columns = ()> {
     binds: &'a [Bind<'a>],
@@ -174,6 +184,7 @@ where
     S: Statement,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        WALKED.set(true);
         let words = &DB::WORDS;
         let mut binds = self.binds.iter();
         let mut push_bind = |out: &mut AstPass<'_, 'b, DB>| match binds.next() {

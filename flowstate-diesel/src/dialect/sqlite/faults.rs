@@ -15,6 +15,8 @@ pub(super) fn classify(error: &Error) -> Fault {
     let begins = |text: &str| message.starts_with(text);
     if BUSY.iter().any(|text| begins(text)) {
         Fault::conflict_with(ConflictReason::Busy)
+    } else if begins("cannot start a transaction within a transaction") {
+        Fault::BegunByHand
     } else if begins("no such table: flowstate_") {
         Fault::MissingTable
     } else if begins("database or disk is full") {
