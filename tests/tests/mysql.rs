@@ -4,6 +4,8 @@
 
 #[path = "mysql/deadlock.rs"]
 mod deadlock;
+#[path = "mysql/half_way.rs"]
+mod half_way;
 #[path = "mysql/locks.rs"]
 mod locks;
 #[path = "mysql/snapshot.rs"]
@@ -80,6 +82,9 @@ at!(serializable, Isolated<Mysql, Serializable>);
 // what no level touches
 rows! { any_level, Mysql;
     statements: another_language_serves;
+    half_way:
+        a_query_that_failed_half_way_runs_again
+        a_closure_whose_query_failed_half_way_runs_again;
     stored:
         m06_an_old_server_is_refused
         m08_keys_differ_in_case_accents_and_blanks

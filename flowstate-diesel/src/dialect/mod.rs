@@ -61,6 +61,9 @@ pub trait Dialect: Connection {
     fn artefacts<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<ArtefactRow>>;
     fn counts<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>>;
 
+    /// After a query that failed: lets go of prepared statements that cannot be run again.
+    fn forget_statements(&mut self) {}
+
     /// Opens a transaction that may write. None is open.
     fn begin(&mut self) -> QueryResult<()>;
 
@@ -231,6 +234,14 @@ pub trait Dialect: Connection {
     }
 }
 
+/// What a query gave; one that failed is not run again as it is.
+pub(crate) fn or_forget<C: Dialect, R>(conn: &mut C, rows: QueryResult<R>) -> QueryResult<R> {
+    if rows.is_err() {
+        conn.forget_statements();
+    }
+    rows
+}
+
 /// The methods of [`Dialect`] that run statements: the same for every connection, but Diesel's
 /// bounds can only be met for a concrete one.
 macro_rules! runs_statements {
@@ -240,19 +251,23 @@ macro_rules! runs_statements {
         }
 
         fn flows<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<FlowRow>> {
-            RunQueryDsl::load(Bound::<S, FlowColumns>::new(binds), self)
+            let rows = RunQueryDsl::load(Bound::<S, FlowColumns>::new(binds), self);
+            $crate::dialect::or_forget(self, rows)
         }
 
         fn history<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<HistoryRow>> {
-            RunQueryDsl::load(Bound::<S, HistoryColumns>::new(binds), self)
+            let rows = RunQueryDsl::load(Bound::<S, HistoryColumns>::new(binds), self);
+            $crate::dialect::or_forget(self, rows)
         }
 
         fn artefacts<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<ArtefactRow>> {
-            RunQueryDsl::load(Bound::<S, ArtefactColumns>::new(binds), self)
+            let rows = RunQueryDsl::load(Bound::<S, ArtefactColumns>::new(binds), self);
+            $crate::dialect::or_forget(self, rows)
         }
 
         fn counts<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>> {
-            RunQueryDsl::load(Bound::<S, CountColumns>::new(binds), self)
+            let rows = RunQueryDsl::load(Bound::<S, CountColumns>::new(binds), self);
+            $crate::dialect::or_forget(self, rows)
         }
     };
 }

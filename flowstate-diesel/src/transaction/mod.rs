@@ -203,6 +203,10 @@ fn attempt<C: Dialect, R, E: From<Error>>(
     };
     let mut gathered = open.entered.take().map(Entered::leave).unwrap_or_default();
     let failure = instrument::failure(open.conn, open.depth);
+    if failure.is_some() || result.is_err() && !instrument::is_watching(open.conn) {
+        // what a closure ran may be run again
+        open.conn.forget_statements();
+    }
     let doom = gathered.doom.clone().or_else(|| {
         let reason = failure.as_ref()?.fault.conflict()?;
         Some(Doom { record: None, reason, source: failure.clone()?.source })

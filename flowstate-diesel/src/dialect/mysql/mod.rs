@@ -7,7 +7,9 @@ mod version;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use diesel::connection::{
+    AnsiTransactionManager, CacheSize, SimpleConnection as _, TransactionManager as _,
+};
 use diesel::mysql::{Mysql, MysqlConnection};
 use diesel::sql_types::BigInt;
 use diesel::{Connection as _, QueryResult, RunQueryDsl, dsl};
@@ -24,7 +26,7 @@ use super::rows::{
     HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
 };
 use super::sql::statement::{Bind, Bound, Speech, Statement, Words, statements};
-use super::{Dialect, Migration, begin, fallback, runs_statements};
+use super::{Dialect, Migration, begin, fallback, or_forget, runs_statements};
 use crate::error::ConflictReason;
 
 // UTC_TIMESTAMP is the time at which the statement began, whatever the session's zone. In REPEATABLE
@@ -138,6 +140,15 @@ impl Dialect for MysqlConnection {
     const CREATING_COMMITS: bool = true;
 
     runs_statements!();
+
+    // One that failed after its first rows is left by the client library of MariaDB in a state in
+    // which its next run waits for rows that never come (`mysql_stmt_execute` flushes what it takes
+    // to be under way), and Diesel has no way to reset one, or to let go of one alone. This has it
+    // cache on a connection that was told not to.
+    fn forget_statements(&mut self) {
+        self.set_prepared_statement_cache_size(CacheSize::Disabled);
+        self.set_prepared_statement_cache_size(CacheSize::Unbounded);
+    }
 
     fn begin(&mut self) -> QueryResult<()> {
         // MariaDB can prepare it; MySQL cannot, and says so in a language of its own
@@ -269,7 +280,8 @@ impl Dialect for MysqlConnection {
             Err(error) if Self::classify(&error) == Fault::KeyTaken => return Ok(None),
             Err(error) => return Err(error),
         }
-        Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self).map(Some)
+        let inserted = Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self);
+        or_forget(self, inserted).map(Some)
     }
 
     fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
@@ -292,7 +304,10 @@ impl Dialect for MysqlConnection {
 
     fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
         match Scout::new(asking) {
-            Some(scout) => scout.load(self),
+            Some(scout) => {
+                let rows = scout.load(self);
+                or_forget(self, rows)
+            }
             None => Ok(Vec::new()),
         }
     }
