@@ -4,6 +4,7 @@
 //! `cargo bench -p flowstate-tests --bench compile_cost`
 
 mod program;
+mod steps;
 
 use std::fs;
 use std::io;
@@ -33,7 +34,27 @@ fn main() -> io::Result<()> {
             sources[2].lines().count(),
         );
     }
+    of_steps(&package)?;
     expansion()
+}
+
+/// Steps against the three transitions that each was before there were steps.
+fn of_steps(package: &Package) -> io::Result<()> {
+    println!("\n| states | triples, ms | steps, ms | ratio | lines of triples | lines of steps |");
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: |");
+    let sources = [String::new(), steps::triples(), steps::steps()];
+    let [empty, triples, steps] = package.means(&sources)?;
+    let (triples, steps) = (triples.saturating_sub(empty), steps.saturating_sub(empty));
+    println!(
+        "| {} | {} | {} | {:.2} | {} | {} |\n",
+        steps::STATES,
+        triples.as_millis(),
+        steps.as_millis(),
+        steps.as_secs_f64() / triples.as_secs_f64(),
+        sources[1].lines().count(),
+        sources[2].lines().count(),
+    );
+    Ok(())
 }
 
 /// The derive without a compiler round it, as a test of its package prints it.

@@ -48,6 +48,7 @@ pub(crate) fn by_hand(states: usize) -> String {
     }
     transition(&mut out, "Spare", &["S0".to_owned()], "Spare", "()");
     definition(&mut out, &names, last);
+    outcome(&mut out, last);
     out
 }
 
@@ -95,6 +96,7 @@ impl Large {{
     /// A transition.
     pub const {constant}: {name} = {name};
 }}
+impl flowstate::__private::Derived for {name} {{}}
 impl Transition for {name} {{
     type Flow = Large;
     type To = states::{to};
@@ -134,6 +136,28 @@ fn definition(out: &mut String, names: &[String], last: usize) {
     }
     line(out, format_args!("    TransitionDefinition::new(\"spare\", &[\"s0\"], \"spare\"),"));
     line(out, format_args!("];\n// {} states", names.len()));
+}
+
+fn outcome(out: &mut String, last: usize) {
+    line(
+        out,
+        format_args!(
+            "/// What it ended with.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub enum LargeOutcome {{
+    /// The end.
+    S{last},
+}}
+impl FlowOutcome<Large> for LargeOutcome {{
+    fn read<R: ArtefactReader<Large>>(
+        state: LargeState,
+        _: &mut R,
+    ) -> Result<Option<Self>, R::Error> {{
+        Ok((state == LargeState::S{last}).then_some(Self::S{last}))
+    }}
+}}"
+        ),
+    );
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
