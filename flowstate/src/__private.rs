@@ -1,12 +1,11 @@
 //! What generated code refers to. Not a public interface.
 
 use std::borrow::Cow;
-pub use std::sync::Arc;
 
 pub use serde;
 use serde::{Deserialize, Deserializer};
 
-use crate::{Flow, State, UnknownState};
+use crate::{Flow, Policy, State, StepDefinition, UnknownState};
 
 /// The state that is or was stored under this name.
 ///
@@ -61,3 +60,24 @@ impl<F> Derived<F> for () {}
 pub trait Clonable<'a>: Clone {}
 
 impl<T: Clone> Clonable<'_> for T {}
+
+/// What a handler's policy is by default: a call that the compiler checks fast.
+pub fn policy() -> Policy {
+    Policy::default()
+}
+
+/// A step that the derive has proved: what keeps others from implementing the trait.
+#[derive(Clone, Copy, Debug)]
+pub struct DeclaredStep(&'static StepDefinition);
+
+impl DeclaredStep {
+    /// The step of this definition.
+    #[must_use]
+    pub const fn new(definition: &'static StepDefinition) -> Self {
+        Self(definition)
+    }
+
+    pub(crate) const fn definition(self) -> &'static StepDefinition {
+        self.0
+    }
+}

@@ -66,8 +66,10 @@ pub use flow::{Flow, FlowOutcome, State, UnknownState};
 pub use flowstate_derive::Flow;
 pub use policy::Policy;
 pub use record::{Record, Row, TransactionOutcome};
-pub use serve::{Handles, ServedBy, StepRegistry};
-pub use step::{IntoStep, Step, StepEnd, StepWithPolicy};
+pub use serve::{
+    EndHandler, ExpireHandler, Handler, Handles, ServedBy, StepRegistry, TransactionalHandler,
+};
+pub use step::{IntoStep, Step, StepEnd, StepOutcome, StepWithPolicy};
 pub use step_error::{NextTry, StepError};
 pub use transition::{
     Awaiting, Follows, LoadsNothing, PersistsNothing, Provided, StartsFrom, Supplied, Transition,

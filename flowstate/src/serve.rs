@@ -10,63 +10,71 @@ use crate::{Claim, Flow, Policy, Record, Step, StepEnd, StepError, Transition};
     label = "no handlers for `{F}`",
     note = "implement the trait that is named as the flow, with `Steps` after it, for `{Self}`: a method for each step, the connection of the worker's pool in its angle brackets; handlers are `Send`, `Sync` and `'static`"
 )]
-pub trait Handles<F: Flow, C>: Sized {
+pub trait Handles<F: Flow, C>: Send + Sync + Sized + 'static {
     /// Hands every step of the flow to `registry`, in the order of declaration.
-    fn register<R: StepRegistry<C>>(self, registry: &mut R);
+    fn register<R: StepRegistry<Self, C>>(registry: &mut R);
 }
 
 #[diagnostic::do_not_recommend]
-impl<F: Flow + ServedBy<H, C>, C, H> Handles<F, C> for H {
-    fn register<R: StepRegistry<C>>(self, registry: &mut R) {
-        F::register(self, registry);
+impl<F, C, H> Handles<F, C> for H
+where
+    F: Flow + ServedBy<H, C>,
+    H: Send + Sync + 'static,
+{
+    fn register<R: StepRegistry<H, C>>(registry: &mut R) {
+        F::register(registry);
     }
 }
 
 /// A flow whose steps are handled by `H`: what the derive implements, and [`Handles`] follows from.
 pub trait ServedBy<H, C> {
     /// Hands every step of the flow to `registry`, in the order of declaration.
-    fn register<R: StepRegistry<C>>(handlers: H, registry: &mut R);
+    fn register<R: StepRegistry<H, C>>(registry: &mut R);
 }
 
-/// Where a flow's steps are registered with their handlers: what a worker of a storage backend
-/// implements. Each step is registered by one of these methods, once.
-pub trait StepRegistry<C> {
+/// Where a flow's steps are registered with the methods that handle them: what a worker of a storage
+/// backend implements, which holds the handlers `H`. Each step is registered by one of these methods,
+/// once.
+pub trait StepRegistry<H, C> {
     /// A step whose handler runs without a connection.
-    fn plain<S: Step>(
-        &mut self,
-        policy: Policy,
-        handler: impl Fn(&Claim<S>, S::Loads) -> Result<S::Outcome, StepError> + Send + Sync + 'static,
-    );
+    fn plain<S: Step>(&mut self, policy: fn(&H) -> Policy, handler: Handler<H, S>);
 
     /// A step whose handler writes to the database and commits with the outcome.
     fn transactional<S: Step>(
         &mut self,
-        policy: Policy,
-        handler: impl Fn(&Claim<S>, S::Loads, &mut C) -> Result<S::Outcome, StepError>
-        + Send
-        + Sync
-        + 'static,
+        policy: fn(&H) -> Policy,
+        handler: TransactionalHandler<H, S, C>,
     );
 
     /// A step whose handler runs without a connection, after which `end` runs in the transaction that
     /// ends the try, whichever way it ends.
     fn within<S: Step>(
         &mut self,
-        policy: Policy,
-        handler: impl Fn(&Claim<S>, S::Loads) -> Result<S::Outcome, StepError> + Send + Sync + 'static,
-        end: impl Fn(&Record<S::Flow>, &StepEnd<'_, S>, &mut C) -> Result<(), StepError>
-        + Send
-        + Sync
-        + 'static,
+        policy: fn(&H) -> Policy,
+        handler: Handler<H, S>,
+        end: EndHandler<H, S, C>,
     );
 
     /// A timed transition in whose transaction `expire` runs.
-    fn timed<T: Transition>(
-        &mut self,
-        expire: impl Fn(&Record<T::Flow>, &mut C) -> Result<(), StepError> + Send + Sync + 'static,
-    );
+    fn timed<T: Transition>(&mut self, expire: ExpireHandler<H, T, C>);
 
     /// A flow of which every step and every timed transition that says `within` has been registered:
     /// its other timed transitions are taken, too.
     fn flow<F: Flow>(&mut self);
 }
+
+/// Does the work of the step `S`.
+pub type Handler<H, S> =
+    fn(&H, &Claim<S>, <S as Step>::Loads) -> Result<<S as Step>::Outcome, StepError>;
+
+/// Does the work of the step `S` in a transaction.
+pub type TransactionalHandler<H, S, C> =
+    fn(&H, &Claim<S>, <S as Step>::Loads, &mut C) -> Result<<S as Step>::Outcome, StepError>;
+
+/// Runs in the transaction that ends a try of the step `S`.
+pub type EndHandler<H, S, C> =
+    fn(&H, &Record<<S as Step>::Flow>, &StepEnd<'_, S>, &mut C) -> Result<(), StepError>;
+
+/// Runs in the transaction in which the transition `T` is taken by itself.
+pub type ExpireHandler<H, T, C> =
+    fn(&H, &Record<<T as Transition>::Flow>, &mut C) -> Result<(), StepError>;

@@ -1,9 +1,10 @@
 //! Units of work, as types.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::__private::Derived;
+use crate::__private::DeclaredStep;
 use crate::{
     ArtefactSet, ArtefactWriter, Backoff, Flow, Policy, StepDefinition, StepError, Transition,
 };
@@ -17,7 +18,7 @@ use crate::{
     label = "no step",
     note = "`#[step(…)]` declares a step; take the constant on the flow that is named as it is"
 )]
-pub trait Step: Derived + Copy + Send + Sync + 'static {
+pub trait Step: Copy + Send + Sync + 'static {
     /// The flow it belongs to.
     type Flow: Flow;
 
@@ -35,13 +36,17 @@ pub trait Step: Derived + Copy + Send + Sync + 'static {
     type Loads: ArtefactSet<Self::Flow>;
 
     /// What a handler returns: with one outcome just what it persists, with several an enum.
-    type Outcome;
+    type Outcome: StepOutcome<Self::Flow>;
 
     /// The name in the code.
     const NAME: &'static str = Self::DEFINITION.name;
 
     /// What the attribute says of it.
-    const DEFINITION: &'static StepDefinition;
+    const DEFINITION: &'static StepDefinition = Self::DECLARED.definition();
+
+    /// What only the derive can say.
+    #[doc(hidden)]
+    const DECLARED: DeclaredStep;
 
     /// Hands the artefacts of an outcome to `writer`, in order. Returns which outcome it is: its
     /// position in [`StepDefinition::outcomes`].
@@ -51,7 +56,10 @@ pub trait Step: Derived + Copy + Send + Sync + 'static {
     fn write_outcome<W: ArtefactWriter<Self::Flow>>(
         outcome: &Self::Outcome,
         writer: &mut W,
-    ) -> Result<usize, W::Error>;
+    ) -> Result<usize, W::Error> {
+        outcome.write_to(writer)?;
+        Ok(outcome.position())
+    }
 
     /// This step with another lease than [`Policy::lease`] says.
     fn lease(self, lease: Duration) -> StepWithPolicy<Self> {
@@ -74,12 +82,51 @@ pub trait Step: Derived + Copy + Send + Sync + 'static {
     }
 }
 
+/// What a handler returns: the artefacts of a step's only outcome, or one of several outcomes, an
+/// enum that the derive generates.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no outcome of a step of `{F}`",
+    label = "no outcome of a step"
+)]
+pub trait StepOutcome<F: Flow> {
+    /// Which outcome it is: its position in [`StepDefinition::outcomes`].
+    fn position(&self) -> usize;
+
+    /// Hands its artefacts to `writer`, in order; ends at its first error.
+    ///
+    /// # Errors
+    /// That of the writer.
+    fn write_to<W: ArtefactWriter<F>>(&self, writer: &mut W) -> Result<(), W::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Flow, A: ArtefactSet<F>> StepOutcome<F> for A {
+    fn position(&self) -> usize {
+        0
+    }
+
+    fn write_to<W: ArtefactWriter<F>>(&self, writer: &mut W) -> Result<(), W::Error> {
+        ArtefactSet::write_to(self, writer)
+    }
+}
+
 /// A step with a [`Policy`] of its own: `SyncThirdPartyApi::FETCH.lease(…).retry(…)`.
-#[derive(Clone, Debug)]
 #[must_use = "a step does nothing until a worker has it"]
 pub struct StepWithPolicy<S> {
     policy: Policy,
     step: PhantomData<fn() -> S>,
+}
+
+impl<S> Clone for StepWithPolicy<S> {
+    fn clone(&self) -> Self {
+        Self { policy: self.policy.clone(), step: PhantomData }
+    }
+}
+
+impl<S: Step> fmt::Debug for StepWithPolicy<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step").field("name", &S::NAME).field("policy", &self.policy).finish()
+    }
 }
 
 impl<S: Step> From<S> for StepWithPolicy<S> {

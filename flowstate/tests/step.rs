@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use flowstate::{
-    Artefact, ArtefactReader, ArtefactWriter, Claim, Flow, FlowOutcome, Handles, Hold, Policy,
-    Record, Row, Signals, Step, StepEnd, StepError, StepKind, StepRegistry, Transition,
+    Artefact, ArtefactReader, ArtefactWriter, Claim, EndHandler, ExpireHandler, Flow, FlowOutcome,
+    Handler, Handles, Hold, Policy, Record, Row, Signals, Step, StepEnd, StepError, StepKind,
+    StepRegistry, TransactionalHandler, Transition,
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,39 +101,29 @@ impl<C> ImportSteps<C> for Handlers {
 #[derive(Default)]
 struct Told(Vec<String>);
 
-impl<C> StepRegistry<C> for Told {
-    fn plain<S: Step>(
-        &mut self,
-        policy: Policy,
-        _: impl Fn(&Claim<S>, S::Loads) -> Result<S::Outcome, StepError> + Send + Sync + 'static,
-    ) {
-        self.0.push(format!("plain {} {:?}", S::NAME, policy.lease_time()));
+impl StepRegistry<Handlers, String> for Told {
+    fn plain<S: Step>(&mut self, policy: fn(&Handlers) -> Policy, _: Handler<Handlers, S>) {
+        self.0.push(format!("plain {} {:?}", S::NAME, policy(&Handlers).lease_time()));
     }
 
     fn transactional<S: Step>(
         &mut self,
-        _: Policy,
-        _: impl Fn(&Claim<S>, S::Loads, &mut C) -> Result<S::Outcome, StepError> + Send + Sync + 'static,
+        _: fn(&Handlers) -> Policy,
+        _: TransactionalHandler<Handlers, S, String>,
     ) {
         self.0.push(format!("transactional {}", S::NAME));
     }
 
     fn within<S: Step>(
         &mut self,
-        _: Policy,
-        _: impl Fn(&Claim<S>, S::Loads) -> Result<S::Outcome, StepError> + Send + Sync + 'static,
-        _: impl Fn(&Record<S::Flow>, &StepEnd<'_, S>, &mut C) -> Result<(), StepError>
-        + Send
-        + Sync
-        + 'static,
+        _: fn(&Handlers) -> Policy,
+        _: Handler<Handlers, S>,
+        _: EndHandler<Handlers, S, String>,
     ) {
         self.0.push(format!("within {}", S::NAME));
     }
 
-    fn timed<T: Transition>(
-        &mut self,
-        _: impl Fn(&Record<T::Flow>, &mut C) -> Result<(), StepError> + Send + Sync + 'static,
-    ) {
+    fn timed<T: Transition>(&mut self, _: ExpireHandler<Handlers, T, String>) {
         self.0.push(format!("timed {}", T::NAME));
     }
 
@@ -141,22 +132,22 @@ impl<C> StepRegistry<C> for Told {
     }
 }
 
-fn served<F: Flow, C>(handlers: impl Handles<F, C>) -> Vec<String>
+fn served<F: Flow>() -> Vec<String>
 where
-    Told: StepRegistry<C>,
+    Handlers: Handles<F, String>,
 {
     let mut told = Told::default();
-    handlers.register(&mut told);
+    Handlers::register(&mut told);
     told.0
 }
 
 #[test]
 fn every_step_is_registered_with_its_handlers() {
     assert_eq!(
-        served::<Job, String>(Handlers),
+        served::<Job>(),
         ["plain fetch 5s", "transactional save", "timed expire", "flow job"]
     );
-    assert_eq!(served::<Import, u8>(Handlers), ["within book", "flow import"]);
+    assert_eq!(served::<Import>(), ["within book", "flow import"]);
 }
 
 fn claim<S: Step<Flow = Job>>(id: &str, state: JobState, visit: Option<i64>) -> Claim<S> {

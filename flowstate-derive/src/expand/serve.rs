@@ -74,7 +74,7 @@ fn methods(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
 
         #[doc = #policy_doc]
         fn #policy(&self) -> #krate::Policy {
-            ::core::default::Default::default()
+            #krate::__private::policy()
         }
 
         #within
@@ -154,20 +154,15 @@ pub(super) fn impls(model: &Model) -> TokenStream {
     let registered = model.steps.iter().map(|step| register(model, step));
     let timed =
         timed(model).map(|(position, transition)| register_timed(model, position, transition));
-    let (bound, handlers) = if has_methods(model) {
-        (Some(quote!(#steps<__C> +)), quote!(let handlers = #krate::__private::Arc::new(handlers);))
-    } else {
-        (None, quote!(let _ = handlers;))
-    };
+    let bound = has_methods(model).then(|| quote!(#steps<__C> +));
     quote! {
         #[automatically_derived]
-        impl<__C: 'static, __H> #krate::ServedBy<__H, __C> for #flow
+        impl<__C, __H> #krate::ServedBy<__H, __C> for #flow
         where
             for<'__f> #flow: #krate::__private::Declared<'__f>,
             __H: #bound ::core::marker::Send + ::core::marker::Sync + 'static,
         {
-            fn register<__R: #krate::StepRegistry<__C>>(handlers: __H, registry: &mut __R) {
-                #handlers
+            fn register<__R: #krate::StepRegistry<__H, __C>>(registry: &mut __R) {
                 #(#registered)*
                 #(#timed)*
                 registry.flow::<#flow>();
@@ -177,15 +172,9 @@ pub(super) fn impls(model: &Model) -> TokenStream {
 }
 
 fn register(model: &Model, step: &Step) -> TokenStream {
-    let (krate, ty) = (&model.names.krate, &step.ty);
-    let steps = &model.names.steps;
+    let (ty, steps) = (&step.ty, &model.names.steps);
     let (method, policy) = (method(&step.method), policy(step));
-    let count = model.transitions[step.start].loads.len();
-    let names: Vec<_> = super::variants::fields("__a", count);
-    let pattern = match &*names {
-        [name] => quote!(#name),
-        names => quote!((#(#names),*)),
-    };
+    let names = super::variants::fields("__a", model.transitions[step.start].loads.len());
     let (register, conn) = match step.kind {
         Kind::Plain => (quote!(plain), None),
         Kind::Transactional => (quote!(transactional), Some(quote!(conn))),
@@ -193,22 +182,18 @@ fn register(model: &Model, step: &Step) -> TokenStream {
     };
     let end = (step.kind == Kind::Within).then(|| {
         let within = within(&step.method);
-        quote! {
-            {
-                let handlers = #krate::__private::Arc::clone(&handlers);
-                move |flow, end, conn| <__H as #steps<__C>>::#within(&*handlers, flow, end, conn)
-            },
-        }
+        quote!(<__H as #steps<__C>>::#within)
     });
+    let pattern = match &*names {
+        [name] => quote!(#name),
+        names => quote!((#(#names),*)),
+    };
     let parameters = conn.clone().map(|conn| quote!(, #conn));
     quote! {
         registry.#register::<#ty>(
-            <__H as #steps<__C>>::#policy(&*handlers),
-            {
-                let handlers = #krate::__private::Arc::clone(&handlers);
-                move |flow, #pattern #parameters| {
-                    <__H as #steps<__C>>::#method(&*handlers, flow, #(#names,)* #conn)
-                }
+            <__H as #steps<__C>>::#policy,
+            |handlers, flow, #pattern #parameters| {
+                <__H as #steps<__C>>::#method(handlers, flow, #(#names,)* #conn)
             },
             #end
         );
@@ -216,12 +201,7 @@ fn register(model: &Model, step: &Step) -> TokenStream {
 }
 
 fn register_timed(model: &Model, position: usize, transition: &Transition) -> TokenStream {
-    let (krate, steps) = (&model.names.krate, &model.names.steps);
     let (ty, within) = (transition::unit_path(model, position), within(&transition.ident));
-    quote! {
-        registry.timed::<#ty>({
-            let handlers = #krate::__private::Arc::clone(&handlers);
-            move |flow, conn| <__H as #steps<__C>>::#within(&*handlers, flow, conn)
-        });
-    }
+    let steps = &model.names.steps;
+    quote!(registry.timed::<#ty>(<__H as #steps<__C>>::#within);)
 }

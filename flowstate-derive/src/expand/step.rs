@@ -1,6 +1,6 @@
 //! A constant and a unit type for each step, and the enum of its outcomes.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use super::{
@@ -34,7 +34,7 @@ fn unit(model: &Model, step: &Step) -> TokenStream {
     );
     quote_spanned! {place=>
         #[doc = #line]
-        #[::core::prelude::v1::derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
+        #[::core::prelude::v1::derive(::core::clone::Clone, ::core::marker::Copy)]
         #vis struct #ty;
     }
 }
@@ -99,7 +99,9 @@ pub(super) fn impls(model: &Model) -> TokenStream {
                 .outcomes
                 .iter()
                 .map(|outcome| (&model.states[outcome.to.state].ident, paths(model, outcome)));
-            variants::impls(model, &ty, &arms.collect::<Vec<_>>())
+            let of_artefacts = variants::impls(model, &ty, &arms.collect::<Vec<_>>());
+            let outcome = outcome_impl(model, step);
+            quote!(#of_artefacts #outcome)
         });
         let step = step_impl(model, step, at);
         quote!(#step #outcome)
@@ -114,15 +116,9 @@ fn step_impl(model: &Model, step: &Step, position: usize) -> TokenStream {
     let give_up = unit(step.give_up.unwrap_or(step.fail));
     let loads = artefact::set(model, &model.transitions[step.start].loads);
     let returned = returned(model, step);
-    let write = write(model, step);
     quote_spanned! {step.ty.span()=>
         #[automatically_derived]
-        impl #krate::__private::Derived for #ty {}
-
-        #[automatically_derived]
         impl #krate::Step for #ty
-        where
-            for<'__f> #flow: #krate::__private::Declared<'__f>,
         {
             type Flow = #flow;
             type Start = #start;
@@ -130,39 +126,46 @@ fn step_impl(model: &Model, step: &Step, position: usize) -> TokenStream {
             type GiveUp = #give_up;
             type Loads = #loads;
             type Outcome = #returned;
-            const DEFINITION: &'static #krate::StepDefinition = &__STEPS[#position];
+            const DECLARED: #krate::__private::DeclaredStep =
+                #krate::__private::DeclaredStep::new(&__STEPS[#position]);
 
-            fn write_outcome<__W: #krate::ArtefactWriter<#flow>>(
-                outcome: &Self::Outcome,
-                writer: &mut __W,
-            ) -> ::core::result::Result<::core::primitive::usize, __W::Error> {
-                #write
-            }
         }
     }
 }
 
-fn write(model: &Model, step: &Step) -> TokenStream {
-    let krate = &model.names.krate;
-    let Some(ty) = step.outcome_ty() else {
-        return quote! {
-            #krate::ArtefactSet::<<Self as #krate::Step>::Flow>::write_to(outcome, writer)?;
-            ::core::result::Result::Ok(0)
-        };
-    };
-    let arms = step.outcomes.iter().enumerate().map(|(position, outcome)| {
-        let state = &model.states[outcome.to.state].ident;
-        let count = model.transitions[outcome.transition].persists.len();
-        let fields: Vec<Ident> = variants::fields("__a", count);
-        let pattern = (count > 0).then(|| quote!((#(#fields),*)));
-        quote! {
-            #ty::#state #pattern => {
-                #(#krate::ArtefactWriter::write(writer, #fields)?;)*
-                ::core::result::Result::Ok(#position)
+/// Which of several outcomes it is, and what it persists.
+fn outcome_impl(model: &Model, step: &Step) -> Option<TokenStream> {
+    let ty = step.outcome_ty()?;
+    let (krate, flow) = (&model.names.krate, &model.ident);
+    let count = |outcome: &Outcome| model.transitions[outcome.transition].persists.len();
+    let states: Vec<_> =
+        step.outcomes.iter().map(|outcome| &model.states[outcome.to.state].ident).collect();
+    let positions = 0..step.outcomes.len();
+    let rest = step.outcomes.iter().map(|outcome| (count(outcome) > 0).then(|| quote!((..))));
+    let writes = step.outcomes.iter().map(|outcome| {
+        let fields = variants::fields("__a", count(outcome));
+        let pattern = (!fields.is_empty()).then(|| quote!((#(#fields),*)));
+        quote!(#pattern => { #(#krate::ArtefactWriter::write(writer, #fields)?;)* })
+    });
+    Some(quote! {
+        #[automatically_derived]
+        impl #krate::StepOutcome<#flow> for #ty
+        where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
+        {
+            fn position(&self) -> ::core::primitive::usize {
+                match self { #(Self::#states #rest => #positions,)* }
+            }
+
+            fn write_to<__W: #krate::ArtefactWriter<#flow>>(
+                &self,
+                writer: &mut __W,
+            ) -> ::core::result::Result<(), __W::Error> {
+                match self { #(Self::#states #writes)* }
+                ::core::result::Result::Ok(())
             }
         }
-    });
-    quote!(match outcome { #(#arms)* })
+    })
 }
 
 /// The list of steps in the definition of the flow.
