@@ -82,12 +82,15 @@ fn headlines(text: &str) -> impl Iterator<Item = &str> {
 /// The cases that are proofs, and not only a word in the wrong place.
 fn proofs() -> Vec<PathBuf> {
     let files = |folder: &str| fs::read_dir(path("ui").join(folder)).expect(folder);
-    let files = files("graph").chain(files("types")).chain(files("transition"));
+    let files =
+        files("graph").chain(files("types")).chain(files("transition")).chain(files("step"));
     let files = files.map(|file| file.expect("a file").path());
     let is_proof = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_time = path.parent().is_some_and(|folder| folder.ends_with("transition"));
-        name.ends_with(".stderr") && (!is_time || name.starts_with("after_"))
+        let is_in = |kind: &str| path.parent().is_some_and(|folder| folder.ends_with(kind));
+        let is_word = (is_in("transition") && !name.starts_with("after_"))
+            || (is_in("step") && !name.starts_with("rule_"));
+        name.ends_with(".stderr") && !is_word
     };
     files.filter(is_proof).collect()
 }
