@@ -166,8 +166,10 @@ pub fn a20_unknown_state_is_left_alone<D: Database>() {
     // a newer program
     conn.batch_execute(&format!(
         "UPDATE flowstate_flows SET state = 'dancing', seq = 1 WHERE id = {id}; \
-         INSERT INTO flowstate_transitions SELECT flow_id, 1, 'dance', 'open', 'dancing', attempt, \
-         error, actor, metadata, token, created_at FROM flowstate_transitions WHERE flow_id = {id}"
+         INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, token, created_at) \
+         SELECT flow_id, 1, 'dance', 'open', 'dancing', attempt, token, created_at \
+         FROM flowstate_transitions WHERE flow_id = {id}"
     ))
     .expect("moved");
     let name = refused!(Job::find(id, conn), Error::UnknownState { state, .. } => state);

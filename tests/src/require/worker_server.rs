@@ -103,15 +103,29 @@ pub fn p12_a_claim_reads_its_index<D: Database>() {
     };
     analyze(conn).expect("analyzed");
     picked::<D>(conn, "first");
-    let explain = match D::FOLDER {
-        "mysql" => "EXPLAIN FORMAT=JSON",
-        _ => "EXPLAIN (FORMAT JSON)",
-    };
-    let statement = due_statement(&database);
-    let plan = D::text(conn, &format!("{explain} {statement}")).expect("a plan");
+    let plan = plan::<D>(conn, &due_statement(&database));
     assert!(plan.contains("flowstate_flows_due"), "{plan}");
     assert!(!plan.contains("Seq Scan") && !plan.contains("\"ALL\""), "{plan}");
-    assert!(!plan.contains("\"Sort\"") && !plan.contains("filesort"), "{plan}");
+    let sorts = ["\"Sort\"", "\"Sort:", "filesort"];
+    assert!(!sorts.iter().any(|sort| plan.contains(sort)), "{plan}");
+}
+
+fn plan<D: Database>(conn: &mut D::Conn, statement: &str) -> String {
+    let explained = if D::FOLDER != "mysql" {
+        D::text(conn, &format!("EXPLAIN (FORMAT JSON) {statement}"))
+    } else if is_mariadb::<D>(conn) {
+        D::text(conn, &format!("EXPLAIN FORMAT=JSON {statement}"))
+    } else {
+        // MySQL 9 prepares no EXPLAIN that gives rows
+        let explain = format!("EXPLAIN FORMAT=JSON INTO @plan {statement}");
+        conn.batch_execute(&explain).expect("explained");
+        D::text(conn, "SELECT @plan")
+    };
+    explained.expect("a plan")
+}
+
+fn is_mariadb<D: Database>(conn: &mut D::Conn) -> bool {
+    D::text(conn, "SELECT VERSION()").expect("a version").contains("MariaDB")
 }
 
 /// P12: however many rows are finished, or wait for nothing, a look for work reads only what it
@@ -159,9 +173,7 @@ pub fn p12_a_look_reads_what_it_finds<D: Database>() {
 
 /// How many rows this connection has read one after the other.
 fn rows_read<D: Database>(conn: &mut D::Conn) -> i64 {
-    let version = D::text(conn, "SELECT VERSION()").expect("a version");
-    let schema =
-        if version.contains("MariaDB") { "information_schema" } else { "performance_schema" };
+    let schema = if is_mariadb::<D>(conn) { "information_schema" } else { "performance_schema" };
     let sql = format!(
         "SELECT CAST(SUM(variable_value) AS SIGNED) FROM {schema}.session_status \
          WHERE variable_name IN ('Handler_read_next', 'Handler_read_prev', 'Handler_read_rnd_next')"

@@ -6,6 +6,8 @@ use diesel::result::{DatabaseErrorKind, Error};
 use crate::dialect::fault::{Fault, message};
 use crate::error::ConflictReason;
 
+/// The last two of the deadlocks are what certification says when a transaction is committed that met
+/// another one elsewhere: 3101 in Group Replication, 1180 in Galera's and Group Replication's COMMIT.
 /// 1020 is MariaDB's alone. 3572 (NOWAIT) is MySQL's; MariaDB says 1205.
 pub(super) fn classify(error: &Error) -> Fault {
     match error {
@@ -29,7 +31,10 @@ pub(super) fn classify(error: &Error) -> Fault {
     }
     let Some(message) = message(error) else { return Fault::Unexplained };
     let begins = |text: &str| message.starts_with(text);
-    if begins("Deadlock found when trying to get lock") {
+    if begins("Deadlock found when trying to get lock")
+        || begins("Plugin instructed the server to rollback the current transaction")
+        || begins("Got error 149 ") && message.ends_with("during COMMIT")
+    {
         Fault::Conflict { reason: ConflictReason::Deadlock, ends: true }
     } else if begins("Record has changed since last read") {
         Fault::Conflict { reason: ConflictReason::Serialization, ends: true }
@@ -37,6 +42,10 @@ pub(super) fn classify(error: &Error) -> Fault {
         || begins("Statement aborted because lock(s) could not be acquired")
     {
         Fault::conflict_with(ConflictReason::LockTimeout)
+    } else if begins("Query execution was interrupted, maximum statement execution time exceeded")
+        || begins("Query execution was interrupted (max_statement_time exceeded)")
+    {
+        Fault::conflict_with(ConflictReason::StatementTimeout)
     } else if begins("Table '")
         && message.contains(".flowstate_")
         && message.ends_with("doesn't exist")
@@ -59,5 +68,36 @@ pub(super) fn classify(error: &Error) -> Fault {
         Fault::Lost
     } else {
         Fault::Unexplained
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certification_and_time_outs_are_conflicts() {
+        for (text, reason) in [
+            (
+                "Plugin instructed the server to rollback the current transaction.",
+                ConflictReason::Deadlock,
+            ),
+            (
+                "Got error 149 - 'Lock deadlock; Retry transaction' during COMMIT",
+                ConflictReason::Deadlock,
+            ),
+            (
+                "Query execution was interrupted, maximum statement execution time exceeded",
+                ConflictReason::StatementTimeout,
+            ),
+            (
+                "Query execution was interrupted (max_statement_time exceeded)",
+                ConflictReason::StatementTimeout,
+            ),
+        ] {
+            let info = Box::new(text.to_owned());
+            let error = Error::DatabaseError(DatabaseErrorKind::Unknown, info);
+            assert_eq!(classify(&error).conflict(), Some(reason), "{text}");
+        }
     }
 }

@@ -100,11 +100,12 @@ statements! {
          SELECT id, 0, ?, state, 1, ?, created_at \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
          STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
-    // read in this order, by the key: a scan of the table would lock, or wait for, every row
+    // read in this order, by the key: a scan of the table would lock, or wait for, every row; MySQL
+    // refuses to lock what JSON_TABLE gives (3569), but in a derived table has nothing to lock
     HeldLeases =
-        "SELECT lease, id FROM \
+        "SELECT lease, id FROM (SELECT held_id, held_seq, lease FROM \
          JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', held_seq BIGINT PATH '$[1]', \
-         lease JSON PATH '$')) AS leases \
+         lease JSON PATH '$')) AS listed) AS leases \
          STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id AND seq = held_seq \
          WHERE leased_by = ? FOR UPDATE SKIP LOCKED";
     ExtendLeases =
@@ -115,10 +116,12 @@ statements! {
     // the transaction begins with the next statement
     AutocommitOff = "SET autocommit = 0";
     AutocommitOn = "SET autocommit = 1";
-    // a lock of that name is the whole server's; the database's name may be 64 characters long
+    // a lock of that name is the whole server's, and the name has at most 64 characters, as that of a
+    // database may have; MySQL 9 has no SHA1 or MD5 any more
     LockMigrations =
-        "SELECT 'locked', GET_LOCK(CONCAT('flowstate-', SHA1(DATABASE())), 50)";
-    UnlockMigrations = "DO RELEASE_LOCK(CONCAT('flowstate-', SHA1(DATABASE())))";
+        "SELECT 'locked', GET_LOCK(CONCAT('flowstate-', LEFT(SHA2(DATABASE(), 256), 40)), 50)";
+    UnlockMigrations =
+        "DO RELEASE_LOCK(CONCAT('flowstate-', LEFT(SHA2(DATABASE(), 256), 40)))";
     FindVersions =
         "SELECT table_name, 1 FROM information_schema.tables \
          WHERE table_schema = DATABASE() AND table_name = 'flowstate_migrations'";
