@@ -25,6 +25,8 @@ pub struct Record<F: Flow> {
     seen_in: Option<TransactionOutcome>,
     /// The transaction in which the record was created.
     born_in: Option<TransactionOutcome>,
+    /// What it was created under, as long as nobody tells whether that was committed.
+    birth_token: Option<Arc<str>>,
     /// Rows to fall back to, oldest first, should the transaction that replaced them roll back.
     undo: Vec<(Row<F>, TransactionOutcome)>,
     /// The artefacts that this record has written itself.
@@ -106,6 +108,12 @@ impl TransactionOutcome {
         self.0.ended.store(Self::ROLLED_BACK, Ordering::Release);
     }
 
+    /// Whether it is ever told.
+    fn is_told(&self) -> bool {
+        self.0.ended.load(Ordering::Acquire) != Self::NEVER_TOLD
+            && self.0.outer.as_ref().is_none_or(Self::is_told)
+    }
+
     fn is_committed(&self) -> bool {
         self.0.ended.load(Ordering::Acquire) == Self::COMMITTED
             && self.0.outer.as_ref().is_none_or(Self::is_committed)
@@ -127,7 +135,14 @@ impl<F: Flow> Record<F> {
     /// A record with these columns, which are committed: for storage backends.
     #[must_use]
     pub fn new(row: Row<F>) -> Self {
-        Self { row, seen_in: None, born_in: None, undo: Vec::new(), kept: Vec::new() }
+        Self {
+            row,
+            seen_in: None,
+            born_in: None,
+            birth_token: None,
+            undo: Vec::new(),
+            kept: Vec::new(),
+        }
     }
 
     /// A record with columns that were read in the transaction of this outcome, if one was open:
@@ -137,11 +152,20 @@ impl<F: Flow> Record<F> {
         Self { seen_in: outcome, ..Self::new(row) }
     }
 
-    /// A record that was created in the transaction of this outcome, if one was open: for storage
-    /// backends.
+    /// A record that was created under this token in the transaction of this outcome, if one was open:
+    /// for storage backends.
     #[must_use]
-    pub fn created_in(outcome: Option<TransactionOutcome>, row: Row<F>) -> Self {
-        Self { born_in: outcome.clone(), ..Self::read_in(outcome, row) }
+    pub fn created_in(outcome: Option<TransactionOutcome>, row: Row<F>, token: &str) -> Self {
+        let untold = outcome.as_ref().is_some_and(|outcome| !outcome.is_told());
+        let birth_token = untold.then(|| token.into());
+        Self { born_in: outcome.clone(), birth_token, ..Self::read_in(outcome, row) }
+    }
+
+    /// The token under which the record was created, if that was in a transaction whose end is never
+    /// told: only the row itself shows whether it was committed. For storage backends.
+    #[must_use]
+    pub fn birth_token(&self) -> Option<&str> {
+        self.birth_token.as_deref()
     }
 
     /// Whether the columns are known to have been committed: for storage backends.
@@ -223,6 +247,10 @@ impl<F: Flow> Record<F> {
             Some(outcome) if outcome.is_over() => {}
             Some(outcome) => self.undo.push((before, outcome.clone())),
             None => self.undo.clear(),
+        }
+        if outcome.is_none() {
+            // it is there, and committed
+            self.birth_token = None;
         }
         self.seen_in = outcome;
     }
@@ -322,6 +350,7 @@ impl<F: Flow> Clone for Record<F> {
             row: self.row.clone(),
             seen_in: self.seen_in.clone(),
             born_in: self.born_in.clone(),
+            birth_token: self.birth_token.clone(),
             undo: self.undo.clone(),
             kept: self.kept.clone(),
         }

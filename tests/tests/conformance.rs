@@ -41,6 +41,7 @@ macro_rules! exercise {
                     artefacts_are_kept_with_their_transition
                     notes_are_kept_in_the_history
                     a_delay_moves_the_due_time
+                    a_time_is_just_that_time
                     updates_change_the_props
                     what_is_gone_is_not_found
                     ;
@@ -61,6 +62,12 @@ macro_rules! exercise {
                     a_record_cannot_move_within_its_own_move
                     hooks_are_refused_in_a_foreign_transaction
                     no_hook_runs_after_a_rollback
+                    ;
+                identity:
+                    an_id_of_another_flow_is_not_found
+                    an_id_that_was_given_again_is_not_found
+                    what_others_rolled_back_does_not_exist
+                    what_others_committed_exists
                     ;
                 json:
                     every_float_comes_back

@@ -1,5 +1,7 @@
 //! A transition without types: what the dialects write.
 
+use chrono::{DateTime, Utc};
+
 use crate::error::RecordRef;
 
 /// One declared transition to be taken. A request has several where one follows at once.
@@ -44,6 +46,9 @@ pub struct Change<'a> {
     pub timing: Timing<'a>,
     /// The props, if they changed.
     pub props: Option<&'a str>,
+    /// When the record was created: one that was created at another time under the same id is
+    /// another one. `None` if that is known already.
+    pub born: Option<DateTime<Utc>>,
 }
 
 /// What the row says of workers after a change. Times are microseconds from now, by the database's
@@ -120,6 +125,8 @@ pub struct NewFlow<'a> {
     pub props: &'a str,
     pub key: Option<&'a str>,
     pub timing: Timing<'a>,
+    /// When a worker may take it, if that is later than what `timing` says.
+    pub due_at: Option<DateTime<Utc>>,
     pub token: &'a str,
     /// What the history keeps with the creation.
     pub metadata: Option<&'a str>,

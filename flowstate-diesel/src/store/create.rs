@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use flowstate::{Flow, Record, Row, State as _};
 use serde::Deserialize;
 
@@ -23,8 +24,9 @@ use crate::transaction::in_doubt::Mark;
 use crate::transaction::notify;
 use crate::transaction::notify::News;
 use crate::transaction::scope;
+use crate::transaction::token::token;
 use crate::transition::decode;
-use crate::transition::request::{timing, token};
+use crate::transition::request::timing;
 
 /// What the history keeps of a keyed creation: the props may change, and a later start with the
 /// same key must still be recognized.
@@ -48,18 +50,36 @@ struct Keyed<'a> {
     created_with: &'a str,
 }
 
-pub(crate) fn create<F: Flow, C: Dialect>(
-    flow: F,
-    delay: Duration,
-    conn: &mut C,
-) -> Result<F::Record> {
+/// When workers may take a new record, by the database's clock.
+#[derive(Clone, Copy)]
+pub(crate) enum Due {
+    In(Duration),
+    At(DateTime<Utc>),
+}
+
+/// The year 9000: the databases know no years of more than four digits.
+const LATEST: DateTime<Utc> = match DateTime::from_timestamp(221_845_392_000, 0) {
+    Some(time) => time,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
+pub(crate) fn create<F: Flow, C: Dialect>(flow: F, due: Due, conn: &mut C) -> Result<F::Record> {
     let props = encode(&flow)?;
-    let mut inserted = insert_at_once::<F, C>(conn, &props, None, delay)?;
+    let token = token()?;
+    let new = match due {
+        Due::In(delay) => new::<F>(&props, None, delay, &token)?,
+        Due::At(time) => {
+            let new = new::<F>(&props, None, Duration::ZERO, &token)?;
+            let time = time.clamp(DateTime::UNIX_EPOCH, LATEST);
+            NewFlow { due_at: new.timing.due_in.map(|_| time), ..new }
+        }
+    };
+    let mut inserted = insert_at_once::<F, C>(conn, &new)?;
     if inserted.is_none() {
-        inserted = transaction::run(conn, &mut |conn| insert::<F, C>(conn, &props, None, delay))
+        inserted = transaction::run(conn, &mut |conn| insert::<F, C>(conn, &new))
             .map_err(about_new::<F>)?;
     }
-    finish(flow, inserted, None, conn)
+    finish(flow, inserted, &new, conn)
 }
 
 pub(crate) fn create_many<F: Flow, C: Dialect>(
@@ -70,9 +90,9 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
     if props.is_empty() {
         return Ok(Vec::new());
     }
+    let token = token()?;
+    let new = new::<F>("", None, Duration::ZERO, &token)?;
     let inserted = transaction::run(conn, &mut |conn| {
-        let token = token();
-        let new = new::<F>("", None, Duration::ZERO, &token)?;
         let mut rows = Vec::with_capacity(props.len());
         for chunk in chunks(&props) {
             let inserted = conn.insert_many(&new, chunk);
@@ -89,7 +109,7 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
     })
     .map_err(about_new::<F>)?;
     let inserted = inserted.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
-    flows.into_iter().zip(inserted).map(|(flow, row)| finish(flow, row, None, conn)).collect()
+    flows.into_iter().zip(inserted).map(|(flow, row)| finish(flow, row, &new, conn)).collect()
 }
 
 /// What goes to the database at once, however many there are: at most [`MOST_AT_ONCE`] records and
@@ -118,13 +138,15 @@ pub(crate) fn create_once<F: Flow, C: Dialect>(
     let created_with = format!("{{\"created_with\":{props}}}");
     json::check_wrapped(&created_with, RecordRef::new::<F>())?;
     let keyed = Some(Keyed { key, created_with: &created_with });
-    if let Some(inserted) = insert_at_once::<F, C>(conn, &props, keyed, Duration::ZERO)? {
-        return finish(flow, Some(inserted), Some(key), conn).map(Once::Created);
+    let token = token()?;
+    let new = new::<F>(&props, keyed, Duration::ZERO, &token)?;
+    if let Some(inserted) = insert_at_once::<F, C>(conn, &new)? {
+        return finish(flow, Some(inserted), &new, conn).map(Once::Created);
     }
     let found = transaction::run(conn, &mut |conn| {
         // between two statements others may destroy the record that has the key, and create another
         for _ in 0..MOST_GLIMPSES {
-            if let Some(inserted) = insert::<F, C>(conn, &props, keyed, Duration::ZERO)? {
+            if let Some(inserted) = insert::<F, C>(conn, &new)? {
                 return Ok(Ok(inserted));
             }
             if let Some(record) = existing::<F, C>(conn, &props, key)? {
@@ -137,7 +159,7 @@ pub(crate) fn create_once<F: Flow, C: Dialect>(
     })
     .map_err(about_new::<F>)?;
     match found {
-        Ok(inserted) => finish(flow, Some(inserted), Some(key), conn).map(Once::Created),
+        Ok(inserted) => finish(flow, Some(inserted), &new, conn).map(Once::Created),
         Err(record) => Ok(Once::Existing(record)),
     }
 }
@@ -154,37 +176,26 @@ fn encode<F: Flow>(flow: &F) -> Result<String> {
 /// own. `None` if it was not to be: nothing is written then.
 fn insert_at_once<F: Flow, C: Dialect>(
     conn: &mut C,
-    props: &str,
-    keyed: Option<Keyed<'_>>,
-    delay: Duration,
+    new: &NewFlow<'_>,
 ) -> Result<Option<InsertedRow>> {
     if !autocommit::possible(conn) {
         return Ok(None);
     }
-    let mark = Mark::created(RecordRef::new::<F>(), token(), Instant::now());
-    let new = new::<F>(props, keyed, delay, &mark.token)?;
-    let inserted = autocommit::run(conn, &mark, |conn| conn.insert_at_once(&new))?;
+    let mark = Mark::created(RecordRef::new::<F>(), new.token.to_owned(), Instant::now());
+    let inserted = autocommit::run(conn, &mark, |conn| conn.insert_at_once(new))?;
     if inserted.is_some() {
-        notify::committed(News::of_new(&new));
+        notify::committed(News::of_new(new));
     }
     Ok(inserted)
 }
 
 /// Inserts the row and its first history row. `None` if the key is taken.
-fn insert<F: Flow, C: Dialect>(
-    conn: &mut C,
-    props: &str,
-    keyed: Option<Keyed<'_>>,
-    delay: Duration,
-) -> Result<Option<InsertedRow>> {
-    let token = token();
-    let new = new::<F>(props, keyed, delay, &token)?;
+fn insert<F: Flow, C: Dialect>(conn: &mut C, new: &NewFlow<'_>) -> Result<Option<InsertedRow>> {
     let record = RecordRef::new::<F>();
-    let written = conn.insert(&new).map_err(|error| explain(conn, Some(record), error))?;
+    let written = conn.insert(new).map_err(|error| explain(conn, Some(record), error))?;
     if let Some(row) = &written {
-        let record = RecordRef::of::<F>(row.id);
-        let news = News::of_new(&new);
-        scope::set_mark(conn, Mark::created(record, token.clone(), Instant::now()), news);
+        let mark = Mark::created(RecordRef::of::<F>(row.id), new.token.to_owned(), Instant::now());
+        scope::set_mark(conn, mark, News::of_new(new));
     }
     Ok(written)
 }
@@ -199,7 +210,17 @@ fn new<'a, F: Flow>(
     let (state_name, completes) = (state.as_str(), state.is_completed());
     let timing = timing::<F>(state, delay);
     let (key, metadata) = (keyed.map(|keyed| keyed.key), keyed.map(|keyed| keyed.created_with));
-    Ok(NewFlow { flow: F::NAME, state: state_name, completes, props, key, timing, token, metadata })
+    Ok(NewFlow {
+        flow: F::NAME,
+        state: state_name,
+        completes,
+        props,
+        key,
+        timing,
+        due_at: None,
+        token,
+        metadata,
+    })
 }
 
 fn initial<F: Flow>() -> Result<F::State> {
@@ -212,7 +233,7 @@ fn initial<F: Flow>() -> Result<F::State> {
 fn finish<F: Flow, C: Dialect>(
     flow: F,
     inserted: Option<InsertedRow>,
-    key: Option<&str>,
+    new: &NewFlow<'_>,
     conn: &mut C,
 ) -> Result<F::Record> {
     let Some(inserted) = inserted else {
@@ -227,7 +248,7 @@ fn finish<F: Flow, C: Dialect>(
         state,
         seq: 0,
         props: Arc::new(flow),
-        key: key.map(Into::into),
+        key: new.key.map(Into::into),
         attempts: 0,
         due_at: decode::optional_time(inserted.due_at.as_deref(), record)?,
         completed_at: state.is_completed().then_some(created_at),
@@ -235,7 +256,7 @@ fn finish<F: Flow, C: Dialect>(
         created_at,
         updated_at: created_at,
     };
-    Ok(Record::created_in(decode::outcome(conn, record)?, row).into())
+    Ok(Record::created_in(decode::outcome(conn, record)?, row, new.token).into())
 }
 
 /// The record that has the key, if it was created with the same props. `None` if no record has it

@@ -6,17 +6,18 @@ use chrono::{DateTime, Utc};
 use flowstate::{Artefact, Flow, Record, State, TransitionOf};
 
 use super::create;
+use super::create::Due;
 use super::history::{ArtefactEntry, HistoryEntry, StateCount};
 use super::span::spanned;
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::rows::FlowRow;
 use crate::dialect::sql::shared::{
-    AllArtefacts, Clock, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
+    AllArtefacts, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
 };
 use crate::dialect::sql::statement::Bind;
 use crate::error::{Error, RecordRef, Result, What};
-use crate::text::{json, time};
+use crate::text::json;
 use crate::transaction;
 use crate::transaction::explain::explain;
 use crate::transaction::in_doubt::Mark;
@@ -41,24 +42,19 @@ pub trait FlowStore: Flow {
     /// # Errors
     /// As [`FlowStore::create`].
     fn create_in<S: AsStore>(self, delay: Duration, conn: &mut S) -> Result<Self::Record> {
-        let call = || create::create(self, delay, conn.as_store());
+        let call = || create::create(self, Due::In(delay), conn.as_store());
         spanned::<Self, _>("create", None, call, |record| Some(record.id()))
     }
 
     /// Stores a new record that workers leave alone until `time`: at once if it has passed.
     ///
-    /// The time is that of the database's clock.
+    /// The time is that of the database's clock; one after the year 9000 counts as that.
     ///
     /// # Errors
     /// As [`FlowStore::create`].
     fn create_at<S: AsStore>(self, time: DateTime<Utc>, conn: &mut S) -> Result<Self::Record> {
-        let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
-        let clock = read(conn, record, |conn| conn.counts::<Clock>(&[]))?;
-        let now = clock.first().and_then(|row| time::parse(&row.label));
-        let now = now.ok_or_else(|| Error::Setup {
-            problem: "the database's clock cannot be read".to_owned(),
-        })?;
-        self.create_in((time - now).to_std().unwrap_or_default(), conn)
+        let call = || create::create(self, Due::At(time), conn.as_store());
+        spanned::<Self, _>("create", None, call, |record| Some(record.id()))
     }
 
     /// Stores a new record under a key that is unique within the flow, or returns the one that has
@@ -267,20 +263,26 @@ impl<F: Flow> RecordStore<F> for Record<F> {
     }
 
     fn reload<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
-        let (conn, record) = (conn.as_store(), decode::present(self)?);
+        let conn = conn.as_store();
+        let record = decode::present(self, conn)?;
         let fetched = fetch(conn, record, self.id())?;
+        decode::refuse_another(self, &fetched)?;
         self.replace(decode::decode(fetched, None)?, decode::outcome(conn, record)?);
         Ok(())
     }
 
     fn history<S: AsStore>(&self, conn: &mut S) -> Result<Vec<HistoryEntry>> {
-        let (conn, record) = (conn.as_store(), decode::present(self)?);
-        let rows = read(conn, record, |conn| conn.history::<History>(&[Bind::Int(self.id())]))?;
+        let conn = conn.as_store();
+        let record = decode::present(self, conn)?;
+        let rows = read(conn, record, |conn| {
+            conn.history::<History>(&[Bind::Int(self.id()), Bind::Text(F::NAME)])
+        })?;
         rows.into_iter().map(|row| HistoryEntry::read(row, record)).collect()
     }
 
     fn artefact<A: Artefact<F>>(&self, conn: &mut impl AsStore) -> Result<Option<A>> {
-        let (conn, record) = (conn.as_store(), decode::present(self)?);
+        let conn = conn.as_store();
+        let record = decode::present(self, conn)?;
         let text =
             read(conn, record, |conn| newest_artefact(conn, self.id(), A::NAME, A::ALIASES))?;
         text.map(|text| json::decode(&text, record, || What::Artefact(A::NAME.to_owned())))
@@ -288,26 +290,30 @@ impl<F: Flow> RecordStore<F> for Record<F> {
     }
 
     fn artefacts<S: AsStore>(&self, conn: &mut S) -> Result<Vec<ArtefactEntry>> {
-        let (conn, record) = (conn.as_store(), decode::present(self)?);
-        let binds = [Bind::Int(self.id())];
+        let conn = conn.as_store();
+        let record = decode::present(self, conn)?;
+        let binds = [Bind::Int(self.id()), Bind::Text(F::NAME)];
         let rows = read(conn, record, |conn| conn.artefacts::<AllArtefacts>(&binds))?;
         rows.into_iter().map(|row| ArtefactEntry::read(row, record)).collect()
     }
 
     fn destroy<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
-        let (id, record) = (self.id(), decode::present(self)?);
+        let conn = conn.as_store();
+        let (id, record) = (self.id(), decode::present(self, conn)?);
+        let flow = &*self;
         let mut call = |conn: &mut S::Store| {
             let rows = conn
                 .flows::<LockFlow>(&[Bind::Int(id), Bind::Text(F::NAME)])
                 .map_err(|error| explain(conn, Some(record), error))?;
             let row = rows.first().ok_or(Error::NotFound { record })?;
+            decode::refuse_another(flow, row)?;
             if !destroy(conn, id, row.seq).map_err(|error| explain(conn, Some(record), error))? {
                 return Err(Error::skipped(record));
             }
             scope::set_mark(conn, Mark::destroyed(record), None);
             Ok(())
         };
-        let call = || transaction::run(conn.as_store(), &mut call);
+        let call = || transaction::run(conn, &mut call);
         spanned::<F, _>("destroy", Some(id), call, |()| None)
             .map_err(|error: Error| error.about(record))
     }

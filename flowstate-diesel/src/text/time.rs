@@ -1,6 +1,6 @@
 //! The one text form in which times travel: `2026-01-31 23:59:59.123456`, UTC, fixed width.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 
 /// Reads a time. `None` if the text has another form.
 pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
@@ -21,15 +21,48 @@ pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
     Some(time.and_utc())
 }
 
+/// The microseconds since the beginning of the year 2000.
+pub(crate) fn since_2000(time: DateTime<Utc>) -> i64 {
+    time.timestamp_micros().saturating_sub(946_684_800_000_000)
+}
+
+/// Writes a time that [`parse`] has read.
+pub(crate) fn write(time: DateTime<Utc>) -> String {
+    const DIGITS: [(u32, usize); 6] = [(4, 0), (2, 5), (2, 8), (2, 11), (2, 14), (2, 17)];
+    let parts = [
+        time.year().unsigned_abs(),
+        time.month(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+    ];
+    let mut text = *b"0000-00-00 00:00:00.000000";
+    let mut put = |mut number: u32, digits: u32, at: usize| {
+        for place in (0..digits as usize).rev() {
+            text[at + place] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    };
+    for (part, (digits, at)) in parts.into_iter().zip(DIGITS) {
+        put(part, digits, at);
+    }
+    put(time.timestamp_subsec_micros(), 6, 20);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, write};
 
     #[test]
     fn reads_the_fixed_form_and_nothing_else() {
         let time = parse("2026-02-28 23:59:58.000123").expect("the fixed form");
         assert_eq!(time.timestamp_subsec_micros(), 123);
         assert_eq!(time.to_rfc3339(), "2026-02-28T23:59:58.000123+00:00");
+        for text in ["2026-02-28 23:59:58.000123", "0026-11-01 00:00:09.999999"] {
+            assert_eq!(parse(text).map(write).as_deref(), Some(text));
+        }
         for wrong in [
             "",
             "2026-02-28 23:59:58",

@@ -12,6 +12,7 @@ pub(crate) mod read;
 pub(crate) mod retry;
 pub(crate) mod scope;
 pub(crate) mod swallowed;
+pub(crate) mod token;
 
 use self::explain::{conflict, explain};
 use self::hooks::run_hooks;

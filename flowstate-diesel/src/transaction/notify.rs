@@ -20,6 +20,7 @@ impl News {
     }
 
     pub(crate) fn of_new(new: &NewFlow<'_>) -> Option<Self> {
+        // whether a time has come only the database knows
         let is_due = new.timing.due_in == Some(0);
         is_due.then_some(Self { flow: new.flow, state: new.state })
     }

@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
+
 use crate::dialect::Dialect;
 use crate::dialect::change::{Change, Link, Notes, Standing, Timing};
 use crate::dialect::rows::{ArtefactRow, FlowRow, Stamp};
@@ -43,7 +45,7 @@ impl Plan {
 
     pub(crate) fn change<'a>(&'a self, before: Standing<'a>, props: Option<&'a str>) -> Change<'a> {
         let Self { record, id, ref links, ref notes, completes, destroys, timing, .. } = *self;
-        Change { record, id, before, links, notes, completes, destroys, timing, props }
+        Change { record, id, before, links, notes, completes, destroys, timing, props, born: None }
     }
 }
 
@@ -52,6 +54,11 @@ pub(crate) trait Subject<C> {
     /// Where the record in memory stands, if that is all the request needs to know: it has no
     /// closures, and the transition starts there.
     fn remembered(&self) -> Option<Standing<'static>>;
+
+    /// When the record was created, if that is remembered.
+    fn born(&self) -> Option<DateTime<Utc>> {
+        None
+    }
 
     /// Whether no closure of the caller runs.
     fn is_plain(&self) -> bool;
@@ -105,7 +112,8 @@ pub(crate) fn apply<C: Dialect>(
                 subject,
                 Loads { remembered: true, has_read, seq: before.seq },
             ))?
-            && let Some(applied) = write(conn, &plan.change(before, None))?
+            && let Some(applied) =
+                write(conn, &Change { born: subject.born(), ..plan.change(before, None) })?
         {
             return Ok(applied);
         }
@@ -143,7 +151,7 @@ fn write_at_once<C: Dialect>(
     if loaded.as_ref().is_err_and(Error::is_conflict) || !readable(loaded)? {
         return Ok(None);
     }
-    let change = plan.change(before, None);
+    let change = Change { born: subject.born(), ..plan.change(before, None) };
     let mark = mark(&change);
     let stamp = autocommit::run(conn, &mark, |conn| conn.write(&change))?;
     Ok(stamp.map(|stamp| {

@@ -7,9 +7,12 @@ use flowstate::{Flow, Record, Row, State as _, TransactionOutcome};
 
 use crate::dialect::Dialect;
 use crate::dialect::rows::FlowRow;
+use crate::dialect::sql::shared::TokenOf;
+use crate::dialect::sql::statement::{Bind, Current};
 use crate::error::{Error, RecordRef, Result, What};
 use crate::text::{json, time};
 use crate::transaction::explain::explain;
+use crate::transaction::read::read;
 use crate::transaction::scope;
 
 /// Reads a row. `known` saves decoding it again if it has not changed since.
@@ -52,9 +55,32 @@ pub(crate) fn outcome<C: Dialect>(
 }
 
 /// Refuses a record that was created in a transaction which rolled back: its id may be another's.
-pub(crate) fn present<F: Flow>(flow: &Record<F>) -> Result<RecordRef> {
+pub(crate) fn present<F: Flow, C: Dialect>(flow: &Record<F>, conn: &mut C) -> Result<RecordRef> {
     let record = RecordRef::of::<F>(flow.id());
-    if flow.is_unborn() { Err(Error::NotFound { record }) } else { Ok(record) }
+    if flow.is_unborn() {
+        return Err(Error::NotFound { record });
+    }
+    // of a transaction of others nobody tells the end, but what it has written
+    let Some(token) = flow.birth_token() else { return Ok(record) };
+    let is_inside = conn.depth().is_ok_and(|depth| depth > 0);
+    let first = [Bind::Int(flow.id()), Bind::Int(0)];
+    let found = read(conn, record, |conn| {
+        if is_inside {
+            conn.counts::<Current<TokenOf>>(&first)
+        } else {
+            conn.counts::<TokenOf>(&first)
+        }
+    })?;
+    let is_there = found.first().is_some_and(|row| row.label == token);
+    if is_there { Ok(record) } else { Err(Error::NotFound { record }) }
+}
+
+/// Refuses a row that is another record than the one that is remembered: ids are given again where
+/// tables are emptied, or a backup is restored.
+pub(crate) fn refuse_another<F: Flow>(flow: &Record<F>, row: &FlowRow) -> Result<()> {
+    let record = RecordRef::of::<F>(flow.id());
+    let born = required_time(&row.created_at, record)?;
+    if born == flow.created_at() { Ok(()) } else { Err(Error::NotFound { record }) }
 }
 
 pub(crate) fn props<F: Flow>(text: &str, record: RecordRef) -> Result<F> {

@@ -23,6 +23,7 @@ use crate::transaction::in_doubt::Mark;
 use crate::transaction::scope;
 use crate::transaction::scope::Position;
 use crate::transaction::swallowed;
+use crate::transaction::token::token;
 
 /// A transition that has been asked for and not run yet: [`Request::run`] runs it.
 ///
@@ -56,13 +57,12 @@ struct Asked<'a, F: Flow, C> {
 
 impl<'a, C: Dialect, T: Transition> Request<'a, C, T> {
     pub(crate) fn new(record: &'a mut Record<T::Flow>, conn: &'a mut C) -> Self {
-        let notes = Notes { token: token(), ..Notes::default() };
         let asked = Asked {
             record,
             conn,
             closures: Closures::none(),
             links: vec![link::<T>()],
-            notes,
+            notes: Notes::default(),
             delay: Duration::ZERO,
             to: T::TO,
             refused: None,
@@ -235,8 +235,8 @@ impl<F: Flow, C: Dialect> Asked<'_, F, C> {
     }
 
     fn run_in<First: Transition<Flow = F>>(self, span: &tracing::Span) -> Result<First::Loads> {
-        let record = decode::present(self.record)?;
-        let Self { record: flow, conn, mut closures, links, notes, delay, to, refused } = self;
+        let record = decode::present(self.record, self.conn)?;
+        let Self { record: flow, conn, mut closures, links, mut notes, delay, to, refused } = self;
         if let Some(refused) = refused {
             return Err(refused);
         }
@@ -248,6 +248,7 @@ impl<F: Flow, C: Dialect> Asked<'_, F, C> {
         if !hooks.is_empty() && matches!(position, Position::Inside { rooted: false, .. }) {
             return Err(Error::HooksInForeignTransaction { record, transition: First::NAME });
         }
+        notes.token = token()?;
         let plan = Plan {
             record,
             id: flow.id(),
@@ -346,9 +347,4 @@ pub(crate) fn timing<F: Flow>(to: F::State, delay: Duration) -> Timing<'static> 
 pub(crate) fn micros(duration: Duration) -> i64 {
     const MOST: i64 = 1_000 * 365 * 86_400 * 1_000_000;
     i64::try_from(duration.as_micros()).unwrap_or(MOST).min(MOST)
-}
-
-/// 128 random bits.
-pub(crate) fn token() -> String {
-    format!("{:032x}", fastrand::u128(..))
 }

@@ -92,7 +92,12 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
         self.closures.is_plain()
     }
 
+    fn born(&self) -> Option<DateTime<Utc>> {
+        Some(self.flow.created_at())
+    }
+
     fn refresh(&mut self, row: FlowRow) -> Result<()> {
+        decode::refuse_another(self.flow, &row)?;
         let known = self.flow.is_certain().then(|| self.flow.row());
         let row = decode::decode(row, known)?;
         self.flow.replace(row, self.outcome.clone());

@@ -209,7 +209,7 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
             return Err(refused);
         }
         let Self { pool, runners, timed, known, threads, poll } = self;
-        let core = Core::new(pool, runners, timed, known, threads, poll);
+        let core = Core::new(pool, runners, timed, known, threads, poll)?;
         Ok(Running { threads: run::spawn(&core, threads)?, core })
     }
 

@@ -175,6 +175,25 @@ pub fn a_delay_moves_the_due_time<D: Database>() {
     check::clean(conn);
 }
 
+/// A record that is due at a time is due just then; one whose time has passed is due now, and no time
+/// is too far away.
+pub fn a_time_is_just_that_time<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let now = Job::new("now").create(conn).expect("created").created_at();
+    let at = now + chrono::TimeDelta::days(3) + chrono::TimeDelta::microseconds(123_456);
+    let job = Job::new("a").create_at(at, conn).expect("created");
+    assert_eq!(job.due_at(), Some(at));
+    assert_eq!(Job::find(job.id(), conn).expect("found").due_at(), Some(at));
+    for past in [now - chrono::TimeDelta::days(3), chrono::DateTime::<chrono::Utc>::MIN_UTC] {
+        let job = Job::new("b").create_at(past, conn).expect("created");
+        assert_eq!(job.due_at(), Some(job.created_at()));
+    }
+    let job = Job::new("c").create_at(chrono::DateTime::<chrono::Utc>::MAX_UTC, conn);
+    assert!(job.expect("created").due_at() > Some(at));
+    check::clean(conn);
+}
+
 /// Updates start from the locked row, after the guards and before `within`.
 pub fn updates_change_the_props<D: Database>() {
     let database = D::migrated();

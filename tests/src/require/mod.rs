@@ -10,6 +10,7 @@ pub mod cut;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod cut_create;
 pub mod hooks;
+pub mod identity;
 pub mod json;
 pub mod keys;
 pub mod messages;

@@ -28,6 +28,7 @@ use super::rows::{
 use super::sql::statement::{Bind, Bound, Speech, Statement, Words, statements};
 use super::{Dialect, Migration, begin, fallback, or_forget, runs_statements};
 use crate::error::ConflictReason;
+use crate::text::time::since_2000;
 
 // UTC_TIMESTAMP is the time at which the statement began, whatever the session's zone. In REPEATABLE
 // READ a plain SELECT shows what was committed when the transaction first read
@@ -65,18 +66,22 @@ statements! {
         "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
          leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
-         props = COALESCE(@json, props) WHERE id = ? AND seq = ?";
+         props = COALESCE(@json, props) WHERE id = ? AND seq = ? AND flow = ? \
+         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at)";
     /// The usual change.
     AdvanceOnce =
         "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
          leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
-         WHERE id = ? AND seq = ?";
+         WHERE id = ? AND seq = ? AND flow = ? \
+         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at)";
     InsertFlow =
         "INSERT INTO flowstate_flows \
          (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
          created_at, updated_at) \
-         VALUES (?, ?, 0, @json, ?, 0, @after, @after, \
+         VALUES (?, ?, 0, @json, ?, 0, \
+         CASE WHEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND > @now \
+         THEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND ELSE @after END, @after, \
          CASE WHEN ? THEN @now END, @now, @now)";
     Inserted =
         "SELECT id, @time(created_at), @time(due_at) FROM flowstate_flows \
@@ -251,9 +256,11 @@ impl Dialect for MysqlConnection {
         let due = Bind::MaybeInt(timing.due_in);
         let [completes, fails] = [change.completes.into(), after.is_error.into()];
         let [id, before] = [Bind::Int(change.id), Bind::Int(change.before.seq)];
+        let born = change.born.map(since_2000);
+        let (flow, born) = (Bind::Text(change.record.flow), Bind::MaybeInt(born));
         let (lease, deadline, props) = (timing.lease, timing.deadline_in, change.props);
         let updated = if lease.is_none() && deadline.is_none() && props.is_none() {
-            let binds = [state, seq, attempts, due, completes, fails, id, before];
+            let binds = [state, seq, attempts, due, completes, fails, id, before, flow, born];
             self.run::<AdvanceOnce>(&binds)?
         } else {
             let worker = Bind::Maybe(lease.map(|(_, worker)| worker));
@@ -261,7 +268,7 @@ impl Dialect for MysqlConnection {
             let (deadline, props) = (Bind::MaybeInt(deadline), Bind::Maybe(props));
             self.run::<Advance>(&[
                 state, seq, attempts, due, completes, fails, lease, worker, deadline, props, id,
-                before,
+                before, flow, born,
             ])?
         };
         Ok((updated == 1).then(|| Stamp::Estimated(now())))
@@ -273,6 +280,8 @@ impl Dialect for MysqlConnection {
             Bind::Text(flow.state),
             Bind::Text(flow.props),
             Bind::Maybe(flow.key),
+            Bind::MaybeInt(flow.due_at.map(|due| due.timestamp_micros())),
+            Bind::MaybeInt(flow.due_at.map(|due| due.timestamp_micros())),
             Bind::MaybeInt(flow.timing.due_in),
             Bind::MaybeInt(flow.timing.deadline_in),
             flow.completes.into(),

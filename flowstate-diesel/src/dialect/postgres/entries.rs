@@ -32,6 +32,8 @@ pub(super) fn new_binds<'a>(flow: &NewFlow<'a>, announcement: Option<i64>) -> Ve
         Bind::Text(flow.state),
         Bind::Text(flow.props),
         Bind::Maybe(flow.key),
+        Bind::MaybeInt(flow.due_at.map(|due| due.timestamp_micros())),
+        Bind::MaybeInt(flow.due_at.map(|due| due.timestamp_micros())),
         Bind::MaybeInt(flow.timing.due_in),
         Bind::MaybeInt(flow.timing.deadline_in),
         flow.completes.into(),

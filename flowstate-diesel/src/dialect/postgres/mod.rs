@@ -27,6 +27,7 @@ use super::rows::{
 };
 use super::sql::statement::{Bind, Bound, Statement};
 use super::{Dialect, Migration, runs_statements};
+use crate::text::time::since_2000;
 
 crate::dialect::connection::as_store!(PgConnection);
 
@@ -81,7 +82,13 @@ impl Dialect for PgConnection {
             after.is_error.into(),
             Bind::MaybeInt(timing.deadline_in),
         ];
-        let place = [Bind::Int(change.id), Bind::Int(change.before.seq)];
+        let born = change.born.map(since_2000);
+        let place = [
+            Bind::Int(change.id),
+            Bind::Int(change.before.seq),
+            Bind::Text(change.record.flow),
+            Bind::MaybeInt(born),
+        ];
         let usual = timing.lease.is_none() && change.props.is_none();
         let stamp: QueryResult<String> = if let Some(entry) = change.only_entry().filter(|_| usual)
         {

@@ -42,7 +42,8 @@ macro_rules! moved {
              last_errored_at = CASE WHEN ? = 1 THEN clock.now END, \
              deadline_at = clock.now + ? * interval '1 microsecond', updated_at = clock.now, ",
             $more,
-            " FROM (SELECT @now) AS clock (now) WHERE id = ? AND seq = ? \
+            " FROM (SELECT @now) AS clock (now) WHERE id = ? AND seq = ? AND flow = ? \
+             AND created_at = COALESCE(timestamptz '2000-01-01 00:00:00+00' + ? * interval '1 microsecond', created_at) \
              RETURNING id, state, seq, updated_at)"
         )
     };
@@ -77,7 +78,10 @@ macro_rules! made {
              (flow, state, seq, props, key, attempts, due_at, deadline_at, completed_at, \
              created_at, updated_at) \
              SELECT ?, ?, 0, @json, ?, 0, \
-             clock.now + ? * interval '1 microsecond', clock.now + ? * interval '1 microsecond', \
+             CASE WHEN timestamptz 'epoch' + ? * interval '1 microsecond' > clock.now \
+             THEN timestamptz 'epoch' + ? * interval '1 microsecond' \
+             ELSE clock.now + ? * interval '1 microsecond' END, \
+             clock.now + ? * interval '1 microsecond', \
              CASE WHEN ? = 1 THEN clock.now END, clock.now, clock.now \
              FROM (SELECT @now",
             $alone,

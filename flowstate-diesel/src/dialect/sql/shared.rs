@@ -60,9 +60,6 @@ statements! {
         "SELECT state, COUNT(*) FROM flowstate_flows \
          WHERE flow = ? AND due_at IS NOT NULL AND NOT (state IN @among) \
          GROUP BY state ORDER BY state LIMIT 100";
-    /// What the database's clock says.
-    Clock =
-        "SELECT @time(moment), COUNT(*) FROM (SELECT @now AS moment) AS clock GROUP BY moment";
     CountStates =
         "SELECT state, COUNT(*) FROM flowstate_flows WHERE flow = ? GROUP BY state ORDER BY state";
     InsertHistory =
@@ -91,10 +88,14 @@ statements! {
          WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1";
     AllArtefacts =
         "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
-         WHERE flow_id = ? ORDER BY seq, name";
+         WHERE flow_id = ? \
+         AND EXISTS (SELECT 1 FROM flowstate_flows WHERE id = flow_id AND flow = ?) \
+         ORDER BY seq, name";
     History =
         "SELECT seq, transition, from_state, to_state, attempt, error, actor, @text(metadata), \
-         @time(created_at) FROM flowstate_transitions WHERE flow_id = ? ORDER BY seq";
+         @time(created_at) FROM flowstate_transitions WHERE flow_id = ? \
+         AND EXISTS (SELECT 1 FROM flowstate_flows WHERE id = flow_id AND flow = ?) \
+         ORDER BY seq";
     /// The token under which a transition was written.
     TokenOf = "SELECT token, seq FROM flowstate_transitions WHERE flow_id = ? AND seq = ?";
     /// What the history keeps of a keyed creation.

@@ -24,6 +24,7 @@ use super::rows::{
 use super::sql::statement::{Bind, Bound, Speech, Statement, Words, statements};
 use super::write_queue::{Lane, Turnstile};
 use super::{Dialect, Migration, begin, fallback, runs_statements};
+use crate::text::time;
 
 // SQLite has no type for times and a clock of milliseconds: text of one fixed width, which sorts
 // as the times do <https://www.sqlite.org/lang_datefunc.html>.
@@ -56,7 +57,8 @@ statements! {
         "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
          leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
-         WHERE id = ? AND seq = ? RETURNING updated_at, due_at";
+         WHERE id = ? AND seq = ? AND flow = ? \
+         AND substr(created_at, 3) = COALESCE(?, substr(created_at, 3)) RETURNING updated_at, due_at";
     Advance =
         "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, \
          due_at = @after, \
@@ -64,12 +66,13 @@ statements! {
          last_errored_at = CASE WHEN ? THEN @now END, \
          leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
          props = COALESCE(@json, props) \
-         WHERE id = ? AND seq = ? RETURNING updated_at, due_at";
+         WHERE id = ? AND seq = ? AND flow = ? \
+         AND substr(created_at, 3) = COALESCE(?, substr(created_at, 3)) RETURNING updated_at, due_at";
     InsertFlow =
         "INSERT INTO flowstate_flows \
          (flow, state, seq, props, key, attempts, due_at, deadline_at, completed_at, \
          created_at, updated_at) \
-         VALUES (?, ?, 0, @json, ?, 0, @after, @after, \
+         VALUES (?, ?, 0, @json, ?, 0, CASE WHEN ? > @now THEN ? ELSE @after END, @after, \
          CASE WHEN ? THEN @now END, @now, @now) \
          ON CONFLICT (flow, key) WHERE key IS NOT NULL DO NOTHING \
          RETURNING id, created_at, due_at";
@@ -197,9 +200,13 @@ impl Dialect for SqliteConnection {
             [Bind::Text(after.state), Bind::Int(after.seq), Bind::Int(after.attempts.into())];
         let [completes, fails] = [change.completes.into(), after.is_error.into()];
         let [id, before] = [Bind::Int(change.id), Bind::Int(change.before.seq)];
+        let born = change.born.map(time::write);
+        // without the century
+        let born = born.as_deref().and_then(|born| born.get(2..));
+        let (flow, born) = (Bind::Text(change.record.flow), Bind::Maybe(born));
         let due = Bind::Maybe(due.as_deref());
         let stamp = if lease.is_none() && deadline.is_none() && change.props.is_none() {
-            let binds = [state, seq, attempts, due, completes, fails, id, before];
+            let binds = [state, seq, attempts, due, completes, fails, id, before, flow, born];
             Bound::<AdvanceOnce, StampColumns>::new(&binds).get_result(self)
         } else {
             let worker = Bind::Maybe(timing.lease.map(|(_, worker)| worker));
@@ -207,7 +214,7 @@ impl Dialect for SqliteConnection {
             let props = Bind::Maybe(change.props);
             let binds = [
                 state, seq, attempts, due, completes, fails, lease, worker, deadline, props, id,
-                before,
+                before, flow, born,
             ];
             Bound::<Advance, StampColumns>::new(&binds).get_result(self)
         };
@@ -216,11 +223,14 @@ impl Dialect for SqliteConnection {
 
     fn insert_flow(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
         let [due, deadline] = [flow.timing.due_in, flow.timing.deadline_in].map(seconds);
+        let due_at = flow.due_at.map(time::write);
         let binds = [
             Bind::Text(flow.flow),
             Bind::Text(flow.state),
             Bind::Text(flow.props),
             Bind::Maybe(flow.key),
+            Bind::Maybe(due_at.as_deref()),
+            Bind::Maybe(due_at.as_deref()),
             Bind::Maybe(due.as_deref()),
             Bind::Maybe(deadline.as_deref()),
             flow.completes.into(),

@@ -14,8 +14,9 @@ use crate::error::{RecordRef, Result};
 use crate::transaction;
 use crate::transaction::autocommit;
 use crate::transaction::explain::explain;
+use crate::transaction::token::token;
 use crate::transition::apply::write;
-use crate::transition::request::{micros, token};
+use crate::transition::request::micros;
 use crate::worker::step::StepSpec;
 use crate::worker::step::backoff::pause;
 
@@ -42,7 +43,7 @@ pub(crate) fn claim<C: Dialect>(
     limit: usize,
     worker: &str,
 ) -> Result<Vec<ClaimedRow>> {
-    let (link, token) = ((step.start_link)(), token());
+    let (link, token) = ((step.start_link)(), token()?);
     let finish = step.finish.first().filter(|_| step.repeats).map(|finish| finish().transition);
     let claims = Claims {
         flow: step.flow,
@@ -82,7 +83,7 @@ pub(crate) fn reap<C: Dialect>(
         links: vec![(step.fail)()],
         notes: Notes {
             error: Some("lease expired".to_owned()),
-            token: token(),
+            token: token()?,
             ..Notes::default()
         },
         completes: step.failed.completes,
@@ -106,7 +107,7 @@ pub(crate) fn take_timed<C: Dialect>(conn: &mut C, timed: &Timed) -> Result<usiz
         flow: timed.flow,
         state: timed.state,
         links: vec![timed.link()],
-        notes: Notes { token: token(), ..Notes::default() },
+        notes: Notes { token: token()?, ..Notes::default() },
         completes: timed.completes,
         destroys: timed.destroys,
     };
@@ -166,6 +167,7 @@ impl Batch<'_> {
     fn step<C: Dialect>(&self, conn: &mut C, row: &FlowRow, timing: Timing<'_>) -> Result<bool> {
         let record = RecordRef { flow: self.flow, id: Some(row.id) };
         let change = Change {
+            born: None,
             record,
             id: row.id,
             before: Standing {

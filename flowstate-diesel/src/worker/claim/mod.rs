@@ -8,7 +8,7 @@ pub(super) mod settle;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use flowstate::{ArtefactSet, Flow, Record, Transition};
 
@@ -25,6 +25,7 @@ use crate::store::migrate::refuse_unfit;
 use crate::transaction;
 use crate::transaction::explain::explain;
 use crate::transaction::read::read;
+use crate::transaction::token::worker_id;
 use crate::transition::apply::newest_artefact;
 use crate::transition::decode;
 use crate::transition::request::micros;
@@ -68,17 +69,16 @@ where
     Fail: FailTransition,
     S: AsStore,
 {
-    static WORKER: OnceLock<Arc<str>> = OnceLock::new();
-    let worker = WORKER.get_or_init(worker_id);
+    let worker: Arc<str> = worker_id()?.into();
     let conn = conn.as_store();
     if step.spec.asked.get().is_none() {
         refuse_unfit(conn)?;
         step.spec.asked.get_or_init(|| ());
     }
     for source in by_age(conn, &step.spec)? {
-        let claimed = batches::claim(conn, &step.spec, source, micros(EVERYTHING), 1, worker)?;
+        let claimed = batches::claim(conn, &step.spec, source, micros(EVERYTHING), 1, &worker)?;
         if let Some(claimed) = claimed.into_iter().next() {
-            return Claim::new(claimed, Arc::clone(&step.spec), Arc::clone(worker)).map(Some);
+            return Claim::new(claimed, Arc::clone(&step.spec), worker).map(Some);
         }
     }
     Ok(None)
@@ -133,12 +133,6 @@ where
         }
     }
     Ok(all)
-}
-
-/// Names a worker: random for each start, so that a former life of the same process is somebody
-/// else.
-pub(crate) fn worker_id() -> Arc<str> {
-    format!("{}-{:016x}", std::process::id(), fastrand::u64(..)).into()
 }
 
 impl<Start, Finish> Claim<Start, Finish>

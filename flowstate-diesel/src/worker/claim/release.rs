@@ -64,7 +64,7 @@ fn release_plan<C: Dialect>(
     let timing = Timing { attempts: Some(fence.attempts), ..timing };
     let link = Link { transition: RELEASE, to: name, to_error: is_error, artefacts: Vec::new() };
     let landing = Landing { completes: false, destroys: false, timing };
-    Ok(plan(step, fence, vec![link], landing, timing, Some(why.to_owned())))
+    plan(step, fence, vec![link], landing, timing, Some(why.to_owned()))
 }
 
 /// Where the record was before it was claimed.

@@ -10,8 +10,9 @@ use crate::dialect::sql::statement::Bind;
 use crate::error::{RecordRef, Result};
 use crate::text::json;
 use crate::transaction::explain::explain;
+use crate::transaction::token::token;
 use crate::transition::apply::{Newest, Plan, Subject, apply};
-use crate::transition::request::{micros, token};
+use crate::transition::request::micros;
 use crate::worker::step::backoff;
 use crate::worker::step::error::{StepError, text};
 use crate::worker::step::{Landing, StepSpec};
@@ -42,14 +43,14 @@ pub(crate) fn finish<C: Dialect>(
     fence: Fence,
     artefacts: Vec<(&'static str, String)>,
 ) -> Result<()> {
-    end(conn, step, fence, &finish_plan(step, fence, artefacts))
+    end(conn, step, fence, &finish_plan(step, fence, artefacts)?)
 }
 
 pub(crate) fn finish_plan(
     step: &StepSpec,
     fence: Fence,
     artefacts: Vec<(&'static str, String)>,
-) -> Plan {
+) -> Result<Plan> {
     let timing = Timing { attempts: Some(0), ..step.finished.timing };
     plan(step, fence, step.finish_links(artefacts), step.finished, timing, None)
 }
@@ -71,7 +72,7 @@ pub(crate) fn fail<C: Dialect>(
     let due_in = pause.filter(|_| !step.failed.completes).map(micros);
     let timing = Timing { due_in, attempts: Some(failed), ..step.failed.timing };
     let error = Some(json::clean_error(&text(error)));
-    let plan = plan(step, fence, vec![(step.fail)()], step.failed, timing, error);
+    let plan = plan(step, fence, vec![(step.fail)()], step.failed, timing, error)?;
     end(conn, step, fence, &plan)
 }
 
@@ -82,17 +83,17 @@ pub(super) fn plan(
     landing: Landing,
     timing: Timing<'static>,
     error: Option<String>,
-) -> Plan {
-    Plan {
+) -> Result<Plan> {
+    Ok(Plan {
         record: RecordRef { flow: step.flow, id: Some(fence.id) },
         id: fence.id,
         links,
-        notes: Notes { error, token: token(), ..Notes::default() },
+        notes: Notes { error, token: token()?, ..Notes::default() },
         completes: landing.completes,
         destroys: landing.destroys,
         timing,
         fenced: true,
-    }
+    })
 }
 
 pub(super) fn end<C: Dialect>(

@@ -307,7 +307,7 @@ where
     {
         let record = RecordRef::of::<Start::Flow>(fence.id);
         transaction::run_closures(conn, &mut |conn| {
-            let plan = finish_plan(&self.step, fence, Vec::new());
+            let plan = finish_plan(&self.step, fence, Vec::new())?;
             if !settle::is_held(conn, &self.step, fence)? {
                 return Err(plan.lease_lost().into());
             }
@@ -318,7 +318,7 @@ where
             swallowed::refuse(conn)?;
             let artefacts = encode::<Finish>(&persists, record)
                 .map_err(|error| Undone::Handler(StepError::permanent(error)))?;
-            let plan = finish_plan(&self.step, fence, artefacts);
+            let plan = finish_plan(&self.step, fence, artefacts)?;
             let change = plan.change(standing(&self.step, fence), None);
             match write(conn, &change)? {
                 Some(_) => Ok(()),

@@ -19,9 +19,9 @@ use crate::dialect::connection::Store;
 use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, Result};
 use crate::transaction::notify;
+use crate::transaction::token::worker_id;
 use crate::worker::claim::batches::Timed;
 use crate::worker::claim::settle::Fence;
-use crate::worker::claim::worker_id;
 
 /// The first pause after a look that found nothing; each further one is twice as long.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -140,7 +140,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         known: Vec<Known>,
         threads: usize,
         longest_pause: Duration,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>> {
+        let worker = worker_id()?.into();
         let now = Instant::now();
         let shared = Shared {
             ready: VecDeque::new(),
@@ -159,7 +160,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             keeper_ended: false,
             trouble: Trouble::default(),
         };
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             questions: Questions::new(&runners, &timed),
             horizon: Horizon::default(),
             counters: Counters::new(runners.len()),
@@ -168,14 +169,14 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             runners,
             timed,
             known,
-            worker: worker_id(),
+            worker,
             turn: AtomicUsize::new(0),
             threads,
             poll: longest_pause,
             shared: Mutex::new(shared),
             work: Condvar::new(),
             changed: Condvar::new(),
-        })
+        }))
     }
 
     /// Waits until all threads are there. `false` if one could not be had.
