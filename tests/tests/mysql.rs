@@ -8,6 +8,8 @@ mod deadlock;
 mod half_way;
 #[path = "mysql/locks.rs"]
 mod locks;
+#[path = "mysql/sessions.rs"]
+mod sessions;
 #[path = "mysql/snapshot.rs"]
 mod snapshot;
 #[path = "mysql/statements.rs"]
@@ -82,6 +84,10 @@ at!(serializable, Isolated<Mysql, Serializable>);
 // what no level touches
 rows! { any_level, Mysql;
     statements: another_language_serves;
+    sessions:
+        a_worker_without_autocommit_sees_new_work
+        an_outcome_is_asked_of_a_node_that_caught_up
+        a_mode_that_does_not_serve_is_refused;
     half_way:
         a_query_that_failed_half_way_runs_again
         a_closure_whose_query_failed_half_way_runs_again;

@@ -25,7 +25,7 @@ pub(super) fn commit<C: Dialect, End: Statement>(conn: &mut C) -> QueryResult<()
     match conn.run::<End>(&[]) {
         Ok(_) => change_depth(conn, TransactionDepthChange::DecreaseDepth),
         Err(error) => {
-            if let Err(error) = C::TransactionManager::rollback_transaction(conn) {
+            if let Err(error) = conn.roll_back() {
                 // the database has done so already, or the connection is lost and Diesel knows
                 tracing::debug!(%error, "rollback failed");
             }

@@ -91,6 +91,17 @@ pub trait Dialect: Connection {
         self.commit()
     }
 
+    /// Rolls back the innermost transaction or savepoint.
+    fn roll_back(&mut self) -> QueryResult<()> {
+        Self::TransactionManager::rollback_transaction(self)
+    }
+
+    /// Asks something of which a decision follows: the server has to know then what any other of its
+    /// cluster had committed before.
+    fn caught_up<R>(&mut self, ask: impl FnOnce(&mut Self) -> R) -> R {
+        ask(self)
+    }
+
     /// Where the writers of this process queue, if the database itself does not have them queue.
     fn lane(&mut self) -> QueryResult<Option<Lane>> {
         Ok(None)

@@ -55,7 +55,8 @@ impl Unconfirmed {
 
     /// Whether the transaction was committed, asked on a *new* connection.
     ///
-    /// A server that is still committing is waited for. `None` if nothing tells: the transaction
+    /// A server that is still committing is waited for, and so is a node of Galera that has not applied
+    /// yet what another has committed. `None` if nothing tells: the transaction
     /// moved no record, or the record was destroyed since. A record that is gone counts as destroyed
     /// by a transaction that destroyed it, and as never created by one that created it.
     ///
@@ -63,13 +64,14 @@ impl Unconfirmed {
     /// [`Error::Database`](crate::Error::Database) or a conflict: ask again.
     pub fn resolve<S: AsStore>(&self, conn: &mut S) -> Result<Option<bool>> {
         let Some(mark) = &self.mark else { return Ok(None) };
-        let conn = conn.as_store();
-        let failed = |conn: &mut S::Store, error| explain(conn, Some(mark.record), error);
-        if mark.record.id.is_none() {
-            // each in a transaction of its own: what is committed meanwhile must be seen
-            return read(conn, mark.record, |conn| mark.was_created(conn)).map(Some);
-        }
-        transaction(conn, |conn| mark.is_there(conn, true).map_err(|error| failed(conn, error)))
+        conn.as_store().caught_up(|conn| {
+            let failed = |conn: &mut S::Store, error| explain(conn, Some(mark.record), error);
+            if mark.record.id.is_none() {
+                // each in a transaction of its own: what is committed meanwhile must be seen
+                return read(conn, mark.record, |conn| mark.was_created(conn)).map(Some);
+            }
+            transaction(conn, |conn| mark.is_there(conn, true).map_err(|error| failed(conn, error)))
+        })
     }
 }
 

@@ -102,7 +102,7 @@ impl<C: Dialect> Drop for Open<'_, C> {
         while let Ok(depth) = self.conn.depth()
             && depth >= self.depth
         {
-            if let Err(error) = C::TransactionManager::rollback_transaction(self.conn) {
+            if let Err(error) = self.conn.roll_back() {
                 // the database has rolled back already, or the connection is lost and Diesel knows
                 tracing::debug!(%error, "rollback failed");
                 // of a savepoint that is gone; what it was in is still to be rolled back

@@ -2,6 +2,7 @@
 
 mod faults;
 mod poll;
+mod statements;
 mod time;
 mod version;
 
@@ -9,12 +10,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::connection::{
     AnsiTransactionManager, CacheSize, SimpleConnection as _, TransactionManager as _,
+    TransactionManagerStatus,
 };
-use diesel::mysql::{Mysql, MysqlConnection};
-use diesel::sql_types::BigInt;
+use diesel::mysql::MysqlConnection;
+use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, QueryResult, RunQueryDsl, dsl};
 
-use self::poll::Scout;
+use self::poll::{NO_AUTOCOMMIT, Scout};
+use self::statements::{
+    Advance, AdvanceOnce, AutocommitOff, AutocommitOn, Begin, ExtendLeases, FindVersions,
+    HeldLeases, InsertFlow, Inserted, LockMigrations, MakeVersions, NoteClaims, NoteCreations,
+    SERVER, TakeClaims, UnlockMigrations,
+};
 use self::time::now;
 use self::version::refusal;
 use super::begin::Commit;
@@ -25,117 +32,10 @@ use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
     HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
 };
-use super::sql::statement::{Bind, Bound, Speech, Statement, Words, statements};
+use super::sql::statement::{Bind, Bound, Statement};
 use super::{Dialect, Migration, begin, fallback, or_forget, runs_statements};
 use crate::error::ConflictReason;
 use crate::text::time::since_2000;
-
-// UTC_TIMESTAMP is the time at which the statement began, whatever the session's zone. In REPEATABLE
-// READ a plain SELECT shows what was committed when the transaction first read
-// <https://dev.mysql.com/doc/refman/8.4/en/innodb-consistent-read.html>; MariaDB knows no FOR SHARE.
-impl Speech for Mysql {
-    const WORDS: Words = Words {
-        now: "UTC_TIMESTAMP(6)",
-        began: "UTC_TIMESTAMP(6)",
-        key: "`key`",
-        lock: "FOR UPDATE",
-        skip: "FOR UPDATE SKIP LOCKED",
-        free: "FOR UPDATE SKIP LOCKED",
-        by_due: "FORCE INDEX (flowstate_flows_due)",
-        by_lease: "FORCE INDEX (flowstate_flows_lease)",
-        by_deadline: "FORCE INDEX (flowstate_flows_deadline)",
-        current: "LOCK IN SHARE MODE",
-        after: ["UTC_TIMESTAMP(6) + INTERVAL ", " MICROSECOND"],
-        ago: ["UTC_TIMESTAMP(6) - INTERVAL ", " MICROSECOND"],
-        json: ["", ""],
-        among: [
-            "(SELECT name FROM JSON_TABLE(",
-            ", '$[*]' COLUMNS (name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$')) \
-             AS names)",
-        ],
-        ids: ["(SELECT it FROM JSON_TABLE(", ", '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids)"],
-        string: "CHAR",
-        text: ["", ""],
-        time: ["DATE_FORMAT(", ", '%Y-%m-%d %H:%i:%s.%f')"],
-    };
-}
-
-statements! {
-    /// There is no RETURNING, and to read the times back would take one more statement.
-    Advance =
-        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
-         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
-         leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
-         props = COALESCE(@json, props) WHERE id = ? AND seq = ? AND flow = ? \
-         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at)";
-    /// The usual change.
-    AdvanceOnce =
-        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
-         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
-         leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
-         WHERE id = ? AND seq = ? AND flow = ? \
-         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at)";
-    InsertFlow =
-        "INSERT INTO flowstate_flows \
-         (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
-         created_at, updated_at) \
-         VALUES (?, ?, 0, @json, ?, 0, \
-         CASE WHEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND > @now \
-         THEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND ELSE @after END, @after, \
-         CASE WHEN ? THEN @now END, @now, @now)";
-    Inserted =
-        "SELECT id, @time(created_at), @time(due_at) FROM flowstate_flows \
-         WHERE id = LAST_INSERT_ID()";
-    // by the key, in this order: a scan of the table would lock, or wait for, every row
-    TakeClaims =
-        "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
-         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it \
-         SET state = ?, seq = seq + 1, due_at = NULL, completed_at = NULL, \
-         last_errored_at = NULL, leased_until = @after, leased_by = ?, deadline_at = @after, \
-         updated_at = @now";
-    NoteClaims =
-        "INSERT INTO flowstate_transitions \
-         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
-         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
-         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
-         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
-    NoteCreations =
-        "INSERT INTO flowstate_transitions \
-         (flow_id, seq, transition, to_state, attempt, token, created_at) \
-         SELECT id, 0, ?, state, 1, ?, created_at \
-         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
-         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
-    // read in this order, by the key: a scan of the table would lock, or wait for, every row; MySQL
-    // refuses to lock what JSON_TABLE gives (3569), but in a derived table has nothing to lock
-    HeldLeases =
-        "SELECT lease, id FROM (SELECT held_id, held_seq, lease FROM \
-         JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', held_seq BIGINT PATH '$[1]', \
-         lease JSON PATH '$')) AS listed) AS leases \
-         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id AND seq = held_seq \
-         WHERE leased_by = ? FOR UPDATE SKIP LOCKED";
-    ExtendLeases =
-        "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', micros BIGINT PATH '$[2]')) \
-         AS leases STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id \
-         SET leased_until = @now + INTERVAL micros MICROSECOND";
-    Begin = "BEGIN";
-    // the transaction begins with the next statement
-    AutocommitOff = "SET autocommit = 0";
-    AutocommitOn = "SET autocommit = 1";
-    // a lock of that name is the whole server's, and the name has at most 64 characters, as that of a
-    // database may have; MySQL 9 has no SHA1 or MD5 any more
-    LockMigrations =
-        "SELECT 'locked', GET_LOCK(CONCAT('flowstate-', LEFT(SHA2(DATABASE(), 256), 40)), 50)";
-    UnlockMigrations =
-        "DO RELEASE_LOCK(CONCAT('flowstate-', LEFT(SHA2(DATABASE(), 256), 40)))";
-    FindVersions =
-        "SELECT table_name, 1 FROM information_schema.tables \
-         WHERE table_schema = DATABASE() AND table_name = 'flowstate_migrations'";
-    MakeVersions =
-        "CREATE TABLE IF NOT EXISTS flowstate_migrations \
-         (version VARCHAR(64) NOT NULL PRIMARY KEY, applied_at DATETIME(6) NOT NULL) \
-         ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
-    ServerVersion = "SELECT VERSION(), 0";
-}
 
 crate::dialect::connection::as_store!(MysqlConnection);
 
@@ -197,6 +97,34 @@ impl Dialect for MysqlConnection {
             self.close();
         }
         committed
+    }
+
+    // Galera may abort a transaction while it is rolled back, and says so in answer to ROLLBACK: it
+    // is gone all the same, but Diesel would use the connection no more.
+    fn roll_back(&mut self) -> QueryResult<()> {
+        let is_outermost = self.depth().is_ok_and(|depth| depth == 1);
+        let rolled_back = AnsiTransactionManager::rollback_transaction(self);
+        if is_outermost
+            && rolled_back.as_ref().is_err_and(|error| Self::classify(error).ends_transaction())
+            && self.batch_execute("ROLLBACK").is_ok()
+        {
+            *AnsiTransactionManager::transaction_manager_status_mut(self) =
+                TransactionManagerStatus::default();
+            return Ok(());
+        }
+        rolled_back
+    }
+
+    // A node of Galera may lag <https://mariadb.com/kb/en/galera-cluster-system-variables/>. Other
+    // servers do not know the setting, and their refusal changes nothing.
+    fn caught_up<R>(&mut self, ask: impl FnOnce(&mut Self) -> R) -> R {
+        let is_galera = self.batch_execute(CATCH_UP).is_ok();
+        let answer = ask(self);
+        if is_galera {
+            // if this fails, the connection is lost
+            self.batch_execute(AS_BEFORE).unwrap_or_default();
+        }
+        answer
     }
 
     // After a rollback that failed this would commit.
@@ -315,13 +243,17 @@ impl Dialect for MysqlConnection {
     }
 
     fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
-        match Scout::new(asking) {
-            Some(scout) => {
-                let rows = scout.load(self);
-                or_forget(self, rows)
-            }
-            None => Ok(Vec::new()),
+        let Some(scout) = Scout::new(asking) else { return Ok(Vec::new()) };
+        let rows = scout.load(self);
+        let mut rows: Vec<CountRow> = or_forget(self, rows)?;
+        let all = rows.len();
+        rows.retain(|row| row.label != NO_AUTOCOMMIT);
+        if rows.len() == all || self.depth()? > 0 {
+            return Ok(rows);
         }
+        // nothing new would be seen until the transaction ends that this question has begun
+        self.run::<AutocommitOn>(&[])?;
+        self.scout(asking)
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
@@ -337,8 +269,9 @@ impl Dialect for MysqlConnection {
     }
 
     fn refusal(&mut self) -> QueryResult<Option<String>> {
-        let versions = self.counts::<ServerVersion>(&[])?;
-        Ok(versions.first().and_then(|version| refusal(&version.label)))
+        let server = dsl::sql::<(Text, BigInt)>(SERVER);
+        let (server, is_unlogged) = server.get_result::<(String, i64)>(self)?;
+        Ok(refusal(&server, is_unlogged == 1))
     }
 
     fn has_versions(&mut self) -> QueryResult<bool> {
@@ -371,6 +304,12 @@ const TRANSACTION_GONE: &str = "the database has ended the transaction";
 
 const TRANSACTION_ENDED: &str = "the database has ended the transaction: a deadlock has undone it, \
      or a statement that commits by itself, such as CREATE TABLE, has committed it";
+
+/// Has each statement outside a transaction, and the first one in it, wait until all is applied that
+/// was committed on any node.
+const CATCH_UP: &str =
+    "SET @flowstate_sync_wait = @@SESSION.wsrep_sync_wait, SESSION wsrep_sync_wait = 15";
+const AS_BEFORE: &str = "SET SESSION wsrep_sync_wait = @flowstate_sync_wait";
 
 /// Makes Diesel refuse every transaction on this connection, and a pool discard it.
 fn give_up(conn: &mut MysqlConnection) {

@@ -47,6 +47,10 @@ impl<'a> Scout<'a> {
     }
 }
 
+/// The label of a row that is there if the session begins a transaction with each statement, and ends
+/// it with none: `autocommit = 0`, which may be a server's default.
+pub(super) const NO_AUTOCOMMIT: &str = "autocommit";
+
 impl QueryId for Scout<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
@@ -84,6 +88,9 @@ impl QueryFragment<Mysql> for Scout<'_> {
                 out.push_sql(sql);
             }
         }
+        out.push_sql(" UNION ALL (SELECT '");
+        out.push_sql(NO_AUTOCOMMIT);
+        out.push_sql("' AS label, UTC_TIMESTAMP(6) AS since FROM DUAL WHERE @@autocommit = 0)");
         out.push_sql(") AS seen");
         Ok(())
     }

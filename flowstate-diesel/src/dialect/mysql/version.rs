@@ -1,7 +1,27 @@
-//! Which servers of the MySQL family can be used: those with SKIP LOCKED.
+//! Which servers of the MySQL family can be used: those with SKIP LOCKED, in most modes.
 
-/// Why a server with this `VERSION()` cannot be used, if so.
-pub(super) fn refusal(version: &str) -> Option<String> {
+/// Why a server cannot be used, if so: by its `VERSION()|@@sql_mode`, and whether its binary log takes
+/// no changes at the session's isolation level.
+pub(super) fn refusal(server: &str, is_unlogged: bool) -> Option<String> {
+    let (version, mode) = server.split_once('|').unwrap_or((server, ""));
+    if is_unlogged {
+        return Some(
+            "this server's binary log is one of statements, which takes no changes at the isolation \
+             level `READ COMMITTED`; set `binlog_format = ROW`, or another level"
+                .to_owned(),
+        );
+    }
+    if mode.split(',').any(|mode| mode == "ORACLE") {
+        return Some(
+            "`sql_mode` contains `ORACLE`, in which `BEGIN` opens no transaction; take it out for \
+             the sessions of flowstate"
+                .to_owned(),
+        );
+    }
+    too_old(version)
+}
+
+fn too_old(version: &str) -> Option<String> {
     // MariaDB before 11 may call itself 5.5.5-10.6.1-MariaDB
     let is_mariadb = version.contains("MariaDB");
     let (server, needed) = if is_mariadb { ("MariaDB", (10, 6)) } else { ("MySQL", (8, 0)) };
@@ -25,6 +45,10 @@ fn parse(version: &str) -> Option<(u32, u32)> {
 mod tests {
     use super::refusal;
 
+    fn of_version(version: &str) -> Option<String> {
+        refusal(&format!("{version}|STRICT_TRANS_TABLES"), false)
+    }
+
     #[test]
     fn m06_refuses_servers_without_skip_locked() {
         for old in [
@@ -34,7 +58,7 @@ mod tests {
             "5.5.5-10.5.8-MariaDB",
             "5.5.68-MariaDB",
         ] {
-            let refusal = refusal(old).expect(old);
+            let refusal = of_version(old).expect(old);
             assert!(refusal.contains(old), "{refusal}");
             assert!(refusal.contains("MySQL 8.0 or MariaDB 10.6"), "{refusal}");
         }
@@ -49,7 +73,7 @@ mod tests {
             "8.0.11-TiDB-v7.5.0",
             "what",
         ] {
-            assert_eq!(refusal(new), None, "{new}");
+            assert_eq!(of_version(new), None, "{new}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! SQLite, 3.35 or newer (`RETURNING`).
 
 mod faults;
+mod version;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use diesel::sql_types::BigInt;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl, dsl};
 
+use self::version::refusal;
 use super::begin::Commit;
 use super::change::{Change, Claims, NewFlow};
 use super::checkpoint::LogLength;
@@ -116,6 +118,8 @@ statements! {
     BeginDeferred = "BEGIN";
     FileAndTimeout =
         "SELECT file, timeout FROM pragma_database_list, pragma_busy_timeout WHERE name = 'main'";
+    LibraryVersion = "SELECT sqlite_version(), 0";
+    ReadJson = "SELECT value, 1 FROM json_each('[\"x\"]')";
     FindVersions =
         "SELECT name, 1 FROM sqlite_master WHERE type = 'table' AND name = 'flowstate_migrations'";
     MakeVersions =
@@ -262,6 +266,13 @@ impl Dialect for SqliteConnection {
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
         self.run::<ExtendLeases>(&[Bind::Text(leases), Bind::Text(worker)])
+    }
+
+    // It opens no file: the second question fails only where there is no such function.
+    fn refusal(&mut self) -> QueryResult<Option<String>> {
+        let versions = self.counts::<LibraryVersion>(&[])?;
+        let has_json = || self.counts::<ReadJson>(&[]).is_ok();
+        Ok(versions.first().and_then(|version| refusal(&version.label, has_json)))
     }
 
     fn has_versions(&mut self) -> QueryResult<bool> {

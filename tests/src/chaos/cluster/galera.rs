@@ -12,6 +12,9 @@ use crate::private::{Kind, Server, free_port};
 /// is frozen.
 const AWAY: Duration = Duration::from_secs(25);
 
+/// Shorter than the others wait for it.
+const SHORT: Duration = Duration::from_millis(700);
+
 const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
 
 pub(super) struct Galera {
@@ -72,7 +75,7 @@ impl Cluster for Galera {
     }
 
     fn harm(&mut self, fault: Fault) {
-        let Some(node) = self.nodes.last_mut() else { return };
+        let [first, .., node] = &mut self.nodes[..] else { return };
         match fault {
             Fault::None => {}
             Fault::Kill => {
@@ -88,6 +91,17 @@ impl Cluster for Galera {
                 thread::sleep(AWAY);
                 node.thaw();
                 node.wait_until_it_answers();
+                println!("it is back");
+            }
+            Fault::Both => {
+                node.freeze();
+                thread::sleep(SHORT);
+                first.crash();
+                println!("a node was killed while another stood still");
+                thread::sleep(SHORT);
+                node.thaw();
+                thread::sleep(AWAY / 5);
+                first.restart();
                 println!("it is back");
             }
         }

@@ -12,7 +12,8 @@ Usage: cluster [OPTIONS]
 Options:
   --setup <NAME>       galera (three nodes of MariaDB) or replicas (a primary of PostgreSQL with two
                        standbys), made in a temporary folder [default: galera]
-  --fault <NAME>       what is done to it: none, kill or freeze [default: kill]
+  --fault <NAME>       what is done to it: none, kill, freeze or, to galera, both: while one
+                       node stands still, another one dies [default: kill]
   --asynchronous       replicas: no commit waits for a standby, so that the last moments may be lost
   --database <NAME>    with --url: postgres or mysql
   --url <URL>          instead of a set-up: a place of a cluster that somebody else harms, with
@@ -31,6 +32,8 @@ pub(super) enum Fault {
     None,
     Kill,
     Freeze,
+    /// One is killed while commits wait for another, which goes on.
+    Both,
 }
 
 /// What is asked for.
@@ -87,6 +90,7 @@ impl Options {
                     "none" => Fault::None,
                     "kill" => Fault::Kill,
                     "freeze" => Fault::Freeze,
+                    "both" => Fault::Both,
                     _ => return Err(format!("no fault is called `{value}`; see `--help`")),
                 }
             }

@@ -96,7 +96,7 @@ impl Cluster for Replicas {
 
     fn harm(&mut self, fault: Fault) {
         match fault {
-            Fault::None => {}
+            Fault::None | Fault::Both => {}
             Fault::Kill => {
                 self.servers[0].crash();
                 println!("the primary was killed");

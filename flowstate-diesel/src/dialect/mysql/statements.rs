@@ -1,0 +1,117 @@
+//! The statements of MySQL and MariaDB.
+
+use diesel::mysql::Mysql;
+
+use crate::dialect::sql::statement::{Speech, Words, statements};
+
+// UTC_TIMESTAMP is the time at which the statement began, whatever the session's zone. In REPEATABLE
+// READ a plain SELECT shows what was committed when the transaction first read
+// <https://dev.mysql.com/doc/refman/8.4/en/innodb-consistent-read.html>; MariaDB knows no FOR SHARE.
+impl Speech for Mysql {
+    const WORDS: Words = Words {
+        now: "UTC_TIMESTAMP(6)",
+        began: "UTC_TIMESTAMP(6)",
+        key: "`key`",
+        lock: "FOR UPDATE",
+        skip: "FOR UPDATE SKIP LOCKED",
+        free: "FOR UPDATE SKIP LOCKED",
+        by_due: "FORCE INDEX (flowstate_flows_due)",
+        by_lease: "FORCE INDEX (flowstate_flows_lease)",
+        by_deadline: "FORCE INDEX (flowstate_flows_deadline)",
+        current: "LOCK IN SHARE MODE",
+        after: ["UTC_TIMESTAMP(6) + INTERVAL ", " MICROSECOND"],
+        ago: ["UTC_TIMESTAMP(6) - INTERVAL ", " MICROSECOND"],
+        json: ["", ""],
+        among: [
+            "(SELECT name FROM JSON_TABLE(",
+            ", '$[*]' COLUMNS (name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$')) \
+             AS names)",
+        ],
+        ids: ["(SELECT it FROM JSON_TABLE(", ", '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids)"],
+        string: "CHAR",
+        text: ["", ""],
+        time: ["DATE_FORMAT(", ", '%Y-%m-%d %H:%i:%s.%f')"],
+    };
+}
+
+statements! {
+    /// There is no RETURNING, and to read the times back would take one more statement.
+    Advance =
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
+         leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
+         props = COALESCE(@json, props) WHERE id = ? AND seq = ? AND flow = ? \
+         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at)";
+    /// The usual change.
+    AdvanceOnce =
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
+         leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
+         WHERE id = ? AND seq = ? AND flow = ? \
+         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at)";
+    InsertFlow =
+        "INSERT INTO flowstate_flows \
+         (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
+         created_at, updated_at) \
+         VALUES (?, ?, 0, @json, ?, 0, \
+         CASE WHEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND > @now \
+         THEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND ELSE @after END, @after, \
+         CASE WHEN ? THEN @now END, @now, @now)";
+    Inserted =
+        "SELECT id, @time(created_at), @time(due_at) FROM flowstate_flows \
+         WHERE id = LAST_INSERT_ID()";
+    // by the key, in this order: a scan of the table would lock, or wait for, every row
+    TakeClaims =
+        "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it \
+         SET state = ?, seq = seq + 1, due_at = NULL, completed_at = NULL, \
+         last_errored_at = NULL, leased_until = @after, leased_by = ?, deadline_at = @after, \
+         updated_at = @now";
+    NoteClaims =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
+         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
+    NoteCreations =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, to_state, attempt, token, created_at) \
+         SELECT id, 0, ?, state, 1, ?, created_at \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
+    // read in this order, by the key: a scan of the table would lock, or wait for, every row; MySQL
+    // refuses to lock what JSON_TABLE gives (3569), but in a derived table has nothing to lock
+    HeldLeases =
+        "SELECT lease, id FROM (SELECT held_id, held_seq, lease FROM \
+         JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', held_seq BIGINT PATH '$[1]', \
+         lease JSON PATH '$')) AS listed) AS leases \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id AND seq = held_seq \
+         WHERE leased_by = ? FOR UPDATE SKIP LOCKED";
+    ExtendLeases =
+        "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', micros BIGINT PATH '$[2]')) \
+         AS leases STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id \
+         SET leased_until = @now + INTERVAL micros MICROSECOND";
+    Begin = "BEGIN";
+    // the transaction begins with the next statement
+    AutocommitOff = "SET autocommit = 0";
+    AutocommitOn = "SET autocommit = 1";
+    // a lock of that name is the whole server's, and the name has at most 64 characters, as that of a
+    // database may have; MySQL 9 has no SHA1 or MD5 any more
+    LockMigrations =
+        "SELECT 'locked', GET_LOCK(CONCAT('flowstate-', LEFT(SHA2(DATABASE(), 256), 40)), 50)";
+    UnlockMigrations =
+        "DO RELEASE_LOCK(CONCAT('flowstate-', LEFT(SHA2(DATABASE(), 256), 40)))";
+    FindVersions =
+        "SELECT table_name, 1 FROM information_schema.tables \
+         WHERE table_schema = DATABASE() AND table_name = 'flowstate_migrations'";
+    MakeVersions =
+        "CREATE TABLE IF NOT EXISTS flowstate_migrations \
+         (version VARCHAR(64) NOT NULL PRIMARY KEY, applied_at DATETIME(6) NOT NULL) \
+         ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+}
+
+/// What a server is and how it is set, and whether it can log no changes at the session's level. Each
+/// family skips the comment of the other, and knows the level by its own name only.
+pub(super) const SERVER: &str = "SELECT CONCAT(VERSION(), '|', @@sql_mode), \
+     CAST(@@log_bin AND @@binlog_format = 'STATEMENT' AND \
+     /*M! @@tx_isolation */ /*!80000 @@transaction_isolation */ LIKE 'READ-%' AS SIGNED)";
