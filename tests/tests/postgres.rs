@@ -16,6 +16,8 @@ mod pgbouncer;
 mod setup;
 #[path = "postgres/snapshot.rs"]
 mod snapshot;
+#[path = "postgres/standby.rs"]
+mod standby;
 #[path = "postgres/statements.rs"]
 mod statements;
 
@@ -87,4 +89,10 @@ at!(serializable, Isolated<Postgres, Serializable>);
 #[test]
 fn p10_no_session_state_is_relied_on() {
     pgbouncer::every_session_serves();
+}
+
+/// Workers on a standby.
+#[test]
+fn a_standby_is_named_and_served_when_promoted() {
+    standby::a_worker_waits_for_the_promotion();
 }

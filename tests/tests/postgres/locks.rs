@@ -124,6 +124,24 @@ pub(crate) fn p07_lock_timeout_is_classified<D: Server>() {
     check::clean(conn);
 }
 
+/// P07: a time-out for statements that is shorter than that for locks is a wait like another.
+pub(crate) fn p07_a_statement_timeout_is_a_wait<D: Server>() {
+    let database = D::migrated();
+    let (conn, other) = (&mut database.connect(), &mut database.connect());
+    other.batch_execute("SET statement_timeout = '100ms'").expect("a time-out");
+    let mut job = Job::new("a").create(conn).expect("created");
+    let mut waiting = Job::find(job.id(), conn).expect("found");
+    job.transition(Job::WORK, conn)
+        .within(|_, _| {
+            let refused = waiting.transition(Job::PARK, other).run();
+            refused!(refused, Error::Conflict { reason: ConflictReason::StatementTimeout, .. });
+            Ok::<_, BoxError>(())
+        })
+        .run()
+        .expect("working");
+    check::clean(conn);
+}
+
 /// A28 as the documentation sets connections up: with a bound in their URL, a guard that writes its
 /// own row on a second connection fails in bounded time.
 pub(crate) fn a28_the_url_bounds_the_wait<D: Server>() {

@@ -13,8 +13,8 @@ use self::entries::{announcement, entry_binds, new_binds};
 use self::statements::{
     Advance, AdvanceOnce, AdvanceOnceKeeping, AwaitCreation, BoundWaits, CheckTransaction, Claim,
     ClaimId, ClaimOnce, ExtendLeases, FindCreated, FindVersions, Insert, InsertAtOnce, InsertMany,
-    LockMigrations, MakeVersions, MarkTransaction, ReadCommitted, ReadMark, Scout, ServerVersion,
-    UnclaimId,
+    LockMigrations, LockNothing, MakeVersions, MarkTransaction, ReadCommitted, ReadMark, Scout,
+    ServerVersion, UnclaimId,
 };
 use super::change::{Change, Claims, NewFlow};
 use super::due;
@@ -28,6 +28,9 @@ use super::rows::{
 use super::sql::statement::{Bind, Bound, Statement};
 use super::{Dialect, Migration, runs_statements};
 use crate::text::time::since_2000;
+
+/// The label of the row by which [`Scout`] says that nothing of what it finds can be claimed.
+const READ_ONLY: &str = "read only";
 
 crate::dialect::connection::as_store!(PgConnection);
 
@@ -183,7 +186,14 @@ impl Dialect for PgConnection {
     fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
         let Asking { sources, running, timed } = asking;
         let [sources, running, timed] = [sources, running, timed].map(due::json);
-        self.counts::<Scout>(&[Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)])
+        let binds = [Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)];
+        let mut rows = self.counts::<Scout>(&binds)?;
+        if rows.iter().any(|row| row.label == READ_ONLY) {
+            self.run::<LockNothing>(&[])?;
+            // promoted in between
+            rows.retain(|row| row.label != READ_ONLY);
+        }
+        Ok(rows)
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {

@@ -203,7 +203,8 @@ statements! {
     /// Without that: a claim is planned at each execution, since the plan depends on how many are
     /// wanted.
     ClaimOnce = claim!("NULL::bigint");
-    // materialized, for else each search is made twice: to filter, and to show
+    // materialized, for else each search is made twice: to filter, and to show; the last row is there
+    // on a server, or in a session, that takes no writes
     Scout =
         "WITH seen (source, since) AS MATERIALIZED (\
          SELECT asked ->> 0, \
@@ -221,9 +222,12 @@ statements! {
          (SELECT deadline_at FROM flowstate_flows \
          WHERE flow = asked ->> 1 AND state = asked ->> 2 AND deadline_at <= @began \
          ORDER BY deadline_at LIMIT 1) \
-         FROM json_array_elements(@json) AS timed (asked)\
+         FROM json_array_elements(@json) AS timed (asked) \
+         UNION ALL SELECT 'read only', @began WHERE current_setting('transaction_read_only') = 'on'\
          ) SELECT source, (extract(epoch FROM @now - since) * 1000)::bigint \
          FROM seen WHERE since <= @now";
+    /// What no standby does: it says so in its own words (25006).
+    LockNothing = "SELECT id FROM flowstate_flows WHERE false FOR UPDATE";
     ExtendLeases =
         "WITH held AS (\
          SELECT id, (lease ->> 2)::bigint AS micros FROM flowstate_flows \
