@@ -72,6 +72,7 @@ macro_rules! at {
                 p05_deadlock_is_classified
                 p06_child_rows_do_not_wait
                 p07_lock_timeout_is_classified
+                p07_a_statement_timeout_is_a_wait
                 a24_a_purge_waits_for_nobody_for_long;
             failures:
                 p01_swallowed_failure_is_an_error
