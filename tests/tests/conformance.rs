@@ -100,6 +100,7 @@ macro_rules! exercise {
                     an_undone_hook_is_dropped_at_the_end
                     a_panic_after_the_commit_changes_nothing
                     an_error_without_an_end_is_cut
+                    the_destructor_of_a_thread_local_gets_an_answer
                     ;
                 panics:
                     a09_panic_on_a_pooled_connection

@@ -119,6 +119,6 @@ fn by_workers<C: Database>(
 
 /// An error and its causes, in one line.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    let causes = std::iter::successors(Some(error), |error| (*error).source()).take(16);
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -171,7 +171,12 @@ pub(crate) fn enter<C: Dialect>(
         news: Vec::new(),
         doubtful: Vec::new(),
     };
-    OPEN.with_borrow_mut(|open| open.push(scope));
+    let entered = with_open(|open| open.push(scope));
+    entered.ok_or_else(|| {
+        let problem = "a thread that has ended runs no transactions: they are not for destructors of \
+                       thread-locals";
+        diesel::result::Error::QueryBuilderError(problem.into())
+    })?;
     Ok(Entered { connection, left: false })
 }
 
@@ -296,21 +301,24 @@ fn innermost<C: Dialect, R>(conn: &C, f: impl FnOnce(&mut Scope) -> R) -> Option
 
 /// `f` must run no code of others, nor drop anything of theirs: they may come back here.
 fn in_innermost<R>(connection: usize, f: impl FnOnce(&mut Scope) -> R) -> Option<R> {
-    let done = OPEN.with_borrow_mut(|open| {
-        match open.iter_mut().rev().find(|scope| scope.connection == connection) {
-            Some(scope) => Ok(f(scope)),
-            // with what it has captured
-            None => Err(f),
-        }
-    });
-    done.ok()
+    let mut f = Some(f);
+    with_open(|open| {
+        let scope = open.iter_mut().rev().find(|scope| scope.connection == connection)?;
+        // if there is none it is dropped later, with what it has captured
+        Some(f.take()?(scope))
+    })?
+}
+
+/// `None` in a thread whose thread-locals are being destroyed: those of others may be later than ours.
+fn with_open<R>(f: impl FnOnce(&mut Vec<Scope>) -> R) -> Option<R> {
+    OPEN.try_with(|open| f(&mut open.borrow_mut())).ok()
 }
 
 fn take(connection: usize) -> Option<Scope> {
-    OPEN.with_borrow_mut(|open| {
+    with_open(|open| {
         let at = open.iter().rposition(|scope| scope.connection == connection)?;
         Some(open.remove(at))
-    })
+    })?
 }
 
 fn address<C>(conn: &C) -> usize {

@@ -1,5 +1,6 @@
 //! Code of others in odd places: destructors that use this crate, errors that do not end.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{error, fmt};
@@ -186,4 +187,50 @@ pub fn an_error_without_an_end_is_cut<D: Database>() {
     assert!(errors[0].starts_with("mine: mine: mine"), "{}", errors[0]);
     assert!(errors[1].starts_with("on and on and "), "{}", errors[1]);
     assert!(errors.iter().all(|error| error.len() <= 8 * 1024));
+}
+
+/// What a thread leaves to the destructors of its thread-locals.
+struct Late(Box<dyn FnOnce()>);
+
+struct Last(RefCell<Option<Late>>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        if let Some(Late(act)) = self.0.take() {
+            act();
+        }
+    }
+}
+
+thread_local! {
+    static LAST: Last = const { Last(RefCell::new(None)) };
+}
+
+/// A thread-local whose destructor uses this crate, after this crate's own are gone, gets an answer
+/// and no panic, which would end the process.
+pub fn the_destructor_of_a_thread_local_gets_an_answer<D: Database>() {
+    let database = D::migrated();
+    let id = Job::new("a").create(&mut database.connect()).expect("created").id();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (url, mut conn) = (database.url(), database.connect());
+    std::thread::spawn(move || {
+        LAST.with(|last| {
+            let act = move || {
+                let conn = &mut D::connect_to(&url);
+                let found = Job::find(id, conn).map(|job| job.state());
+                let moved = transaction(conn, |conn| Job::new("late").create(conn)).map(drop);
+                tell.send((found, moved)).expect("the test waits");
+            };
+            last.0.replace(Some(Late(Box::new(act))));
+        });
+        let mut job = Job::find(id, &mut conn).expect("found");
+        transaction(&mut conn, |conn| job.transition(Job::WORK, conn).run()).expect("working");
+    })
+    .join()
+    .expect("no panic");
+    let (found, moved) = told.recv().expect("told");
+    assert_eq!(found.expect("found"), JobState::Working);
+    refused!(moved, Error::Database { .. });
+    let conn = &mut database.connect();
+    assert_eq!(check::sizes::<D>(conn), [1, 2, 0]);
 }
