@@ -131,9 +131,11 @@ impl Instrumentation for Witness {
 /// This crate watches the statements on its connections in order to see failures that a closure
 /// ignores ([`Error::FailureIgnored`](crate::Error::FailureIgnored)). It does so through Diesel's
 /// instrumentation, of which a connection has one; set through this function yours gets every
-/// event all the same. Instrumentation set directly on a connection is left in place, and ignored
+/// event all the same. It sees transactions that are begun by hand there, too
+/// ([`Error::TransactionByHand`](crate::Error::TransactionByHand)), by the texts of statements, and
+/// asks the server once for each connection. Instrumentation set directly on a connection is left in place, and ignored
 /// failures are then not noticed on SQLite and MySQL, but for those with which MySQL ends the whole
-/// transaction. Diesel's
+/// transaction; nor are transactions begun by hand on PostgreSQL and MySQL. Diesel's
 /// [`set_default_instrumentation`](diesel::connection::set_default_instrumentation) works as ever.
 pub fn instrument<S: AsStore>(conn: &mut S, instrumentation: impl Instrumentation) {
     install(conn.as_store(), Some(Box::new(instrumentation)));

@@ -6,9 +6,15 @@ use crate::error::{Error, Result};
 ///
 /// A generator in the process would give a forked child the numbers of its parent.
 pub(crate) fn token() -> Result<String> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut bits = [0; 16];
     fill(&mut bits)?;
-    Ok(format!("{:032x}", u128::from_ne_bytes(bits)))
+    let mut text = [0; 32];
+    for (digits, byte) in text.chunks_exact_mut(2).zip(bits) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 15)];
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Names a worker: random for each, so that a former life of the same process, or a forked child, is
@@ -23,4 +29,17 @@ fn fill(bits: &mut [u8]) -> Result<()> {
     getrandom::fill(bits).map_err(|error| Error::Setup {
         problem: format!("the system gives no random numbers: {error}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{token, worker_id};
+
+    #[test]
+    fn no_two_are_alike() {
+        let (one, other) = (token().expect("random"), token().expect("random"));
+        assert_ne!(one, other);
+        assert!(one.len() == 32 && u128::from_str_radix(&one, 16).is_ok(), "{one}");
+        assert_ne!(worker_id().expect("random"), worker_id().expect("random"));
+    }
 }

@@ -294,6 +294,9 @@ fn hand_over_hooks<F: Flow, C: Dialect>(
     flow: &Record<F>,
     hooks: Vec<crate::transition::callbacks::Hook<F>>,
 ) {
+    if hooks.is_empty() {
+        return;
+    }
     let hooks = hooks.into_iter().map(|hook| {
         let flow = flow.clone();
         let hook: Box<dyn FnOnce()> = Box::new(move || {
