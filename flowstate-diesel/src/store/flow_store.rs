@@ -23,7 +23,7 @@ use crate::transaction::explain::explain;
 use crate::transaction::in_doubt::Mark;
 use crate::transaction::read::read;
 use crate::transaction::scope;
-use crate::transition::apply::{destroy, names_json, newest_artefact};
+use crate::transition::apply::{destroy, names_json, newest_artefact_of};
 use crate::transition::decode;
 use crate::transition::request::Request;
 
@@ -283,8 +283,9 @@ impl<F: Flow> RecordStore<F> for Record<F> {
     fn artefact<A: Artefact<F>>(&self, conn: &mut impl AsStore) -> Result<Option<A>> {
         let conn = conn.as_store();
         let record = decode::present(self, conn)?;
-        let text =
-            read(conn, record, |conn| newest_artefact(conn, self.id(), A::NAME, A::ALIASES))?;
+        let text = read(conn, record, |conn| {
+            newest_artefact_of(conn, F::NAME, self.id(), A::NAME, A::ALIASES)
+        })?;
         text.map(|text| json::decode(&text, record, || What::Artefact(A::NAME.to_owned())))
             .transpose()
     }

@@ -12,8 +12,9 @@ use crate::dialect::change::{Change, Link, Notes, Standing, Timing};
 use crate::dialect::rows::{ArtefactRow, FlowRow, Stamp};
 use crate::dialect::sql::shared::{
     DeleteArtefacts, DeleteFlow, DeleteHistory, LockFlow, NewestArtefact, NewestArtefactAmong,
+    NewestArtefactAmongOf, NewestArtefactOf,
 };
-use crate::dialect::sql::statement::{Bind, Current};
+use crate::dialect::sql::statement::{Bind, Current, Statement};
 use crate::error::{Error, RecordRef, Result};
 use crate::transaction;
 use crate::transaction::autocommit;
@@ -228,8 +229,10 @@ fn read_loads<C: Dialect>(
 ) -> Result<()> {
     let Loads { remembered, has_read, seq } = loads;
     subject.load(remembered, &mut |name, aliases| {
-        let newest = newest_row(conn, plan.id, name, aliases, has_read)
-            .map_err(|error| explain(conn, Some(plan.record), error))?;
+        let newest = newest_row::<C, NewestArtefact, NewestArtefactAmong>(
+            conn, plan.id, name, aliases, None, has_read,
+        );
+        let newest = newest.map_err(|error| explain(conn, Some(plan.record), error))?;
         // READ UNCOMMITTED shows what another transaction may yet undo
         Ok(newest.filter(|row| row.seq <= seq).map(|row| row.payload))
     })
@@ -244,31 +247,56 @@ pub(crate) fn newest_artefact<C: Dialect>(
 ) -> diesel::QueryResult<Option<String>> {
     // an inner transaction may see what was there when the outer one first read
     let has_read = conn.depth()? > 1;
-    Ok(newest_row(conn, id, name, aliases, has_read)?.map(|row| row.payload))
+    let newest = newest_row::<C, NewestArtefact, NewestArtefactAmong>(
+        conn, id, name, aliases, None, has_read,
+    );
+    Ok(newest?.map(|row| row.payload))
 }
 
-fn newest_row<C: Dialect>(
+/// As [`newest_artefact`], if the record is of this flow: nothing holds its row against what is
+/// remembered.
+pub(crate) fn newest_artefact_of<C: Dialect>(
+    conn: &mut C,
+    flow: &str,
+    id: i64,
+    name: &str,
+    aliases: &[&str],
+) -> diesel::QueryResult<Option<String>> {
+    let has_read = conn.depth()? > 1;
+    let newest = newest_row::<C, NewestArtefactOf, NewestArtefactAmongOf>(
+        conn,
+        id,
+        name,
+        aliases,
+        Some(flow),
+        has_read,
+    );
+    Ok(newest?.map(|row| row.payload))
+}
+
+fn newest_row<C: Dialect, Only: Statement, Among: Statement>(
     conn: &mut C,
     id: i64,
     name: &str,
     aliases: &[&str],
+    flow: Option<&str>,
     has_read: bool,
 ) -> diesel::QueryResult<Option<ArtefactRow>> {
-    let rows = if aliases.is_empty() {
-        let binds = [Bind::Int(id), Bind::Text(name)];
-        if has_read {
-            conn.artefacts::<Current<NewestArtefact>>(&binds)?
-        } else {
-            conn.artefacts::<NewestArtefact>(&binds)?
-        }
+    let names;
+    let is_only = aliases.is_empty();
+    let name = if is_only {
+        name
     } else {
-        let names = names_json(std::iter::once(name).chain(aliases.iter().copied()));
-        let binds = [Bind::Int(id), Bind::Text(&names)];
-        if has_read {
-            conn.artefacts::<Current<NewestArtefactAmong>>(&binds)?
-        } else {
-            conn.artefacts::<NewestArtefactAmong>(&binds)?
-        }
+        names = names_json(std::iter::once(name).chain(aliases.iter().copied()));
+        &names
+    };
+    let binds = [Bind::Int(id), Bind::Text(name), Bind::Maybe(flow)];
+    let binds = if flow.is_some() { &binds[..] } else { &binds[..2] };
+    let rows = match (is_only, has_read) {
+        (true, false) => conn.artefacts::<Only>(binds)?,
+        (true, true) => conn.artefacts::<Current<Only>>(binds)?,
+        (false, false) => conn.artefacts::<Among>(binds)?,
+        (false, true) => conn.artefacts::<Current<Among>>(binds)?,
     };
     Ok(rows.into_iter().next())
 }

@@ -29,14 +29,20 @@ fn is_gone<D: Database>(job: &mut JobRecord, conn: &mut D::Conn) {
 pub fn an_id_of_another_flow_is_not_found<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
+    let mut worked = Job::new("b").create(conn).expect("created");
+    worked.transition(Job::WORK, conn).run().expect("working");
+    worked.transition(Job::NOTE, conn).persist(Note(json!(1))).run().expect("noted");
+    assert!(worked.artefact::<Note>(conn).expect("read").is_some());
     let mut job = Job::new("a").create(conn).expect("created");
     let taken = "UPDATE flowstate_flows SET flow = 'measure', state = 'open'";
     conn.batch_execute(taken).expect("another flow");
     is_gone::<D>(&mut job, conn);
     assert_eq!(job.history(conn).expect("read").len(), 0);
     assert_eq!(job.artefacts(conn).expect("read").len(), 0);
-    assert_eq!(check::sizes::<D>(conn), [1, 1, 0]);
-    assert_eq!(D::number(conn, "SELECT seq FROM flowstate_flows"), 0);
+    assert!(worked.artefact::<Note>(conn).expect("read").is_none());
+    assert_eq!(worked.artefacts(conn).expect("read").len(), 0);
+    assert_eq!(check::sizes::<D>(conn), [2, 4, 1]);
+    assert_eq!(D::number(conn, "SELECT SUM(seq) FROM flowstate_flows WHERE id > 1"), 0);
 }
 
 /// An id that was given again to a record of the same flow.

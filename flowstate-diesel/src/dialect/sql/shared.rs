@@ -86,6 +86,18 @@ statements! {
     NewestArtefactAmong =
         "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
          WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1";
+    /// [`NewestArtefact`], if the record is of this flow.
+    NewestArtefactOf =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name = ? \
+         AND EXISTS (SELECT 1 FROM flowstate_flows WHERE id = flow_id AND flow = ?) \
+         ORDER BY seq DESC LIMIT 1";
+    /// [`NewestArtefactAmong`], if the record is of this flow.
+    NewestArtefactAmongOf =
+        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+         WHERE flow_id = ? AND name IN @among \
+         AND EXISTS (SELECT 1 FROM flowstate_flows WHERE id = flow_id AND flow = ?) \
+         ORDER BY seq DESC LIMIT 1";
     AllArtefacts =
         "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
          WHERE flow_id = ? \
