@@ -50,6 +50,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("within", "#[step(name: From => Running => To, fail(Name), within)]"),
     ("then", "#[step(name: From => Running => To(then(name)), fail(Name))]"),
     ("after", "#[transition(name: From => To, after(\"3 days\"))]"),
+    ("operator", "#[transition(name: From => To, operator)]"),
+    ("secret", "#[persist(Name(Type), secret)]"),
     (
         "rename",
         "rename = \"…\"` where the name is declared, such as `#[state(Name(rename = \"…\"))]",

@@ -78,8 +78,12 @@ fn is_option(part: &TokenStream) -> bool {
     let mut tokens = part.clone().into_iter();
     // types begin with a capital letter
     let is_key = |key: &Ident| !key.to_string().starts_with(char::is_uppercase);
-    matches!(tokens.next(), Some(TokenTree::Ident(key)) if is_key(&key))
-        && matches!(tokens.next(), Some(TokenTree::Punct(equals)) if equals.as_char() == '=')
+    let Some(TokenTree::Ident(key)) = tokens.next() else { return false };
+    match tokens.next() {
+        None => key == "secret",
+        Some(TokenTree::Punct(equals)) => equals.as_char() == '=' && is_key(&key),
+        Some(_) => false,
+    }
 }
 
 fn is_text(part: &TokenStream) -> bool {

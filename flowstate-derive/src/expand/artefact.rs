@@ -128,7 +128,8 @@ pub(super) fn definitions(model: &Model) -> TokenStream {
         let name = &artefact.stored.name;
         let aliases = with_list("with_aliases", &artefact.stored.aliases);
         let doc = super::with("with_doc", &super::doc_text(artefact.docs()));
-        quote!(#krate::ArtefactDefinition::new(#name) #aliases #doc)
+        let secret = artefact.is_secret.then(|| quote!(.secret()));
+        quote!(#krate::ArtefactDefinition::new(#name) #aliases #doc #secret)
     });
     quote!(&[#(#definitions),*])
 }

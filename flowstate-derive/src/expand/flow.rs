@@ -5,6 +5,7 @@ use quote::quote;
 
 use super::{artefact, doc_text, step, transition, with};
 use crate::model::Model;
+use crate::name;
 
 pub(super) fn impls(model: &Model) -> TokenStream {
     let Model { ident, names, .. } = model;
@@ -18,6 +19,8 @@ pub(super) fn impls(model: &Model) -> TokenStream {
     let groups = transition::group_definitions(model);
     let with_steps = (!model.steps.is_empty()).then(|| quote!(.with_steps(__STEPS)));
     let with_groups = (!model.groups.is_empty()).then(|| quote!(.with_groups(#groups)));
+    let secrets: Vec<_> = names.secrets.iter().map(name::plain).collect();
+    let with_secrets = (!secrets.is_empty()).then(|| quote!(.with_secrets(&[#(#secrets),*])));
     quote! {
         const __TRANSITIONS: &[#krate::TransitionDefinition] = #transitions;
         const __ARTEFACTS: &[#krate::ArtefactDefinition] = #artefacts;
@@ -38,7 +41,8 @@ pub(super) fn impls(model: &Model) -> TokenStream {
                     .with_transitions(__TRANSITIONS)
                     .with_artefacts(__ARTEFACTS)
                     #with_steps
-                    #with_groups;
+                    #with_groups
+                    #with_secrets;
         }
     }
 }

@@ -260,9 +260,10 @@ fn definition(model: &Model, transition: &Transition) -> TokenStream {
         quote!(.taken_after(::core::time::Duration::from_secs(#seconds)))
     });
     let within = transition.within.as_ref().map(|_| quote!(.within()));
+    let operator = transition.operator.as_ref().map(|_| quote!(.for_operators()));
     quote! {
         #krate::TransitionDefinition::new(#name, #from, #to)
-            #aliases #doc #persists #loads #after #within
+            #aliases #doc #persists #loads #after #within #operator
     }
 }
 

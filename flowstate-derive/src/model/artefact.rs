@@ -11,12 +11,12 @@ use super::state::States;
 use super::stored::{Stored, StoredNames};
 use crate::attr::Attributes;
 use crate::attr::named::Named;
-use crate::attr::option::{ALIAS, Key, Options, RENAME};
+use crate::attr::option::{ALIAS, Form, Key, Options, RENAME};
 use crate::attr::persist::{Artefact as Written, Payload, Persist};
 use crate::errors::Errors;
 use crate::name;
 
-const OPTIONS: &[Key] = &[RENAME, ALIAS];
+const OPTIONS: &[Key] = &[RENAME, ALIAS, Key { name: "secret", form: Form::Flag, usage: "secret" }];
 
 /// How many artefacts a tuple of the core crate holds.
 const MAX_SET: usize = 8;
@@ -26,6 +26,8 @@ pub(crate) struct Artefact {
     pub(crate) ident: Ident,
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) stored: Stored,
+    /// Whether tools never show it.
+    pub(crate) is_secret: bool,
     pub(crate) ty: Type,
 }
 
@@ -95,10 +97,11 @@ impl Artefacts {
                 continue;
             }
             let stored = names.of(&ident, &options);
+            let is_secret = options.given("secret").is_some();
             let ty = ty(written);
             self.positions.insert(name::plain(&ident), self.list.len());
             let attributes = attributes(written, &ty, errors);
-            self.list.push(Artefact { ident, attributes, stored, ty });
+            self.list.push(Artefact { ident, attributes, stored, is_secret, ty });
         }
     }
 

@@ -6,6 +6,7 @@ use syn::{Data, DeriveInput, Fields, Path};
 
 use super::stored::{fits, is_storable};
 use crate::attr::Attributes;
+use crate::attr::named::Named;
 use crate::attr::option::{Form, Key, Options};
 use crate::errors::Errors;
 use crate::name;
@@ -16,6 +17,7 @@ const OPTIONS: &[Key] = &[
     Key { name: "state", form: Form::Tokens, usage: "state = Name" },
     Key { name: "outcome", form: Form::Tokens, usage: "outcome = Name" },
     Key { name: "steps", form: Form::Tokens, usage: "steps = Name" },
+    Key { name: "secret", form: Form::List, usage: "secret(field)" },
     Key { name: "crate", form: Form::Tokens, usage: "crate = path::to::flowstate" },
 ];
 
@@ -28,11 +30,17 @@ pub(crate) struct Names {
     pub(crate) steps: Ident,
     /// How generated code reaches the core crate.
     pub(crate) krate: Path,
+    /// The props that tools never show.
+    pub(crate) secrets: Vec<Ident>,
 }
 
 impl Names {
     /// What `#[flow(…)]` says, or the defaults.
-    pub(crate) fn new(attributes: &Attributes, flow: &Ident, errors: &mut Errors) -> Self {
+    pub(crate) fn new(
+        attributes: &Attributes,
+        (flow, data): (&Ident, &Data),
+        errors: &mut Errors,
+    ) -> Self {
         let options = Options::check(attributes.flow.clone(), "`#[flow(…)]`", OPTIONS, errors);
         let stored = options
             .text("name")
@@ -61,13 +69,42 @@ impl Names {
                 .ok()
         });
         let krate = krate.unwrap_or_else(|| syn::parse_quote!(::flowstate));
-        Self { stored, record, state, outcome, steps, krate }
+        let secrets = props("secret", &options, data, errors);
+        Self { stored, record, state, outcome, steps, krate, secrets }
     }
 
     /// The names of types and traits.
     pub(crate) fn types(&self) -> impl Iterator<Item = &Ident> {
         [&self.record, &self.state, &self.outcome, &self.steps].into_iter()
     }
+}
+
+/// Reads an option that lists props.
+fn props(key: &str, options: &Options, data: &Data, errors: &mut Errors) -> Vec<Ident> {
+    let fields: Vec<_> = match data {
+        Data::Struct(data) => data.fields.iter().filter_map(|field| field.ident.as_ref()).collect(),
+        Data::Enum(_) | Data::Union(_) => Vec::new(),
+    };
+    let mut props: Vec<Ident> = Vec::new();
+    let tokens = options.tokens(key).unwrap_or_default();
+    for named in Named::list(tokens, "a prop", errors) {
+        Options::check(named.options, "a prop named here", &[], errors);
+        let ident = named.ident;
+        if props.contains(&ident) {
+            errors.at(&ident, format_args!("`{ident}` is already in this `{key}(…)`: remove one"));
+        } else if fields.contains(&&ident) {
+            props.push(ident);
+        } else {
+            let known = fields.iter().map(|field| name::plain(field));
+            let near = name::nearest(&name::plain(&ident), known).map(|near| fields[near]);
+            let message = match near {
+                Some(near) => format!("there is no prop `{ident}`: did you mean `{near}`?"),
+                None => format!("there is no prop `{ident}`: name a field of the struct"),
+            };
+            errors.at(&ident, message);
+        }
+    }
+    props
 }
 
 /// Reads an option that names something.

@@ -76,7 +76,7 @@ impl Model {
         for others in [state_names, artefact_names, transition_names] {
             errors.extend(others);
         }
-        let names = Names::new(&attributes, flow, &mut errors);
+        let names = Names::new(&attributes, (flow, &input.data), &mut errors);
         step_rules::check_names(&mut steps, &transitions, (flow, &names), &mut errors);
         let mut taken: Vec<Ident> = names.types().cloned().collect();
         taken.extend(

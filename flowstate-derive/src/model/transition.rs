@@ -20,6 +20,7 @@ const OPTIONS: &[Key] = &[
     Key { name: "load", form: Form::List, usage: "load(Artefact)" },
     Key { name: "after", form: Form::List, usage: "after(\"3 days\")" },
     Key { name: "within", form: Form::Flag, usage: "within" },
+    Key { name: "operator", form: Form::Flag, usage: "operator" },
     RENAME,
     ALIAS,
 ];
@@ -47,6 +48,8 @@ pub(crate) struct Transition {
     pub(crate) after: Option<After>,
     /// Where it says that a handler runs when it is taken by itself.
     pub(crate) within: Option<Ident>,
+    /// Where it says that an operator may take it.
+    pub(crate) operator: Option<Ident>,
     /// The step that brings it, if one does.
     pub(crate) of_step: Option<Ident>,
 }
@@ -102,6 +105,14 @@ impl Transitions {
         };
         let (persists, loads) = (set("persist"), set("load"));
         let after = after::read(&options, errors);
+        let operator = options.given("operator").map(|option| option.key.clone());
+        if let (Some(operator), [_, ..]) = (&operator, &*[&*persists, &*loads].concat()) {
+            let message = format!(
+                "an operator has no artefacts to hand over or to receive: remove `operator`, or \
+                 `persist` and `load` of `{ident}`"
+            );
+            errors.at(operator, message);
+        }
         let ty = self.ty(ident);
         self.list.push(Transition {
             ident: ident.clone(),
@@ -119,6 +130,7 @@ impl Transitions {
             loads,
             after,
             within: options.given("within").map(|option| option.key.clone()),
+            operator,
             of_step: None,
         });
     }
@@ -152,6 +164,7 @@ impl Transitions {
             loads,
             after: None,
             within: None,
+            operator: None,
             of_step: Some(step.clone()),
         });
         self.list.len() - 1
