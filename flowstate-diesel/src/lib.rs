@@ -11,6 +11,7 @@
 
 mod dialect;
 mod error;
+pub mod operator;
 mod store;
 mod text;
 mod transaction;

@@ -102,6 +102,19 @@ macro_rules! exercise {
                     an_error_without_an_end_is_cut
                     the_destructor_of_a_thread_local_gets_an_answer
                     ;
+                operator:
+                    graphs_are_registered_once
+                    a_retry_begins_anew
+                    only_what_is_declared_is_taken
+                    force_records_what_it_skips
+                    a_claim_is_released_when_its_holder_is_gone
+                    a_wish_is_fenced
+                    lists_find_what_is_asked_for
+                    secrets_are_not_shown
+                    a_plan_does_what_it_said
+                    numbers_are_bounded
+                    an_unknown_state_is_stuck
+                    ;
                 panics:
                     a09_panic_on_a_pooled_connection
                     a09_panic_ends_the_thread

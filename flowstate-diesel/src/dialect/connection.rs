@@ -1,15 +1,16 @@
 //! The connections that flows can be kept in.
 
 use super::Dialect;
+use super::operate::Operate;
 
 /// A connection that flows can be kept in: Diesel's `SqliteConnection`, `PgConnection` or
 /// `MysqlConnection`.
 ///
 /// Sealed: it cannot be implemented outside this crate. Code that is generic over the database
 /// writes `C: Store`.
-pub trait Store: Dialect + AsStore<Store = Self> {}
+pub trait Store: Dialect + Operate + AsStore<Store = Self> {}
 
-impl<C: Dialect + AsStore<Store = C>> Store for C {}
+impl<C: Dialect + Operate + AsStore<Store = C>> Store for C {}
 
 /// What the functions of this crate take for a connection: a [`Store`], or one from an r2d2 pool.
 ///

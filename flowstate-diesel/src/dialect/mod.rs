@@ -13,6 +13,7 @@ mod fallback;
 pub(crate) mod fault;
 #[cfg(feature = "mysql")]
 mod mysql;
+pub(crate) mod operate;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub(crate) mod rows;

@@ -1,6 +1,7 @@
 //! What is read of a record and is no record: counts, rows of its history, untyped artefacts.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use crate::dialect::rows::{ArtefactRow, HistoryRow};
 use crate::error::{RecordRef, Result, What};
@@ -8,7 +9,7 @@ use crate::text::json;
 use crate::transition::decode;
 
 /// How many records are in a state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StateCount {
     /// The stored name.
@@ -20,7 +21,7 @@ pub struct StateCount {
 }
 
 /// A row of the history. Its names are text: they outlive the code that wrote them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// Its place in the history: 0 is the creation, without gaps.
@@ -64,7 +65,7 @@ impl HistoryEntry {
 }
 
 /// A stored artefact, untyped.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ArtefactEntry {
     /// The stored name.

@@ -65,6 +65,8 @@ pub struct Worker<M: ManageConnection<Connection: Store>> {
     runners: Vec<Arc<dyn Runner<M::Connection>>>,
     timed: Vec<Timed>,
     known: Vec<Known>,
+    /// The name and the version of the program, if it has said them.
+    program: Option<(String, String)>,
     threads: usize,
     poll: Duration,
 }
@@ -83,6 +85,7 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
             runners: Vec::new(),
             timed: Vec::new(),
             known: Vec::new(),
+            program: None,
             threads: 1,
             poll: Duration::from_secs(1),
         }
@@ -170,6 +173,14 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
         self
     }
 
+    /// What the program is called, and its version, for those who operate it: such as
+    /// `.program(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))`. Without it, the name of the
+    /// executable.
+    pub fn program(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
+        self.program = Some((name.into(), version.into()));
+        self
+    }
+
     /// How many handlers run at once: one by default.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
@@ -208,8 +219,8 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
         {
             return Err(refused);
         }
-        let Self { pool, runners, timed, known, threads, poll } = self;
-        let core = Core::new(pool, runners, timed, known, threads, poll)?;
+        let Self { pool, runners, timed, known, program, threads, poll } = self;
+        let core = Core::new(pool, runners, timed, known, program, threads, poll)?;
         Ok(Running { threads: run::spawn(&core, threads)?, core })
     }
 

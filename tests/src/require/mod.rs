@@ -16,6 +16,7 @@ pub mod keys;
 pub mod messages;
 pub mod migrations;
 pub mod odd;
+pub mod operator;
 pub mod panics;
 pub mod pools;
 pub mod purge;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
+use super::presence::Sayings;
 use super::run::Core;
 use super::schedule::Search;
 use super::unknown::REPORT_EVERY;
@@ -24,6 +25,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let pause = shortest.map_or(Duration::from_secs(1), |lease| lease / 3);
         let pause = pause.min(Duration::from_secs(20));
         let (mut next, mut next_report) = (pause, Instant::now());
+        let mut sayings = Sayings::new();
+        self.say_alive(&mut sayings);
         while self.pause_keeper(next) {
             next = pause;
             if let Err(error) = caught("extending the leases", || self.extend()) {
@@ -32,6 +35,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 self.note_outage(&error);
                 report(|| tracing::warn!(%error, "leases could not be extended"));
             }
+            self.say_alive(&mut sayings);
             if Instant::now() >= next_report {
                 next_report = Instant::now() + REPORT_EVERY;
                 if let Err(error) = caught("reporting unknown states", || self.report_strangers()) {
@@ -47,6 +51,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 }
             }
         }
+        self.say_ended(&sayings);
         self.shared().keeper_ended = true;
         self.changed.notify_all();
     }

@@ -4,6 +4,7 @@ pub(super) mod desk;
 pub(super) mod handler;
 mod heartbeat;
 mod poll;
+mod presence;
 pub(super) mod run;
 mod schedule;
 mod shutdown;

@@ -10,6 +10,7 @@ use diesel::r2d2::{ManageConnection, Pool};
 
 use super::handler::{Ran, Runner};
 use super::poll::Questions;
+use super::presence::presence;
 use super::schedule::{Demand, Next};
 use super::stats::{Counters, Stats, count};
 use super::trouble::Trouble;
@@ -18,6 +19,7 @@ use super::watermark::Horizon;
 use crate::dialect::connection::Store;
 use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, Result};
+use crate::operator::presence::Presence;
 use crate::transaction::notify;
 use crate::transaction::token::worker_id;
 use crate::worker::claim::batches::Timed;
@@ -39,6 +41,7 @@ pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
     pub(crate) questions: Questions,
     pub(super) horizon: Horizon,
     pub(crate) worker: Arc<str>,
+    pub(super) presence: Presence,
     pub(crate) counters: Counters,
     /// Which step is first served at the next look.
     pub(crate) turn: AtomicUsize,
@@ -138,10 +141,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         runners: Vec<Arc<dyn Runner<M::Connection>>>,
         timed: Vec<Timed>,
         known: Vec<Known>,
+        program: Option<(String, String)>,
         threads: usize,
         longest_pause: Duration,
     ) -> Result<Arc<Self>> {
-        let worker = worker_id()?.into();
+        let worker: Arc<str> = worker_id()?.into();
         let now = Instant::now();
         let shared = Shared {
             ready: VecDeque::new(),
@@ -160,7 +164,12 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             keeper_ended: false,
             trouble: Trouble::default(),
         };
+        let sources = runners.iter().map(|runner| runner.step());
+        let sources = sources.flat_map(|step| step.sources.iter().map(|&state| (step.flow, state)));
+        let serves = Presence::serves(sources);
+        let definitions = known.iter().map(|known| known.definition).collect();
         Ok(Arc::new(Self {
+            presence: presence(&worker, program, serves, threads, definitions),
             questions: Questions::new(&runners, &timed),
             horizon: Horizon::default(),
             counters: Counters::new(runners.len()),

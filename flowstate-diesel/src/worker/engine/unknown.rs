@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use diesel::r2d2::ManageConnection;
-use flowstate::{Flow, State as _};
+use flowstate::{Definition, Flow, State as _};
 
 use super::run::Core;
 use crate::dialect::Dialect as _;
@@ -19,10 +19,11 @@ use crate::transition::apply::names_json;
 /// The pause between two reports: the question goes through all records that wait.
 pub(super) const REPORT_EVERY: Duration = Duration::from_hours(1);
 
-/// The states of a flow that this program knows.
+/// A flow that this program knows, and its states.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) flow: &'static str,
+    pub(crate) definition: &'static Definition,
     /// Their stored names, old ones too, as JSON.
     names: String,
 }
@@ -30,13 +31,13 @@ pub(crate) struct Known {
 impl Known {
     pub(crate) fn of<F: Flow>() -> Self {
         let names = F::State::ALL.iter().flat_map(|state| stored_names(*state));
-        Self { flow: F::NAME, names: names_json(names) }
+        Self { flow: F::NAME, definition: F::DEFINITION, names: names_json(names) }
     }
 }
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
     pub(super) fn report_strangers(&self) -> Result<()> {
-        for Known { flow, names } in &self.known {
+        for Known { flow, names, .. } in &self.known {
             let binds = [Bind::Text(flow), Bind::Text(names)];
             let found = self.with(|conn| {
                 let found = conn.counts::<Strangers>(&binds);

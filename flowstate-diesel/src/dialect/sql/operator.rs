@@ -1,0 +1,152 @@
+//! What operators ask: records of any flow, by names that no type of this program has.
+//!
+//! Nothing here reads more rows than it is told to: lists and counts walk along
+//! `(flow, state, id)` and stop.
+
+use super::statement::statements;
+
+/// The columns of a [`StandingRow`](crate::dialect::operate::StandingRow).
+macro_rules! standing_columns {
+    () => {
+        "id, flow, state, seq, @key, attempts, @time(due_at), @time(leased_until), leased_by, \
+         @time(deadline_at), @time(completed_at), @time(last_errored_at), @time(created_at), \
+         @time(updated_at)"
+    };
+}
+
+statements! {
+    Stand = concat!("SELECT ", standing_columns!(), " FROM flowstate_flows WHERE id = ?");
+    /// The record under its lock, held to the end of the transaction.
+    LockStanding =
+        concat!("SELECT ", standing_columns!(), " FROM flowstate_flows WHERE id = ? @lock");
+    StandingsByKey =
+        concat!("SELECT ", standing_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ?");
+    StandingsInState = concat!(
+        "SELECT ", standing_columns!(), " FROM flowstate_flows \
+         WHERE flow = ? AND state = ? AND id > ? ORDER BY id LIMIT ?"
+    );
+    StandingsByLabel = concat!(
+        "SELECT ", standing_columns!(), " FROM (\
+         SELECT flow_id FROM flowstate_labels \
+         WHERE flow = ? AND name = ? AND value = ? AND flow_id > ? ORDER BY flow_id LIMIT ?\
+         ) AS found JOIN flowstate_flows ON id = flow_id ORDER BY id"
+    );
+    PropsOf = "SELECT @text(props), seq FROM flowstate_flows WHERE id = ?";
+    LabelsOf = "SELECT name, value, flow_id FROM flowstate_labels WHERE flow_id = ? ORDER BY name";
+    /// The newest rows of a history, in their order.
+    HistoryAfter =
+        "SELECT seq, transition, from_state, to_state, attempt, error, actor, @text(metadata), \
+         @time(created_at) FROM flowstate_transitions \
+         WHERE flow_id = ? AND seq > ? ORDER BY seq LIMIT 1000";
+    /// Why the newest transition of each of several records failed, if it did.
+    ErrorsOf =
+        "SELECT error, id FROM flowstate_flows \
+         JOIN flowstate_transitions AS newest ON newest.flow_id = id AND newest.seq = flowstate_flows.seq \
+         WHERE id IN @ids AND error IS NOT NULL";
+    /// The errors of the newest records in a state, and how many have each.
+    ErrorsInState =
+        "SELECT error, COUNT(*) FROM (\
+         SELECT id, seq FROM flowstate_flows WHERE flow = ? AND state = ? ORDER BY id DESC LIMIT ?\
+         ) AS lane JOIN flowstate_transitions AS newest \
+         ON newest.flow_id = lane.id AND newest.seq = lane.seq \
+         WHERE error IS NOT NULL GROUP BY error ORDER BY COUNT(*) DESC, error LIMIT 1000";
+    NextFlow = "SELECT flow, id FROM flowstate_flows WHERE flow > ? ORDER BY flow LIMIT 1";
+    NextState =
+        "SELECT state, id FROM flowstate_flows WHERE flow = ? AND state > ? ORDER BY state LIMIT 1";
+    /// How many records of a state there are, up to a limit, which of them look stuck, and since
+    /// when the oldest is due.
+    NumbersOfState =
+        "SELECT records, given_up, expired, overdue, @time(oldest) FROM (\
+         SELECT COUNT(*) AS records, \
+         COUNT(CASE WHEN last_errored_at IS NOT NULL AND due_at IS NULL AND deadline_at IS NULL \
+         AND completed_at IS NULL THEN 1 END) AS given_up, \
+         COUNT(CASE WHEN leased_until <= @ago THEN 1 END) AS expired, \
+         COUNT(CASE WHEN due_at <= @ago THEN 1 END) AS overdue, \
+         (SELECT MIN(due_at) FROM flowstate_flows \
+         WHERE flow = ? AND state = ? AND due_at IS NOT NULL) AS oldest FROM (\
+         SELECT due_at, leased_until, deadline_at, completed_at, last_errored_at \
+         FROM flowstate_flows WHERE flow = ? AND state = ? LIMIT ?\
+         ) AS lane) AS numbers";
+    /// How many records of a state there are, up to a limit: only the index is read.
+    RecordsInState =
+        "SELECT 'records', COUNT(*) FROM (\
+         SELECT id FROM flowstate_flows WHERE flow = ? AND state = ? LIMIT ?) AS lane";
+    /// The transitions that the newest records have taken of late.
+    TakenLately =
+        "SELECT transition, COUNT(*) FROM (\
+         SELECT id FROM flowstate_flows WHERE flow = ? AND state = ? ORDER BY id DESC LIMIT ?\
+         ) AS lane JOIN flowstate_transitions ON flow_id = id \
+         WHERE created_at >= @ago GROUP BY transition";
+    MoveByHand =
+        "UPDATE flowstate_flows SET state = ?, seq = seq + 1, attempts = ?, \
+         due_at = CASE WHEN ? = 1 THEN @now END, \
+         completed_at = CASE WHEN ? = 1 THEN @now END, \
+         last_errored_at = CASE WHEN ? = 1 THEN COALESCE(last_errored_at, @now) END, \
+         leased_until = NULL, leased_by = NULL, \
+         deadline_at = CASE WHEN ? = 1 THEN deadline_at ELSE @ago END, updated_at = @now \
+         WHERE id = ? AND seq = ?";
+    Definitions =
+        "SELECT flow, hash, @text(definition), program, @time(first_seen_at), @time(last_seen_at) \
+         FROM flowstate_definitions ORDER BY flow, first_seen_at, hash LIMIT 1000";
+    Workers =
+        "SELECT id, program, version, host, pid, @time(started_at), @time(seen_at), \
+         @text(serves), threads, running FROM flowstate_workers ORDER BY seen_at DESC, id LIMIT 1000";
+    /// What the database's clock says.
+    Clock =
+        "SELECT @time(moment), COUNT(*) FROM (SELECT @now AS moment) AS clock GROUP BY moment";
+    AppliedVersions = "SELECT version, COUNT(*) FROM flowstate_migrations GROUP BY version";
+    DeleteWorker = "DELETE FROM flowstate_workers WHERE id = ?";
+    DeleteOldWorkers = "DELETE FROM flowstate_workers WHERE seen_at < @ago";
+}
+
+/// A definition, or that it was seen again. `$again` is how the database says so.
+macro_rules! note_definition {
+    ($again:literal) => {
+        concat!(
+            "INSERT INTO flowstate_definitions \
+             (flow, hash, definition, program, first_seen_at, last_seen_at) \
+             VALUES (?, ?, @json, ?, @now, @now) ",
+            $again
+        )
+    };
+}
+
+/// A worker, or what has changed of it. `$again` is how the database says so.
+macro_rules! note_worker {
+    ($again:literal) => {
+        concat!(
+            "INSERT INTO flowstate_workers \
+             (id, program, version, host, pid, started_at, seen_at, serves, threads, running) \
+             VALUES (?, ?, ?, ?, ?, @now, @now, @json, ?, ?) ",
+            $again
+        )
+    };
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+statements! {
+    NoteDefinition = note_definition!(
+        "ON CONFLICT (flow, hash) DO UPDATE SET last_seen_at = excluded.last_seen_at, \
+         program = excluded.program"
+    );
+    NoteWorker = note_worker!(
+        "ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, running = excluded.running"
+    );
+}
+
+#[cfg(feature = "mysql")]
+pub(crate) mod on_mysql {
+    use super::statements;
+
+    // MariaDB does not know the alias by which MySQL names the new row
+    // <https://mariadb.com/kb/en/insert-on-duplicate-key-update/>.
+    statements! {
+        NoteDefinition = note_definition!(
+            "ON DUPLICATE KEY UPDATE last_seen_at = VALUES(last_seen_at), \
+             program = VALUES(program)"
+        );
+        NoteWorker = note_worker!(
+            "ON DUPLICATE KEY UPDATE seen_at = VALUES(seen_at), running = VALUES(running)"
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! What a worker says of itself to those who operate it: that it lives, and which graphs it knows.
+//!
+//! Nothing depends on it. If it cannot be said, the worker goes on.
+
+use std::time::{Duration, Instant};
+
+use diesel::r2d2::ManageConnection;
+
+use super::run::Core;
+use super::unwind::{caught, report};
+use crate::dialect::connection::Store;
+use crate::operator::presence::Presence;
+
+/// How often a worker says that it lives.
+const SAID_EVERY: Duration = Duration::from_secs(10);
+
+/// When what was said, by one worker.
+pub(super) struct Sayings {
+    begun: bool,
+    next: Instant,
+}
+
+impl Sayings {
+    pub(super) fn new() -> Self {
+        Self { begun: false, next: Instant::now() }
+    }
+}
+
+impl<M: ManageConnection<Connection: Store>> Core<M> {
+    /// Says that the worker lives, if it is time to.
+    pub(super) fn say_alive(&self, sayings: &mut Sayings) {
+        if Instant::now() < sayings.next {
+            return;
+        }
+        let (presence, running) = (&self.presence, self.shared().held.len());
+        let begun = sayings.begun;
+        let said = self
+            .say(|conn| if begun { presence.note(conn, running) } else { presence.begin(conn) });
+        sayings.begun = said || begun;
+        sayings.next = Instant::now() + SAID_EVERY;
+    }
+
+    /// Says that the worker has ended as it should.
+    pub(super) fn say_ended(&self, sayings: &Sayings) {
+        if sayings.begun {
+            self.say(|conn| self.presence.end(conn));
+        }
+    }
+
+    /// Returns whether it could be said.
+    fn say(&self, what: impl FnOnce(&mut M::Connection) -> crate::operator::Result<()>) -> bool {
+        match caught("registering the worker", || self.with(|conn| Ok(what(conn)))) {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => report(|| tracing::debug!(%error, "the worker is not registered")),
+            Err(error) => report(|| tracing::debug!(%error, "the worker is not registered")),
+        }
+        false
+    }
+}
+
+/// What a worker with this id says.
+pub(super) fn presence(
+    worker: &str,
+    program: Option<(String, String)>,
+    serves: String,
+    threads: usize,
+    definitions: Vec<&'static flowstate::Definition>,
+) -> Presence {
+    let (program, version) = program.unwrap_or_else(Presence::this_program);
+    Presence { worker: worker.to_owned(), program, version, serves, threads, definitions }
+}
