@@ -1,6 +1,7 @@
 //! Servers of a test's own, in a temporary folder, which may be killed.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
@@ -182,13 +183,22 @@ impl Server {
         self.finish(command);
     }
 
-    /// Makes it a copy of a primary that it then follows.
-    pub fn copy(&self, primary: &str) {
-        // of the server's own version
-        let mut command = Command::new(program("postgres").with_file_name("pg_basebackup"));
-        command.args(["-d", primary, "-X", "stream", "-R", "-c", "fast", "-N", "-D"]);
-        command.arg(self.path("data"));
-        self.finish(command);
+    /// Makes it a copy of a primary of `PostgreSQL`, which it follows when it is started. The primary
+    /// is stopped meanwhile.
+    pub fn copy(&self, primary: &mut Self) {
+        primary.crash();
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(primary.path("data")).arg(self.path("data"));
+        self.finish(copy);
+        let mut signal = Command::new("touch");
+        signal.arg(self.path("data").join("standby.signal"));
+        self.finish(signal);
+        let settings = self.path("data").join("postgresql.auto.conf");
+        let mut settings = File::options().append(true).open(settings).expect("its settings");
+        let port = primary.port;
+        writeln!(settings, "primary_conninfo = 'user=postgres host=127.0.0.1 port={port}'")
+            .expect("a setting");
+        primary.restart();
     }
 
     fn finish(&self, mut command: Command) {

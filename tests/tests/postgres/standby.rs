@@ -15,10 +15,10 @@ use serde_json::json;
 /// A worker says at its first poll why nothing is done, though nothing is due, and takes work as soon
 /// as the standby is promoted.
 pub(crate) fn a_worker_waits_for_the_promotion() {
-    let primary = Server::start(Kind::Postgres);
+    let mut primary = Server::start(Kind::Postgres);
     flowstate_diesel::migrate(&mut Postgres::connect_to(&primary.url())).expect("migrated");
     let mut standby = Server::prepared(Kind::Postgres);
-    standby.copy(&primary.url());
+    standby.copy(&mut primary);
     standby.restart();
 
     let pool = Postgres::watched_pool(&standby.url(), 1, Watch::new(|_| {}));

@@ -28,9 +28,10 @@ impl Replicas {
     pub(super) fn start(synchronous: bool) -> Self {
         let mut servers: Vec<_> = (0..3).map(|_| Server::prepared(Kind::Postgres)).collect();
         for number in 0..3 {
-            match number {
-                0 => servers[0].make(),
-                _ => servers[number].copy(&servers[0].url()),
+            match servers.split_at_mut(number) {
+                ([primary, ..], [standby, ..]) => standby.copy(primary),
+                (_, [primary, ..]) => primary.make(),
+                _ => {}
             }
             // standbys present themselves by this name
             let name = format!("cluster_name=s{number}");
