@@ -116,6 +116,12 @@ fn step<'a>(at: Standing<'a>, link: &'a Link) -> Standing<'a> {
     Standing { seq: at.seq + 1, state: link.to, is_error: link.to_error, attempts }
 }
 
+/// The microseconds since the beginning of the year 2000.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(super) fn since_2000(time: DateTime<Utc>) -> i64 {
+    time.timestamp_micros().saturating_sub(946_684_800_000_000)
+}
+
 /// A record to be inserted.
 #[derive(Debug)]
 pub struct NewFlow<'a> {

@@ -21,11 +21,6 @@ pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
     Some(time.and_utc())
 }
 
-/// The microseconds since the beginning of the year 2000.
-pub(crate) fn since_2000(time: DateTime<Utc>) -> i64 {
-    time.timestamp_micros().saturating_sub(946_684_800_000_000)
-}
-
 /// Writes a time that [`parse`] has read.
 pub(crate) fn write(time: DateTime<Utc>) -> String {
     const DIGITS: [(u32, usize); 6] = [(4, 0), (2, 5), (2, 8), (2, 11), (2, 14), (2, 17)];

@@ -25,7 +25,7 @@ use self::statements::{
 use self::time::now;
 use self::version::refusal;
 use super::begin::Commit;
-use super::change::{Change, Claims, NewFlow};
+use super::change::{Change, Claims, NewFlow, since_2000};
 use super::due::Asking;
 use super::fault::{Failure, Fault, message};
 use super::rows::{
@@ -35,7 +35,6 @@ use super::rows::{
 use super::sql::statement::{Bind, Bound, Statement};
 use super::{Dialect, Migration, begin, fallback, or_forget, runs_statements};
 use crate::error::ConflictReason;
-use crate::text::time::since_2000;
 
 crate::dialect::connection::as_store!(MysqlConnection);
 

@@ -16,7 +16,7 @@ use self::statements::{
     LockMigrations, LockNothing, MakeVersions, MarkTransaction, ReadCommitted, ReadMark, Scout,
     ServerVersion, UnclaimId,
 };
-use super::change::{Change, Claims, NewFlow};
+use super::change::{Change, Claims, NewFlow, since_2000};
 use super::due;
 use super::due::Asking;
 use super::fallback::CREATE;
@@ -27,7 +27,6 @@ use super::rows::{
 };
 use super::sql::statement::{Bind, Bound, Statement};
 use super::{Dialect, Migration, runs_statements};
-use crate::text::time::since_2000;
 
 /// The label of the row by which [`Scout`] says that nothing of what it finds can be claimed.
 const READ_ONLY: &str = "read only";
