@@ -121,6 +121,8 @@ impl Server {
                 let mut command = Command::new(program("mariadbd"));
                 command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
                 command.arg(format!("--socket={}", self.path("socket").display()));
+                // when it starts, it deletes what others have there
+                command.arg(format!("--tmpdir={}", self.folder.path().display()));
                 command.args([&format!("--port={port}"), "--bind-address=127.0.0.1"]);
                 command
             }
