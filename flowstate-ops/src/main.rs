@@ -1,0 +1,69 @@
+//! The command `flowstate`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser};
+use clap_complete::Shell;
+use flowstate_ops::database::Database;
+use flowstate_ops::{Commands, Exit, Problem};
+
+/// Looks at flowstate workflows and moves what is stuck, without the program that wrote them
+#[derive(Parser)]
+#[command(name = "flowstate", version, after_help = EXIT_CODES)]
+struct Cli {
+    /// Where the flows are: postgres://…, mysql://…, or the path of an SQLite file
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    database_url: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 not understood, 3 something was found \
+                          (audit), 4 no such record, 5 refused";
+
+#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
+#[derive(clap::Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Ops(Commands),
+    /// Prints what completes this command in a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let exit = run(&Cli::parse(), &mut std::io::stdout().lock());
+    let exit = exit.unwrap_or_else(|problem| match &problem {
+        // whoever reads has enough
+        Problem::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Done,
+        _ => {
+            // nothing can be said if this fails
+            writeln!(std::io::stderr(), "error: {}", problem.in_one_line()).unwrap_or_default();
+            problem.exit()
+        }
+    });
+    exit.code().into()
+}
+
+fn run(cli: &Cli, out: &mut dyn Write) -> Result<Exit, Problem> {
+    let url = || {
+        cli.database_url.as_deref().ok_or_else(|| {
+            Problem::Usage("say where the flows are: `--database-url` or DATABASE_URL".to_owned())
+        })
+    };
+    match &cli.command {
+        Command::Ops(command) => {
+            let creates = matches!(command, Commands::Migrate);
+            Database::open(url()?, creates)?.run(command, out)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "flowstate", &mut script);
+            out.write_all(&script)?;
+            Ok(Exit::Done)
+        }
+    }
+}
