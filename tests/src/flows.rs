@@ -131,6 +131,17 @@ impl<'de> Deserialize<'de> for Touchy {
     }
 }
 
+/// A flow whose step has a time limit, which ends where a failed try does.
+#[derive(Flow, Serialize, Deserialize, Debug)]
+#[state(Queued, Running, Done, NotDone(error))]
+#[initial(Queued)]
+#[completed(Done)]
+#[transition(run: Queued | NotDone => Running)]
+#[transition(done: Running => Done)]
+#[transition(not_done: Running => NotDone)]
+#[transition(time_out: Running => NotDone, after("1 hour"))]
+pub struct Limited {}
+
 /// A flow whose props may hold what JSON cannot.
 #[derive(Flow, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[state(New, Done)]

@@ -231,6 +231,7 @@ macro_rules! exercise {
                     a16_the_lease_of_a_claim_that_waited
                     a_locked_record_does_not_stop_the_heartbeat
                     a_claim_under_an_old_name_is_failed_over
+                    a_claim_is_ended_only_by_its_holder
                     ;
                 worker_idle:
                     an_idle_worker_costs_two_statements_a_look
@@ -264,6 +265,7 @@ macro_rules! exercise {
                     a31_several_threads_share_one_connection
                     a31_the_heartbeat_shares_the_connection
                     what_is_due_later_is_left
+                    the_longest_poll_is_a_long_one
                     batches_are_worked_off
                     what_lies_far_back_is_found_before_idle
                     a_step_served_twice_is_refused
@@ -296,6 +298,7 @@ macro_rules! exercise {
                     attempts_restart_after_a_finish
                     the_idempotency_key_is_that_of_the_step
                     a17_a_deadly_handler_is_tried_three_times
+                    a_time_limit_of_the_running_state_counts
                     ;
             }
         }

@@ -49,6 +49,9 @@ pub struct Change<'a> {
     /// When the record was created: one that was created at another time under the same id is
     /// another one. `None` if that is known already.
     pub born: Option<DateTime<Utc>>,
+    /// The worker whose claim it ends: one that another has claimed since is left alone. `None` if
+    /// whoever holds it does not matter.
+    pub held_by: Option<&'a str>,
 }
 
 /// What the row says of workers after a change. Times are microseconds from now, by the database's

@@ -120,7 +120,8 @@ pub(super) fn claim<C: Dialect>(
     }
     let claimed = rows.into_iter().map(|row| {
         let finish = finishes.iter().find(|finish| finish.label.parse() == Ok(row.id));
-        ClaimedRow { last_finish: finish.map(|finish| finish.number), row }
+        let last_finish = finish.map(|finish| finish.number).filter(|seq| *seq >= 0);
+        ClaimedRow { row, last_finish }
     });
     Ok(claimed.collect())
 }

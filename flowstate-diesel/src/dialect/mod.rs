@@ -225,6 +225,11 @@ pub trait Dialect: Connection {
     /// What the failure means.
     fn classify(error: &diesel::result::Error) -> Fault;
 
+    /// Makes Diesel refuse every transaction on this connection, and a pool discard it.
+    fn give_up(&mut self) {
+        Self::TransactionManager::transaction_manager_status_mut(self).set_in_error();
+    }
+
     /// How many transactions and savepoints are open.
     fn depth(&mut self) -> QueryResult<u32> {
         let status = Self::TransactionManager::transaction_manager_status_mut(self);

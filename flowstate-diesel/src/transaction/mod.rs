@@ -20,7 +20,7 @@ use self::in_doubt::{Mark, Unconfirmed};
 use self::instrument::Seen;
 use self::open::{Code, Open};
 use self::retry::Tries;
-use self::scope::{Doom, Entered, Gathered, Position};
+use self::scope::{Doom, Entered, Gathered, Hook, Position};
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::{Failure, Fault};
@@ -75,7 +75,7 @@ where
     S: AsStore,
     E: From<Error>,
 {
-    run_code(conn.as_store(), Code::Others, &mut body)
+    run_code(conn.as_store(), Code::Others, None, &mut body)
 }
 
 /// Runs statements of this crate in a transaction.
@@ -83,7 +83,7 @@ pub(crate) fn run<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Ours, body)
+    run_code(conn, Code::Ours, None, body)
 }
 
 /// Runs statements of this crate that only read, in a transaction.
@@ -91,7 +91,7 @@ pub(crate) fn run_reading<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Reading, body)
+    run_code(conn, Code::Reading, None, body)
 }
 
 /// Runs code of others in a transaction, and after it a statement of this crate.
@@ -99,16 +99,27 @@ pub(crate) fn run_closures<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Closures, body)
+    run_code(conn, Code::Closures, None, body)
+}
+
+/// Like [`run_closures`], but leaves the hooks of a transaction of its own to the caller, in `later`:
+/// they may need the connection.
+pub(crate) fn run_closures_before_hooks<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    later: &mut Vec<Hook>,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    run_code(conn, Code::Closures, Some(later), body)
 }
 
 fn run_code<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     code: Code,
+    later: Option<&mut Vec<Hook>>,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
     match scope::position(conn).map_err(|error| explain(conn, None, error))? {
-        Position::Outside => outermost(conn, code, body),
+        Position::Outside => outermost(conn, code, later, body),
         Position::Ended => Err(swallowed::ended(conn).into()),
         position @ Position::Inside { .. } => inside(conn, &position, body),
     }
@@ -119,6 +130,7 @@ type Body<'b, C, R, E> = &'b mut dyn FnMut(&mut C) -> Result<R, E>;
 fn outermost<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     code: Code,
+    later: Option<&mut Vec<Hook>>,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
     let mut tries = Tries::start();
@@ -126,7 +138,10 @@ fn outermost<C: Dialect, R, E: From<Error>>(
         match attempt(conn, &Position::Outside, code, body) {
             Ok((value, gathered)) => {
                 notify::committed(gathered.news);
-                run_hooks(gathered.hooks);
+                match later {
+                    Some(later) => later.extend(gathered.hooks),
+                    None => run_hooks(gathered.hooks),
+                }
                 discard(gathered.undone);
                 return Ok(value);
             }

@@ -3,6 +3,7 @@
 //! No type of the user's flow is known here: only names, numbers and JSON text travel, and what
 //! needs the types is asked of the [`Subject`].
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -11,8 +12,8 @@ use crate::dialect::Dialect;
 use crate::dialect::change::{Change, Link, Notes, Standing, Timing};
 use crate::dialect::rows::{ArtefactRow, FlowRow, Stamp};
 use crate::dialect::sql::shared::{
-    DeleteArtefacts, DeleteFlow, DeleteHistory, LockFlow, NewestArtefact, NewestArtefactAmong,
-    NewestArtefactAmongOf, NewestArtefactOf,
+    DeleteArtefacts, DeleteFlow, DeleteHistory, HolderOf, LockFlow, NewestArtefact,
+    NewestArtefactAmong, NewestArtefactAmongOf, NewestArtefactOf,
 };
 use crate::dialect::sql::statement::{Bind, Current, Statement};
 use crate::error::{Error, RecordRef, Result};
@@ -34,8 +35,9 @@ pub(crate) struct Plan {
     pub(crate) completes: bool,
     pub(crate) destroys: bool,
     pub(crate) timing: Timing<'static>,
-    /// The request holds a claim: the row must still be at the `seq` that is remembered.
-    pub(crate) fenced: bool,
+    /// The request ends a claim of this worker: the row must still be at the `seq` that is
+    /// remembered, and in its hands.
+    pub(crate) held_by: Option<Arc<str>>,
 }
 
 impl Plan {
@@ -46,7 +48,21 @@ impl Plan {
 
     pub(crate) fn change<'a>(&'a self, before: Standing<'a>, props: Option<&'a str>) -> Change<'a> {
         let Self { record, id, ref links, ref notes, completes, destroys, timing, .. } = *self;
-        Change { record, id, before, links, notes, completes, destroys, timing, props, born: None }
+        let held_by = self.held_by.as_deref();
+        let born = None;
+        Change {
+            record,
+            id,
+            before,
+            links,
+            notes,
+            completes,
+            destroys,
+            timing,
+            props,
+            born,
+            held_by,
+        }
     }
 }
 
@@ -120,7 +136,8 @@ pub(crate) fn apply<C: Dialect>(
         }
         has_read |= before.is_some();
         let row = lock(conn, plan)?;
-        if plan.fenced && subject.remembered().is_none_or(|before| before.seq != row.seq) {
+        if plan.held_by.is_some() && subject.remembered().is_none_or(|before| before.seq != row.seq)
+        {
             return Err(plan.lease_lost());
         }
         subject.refresh(row)?;
@@ -179,7 +196,11 @@ fn lock<C: Dialect>(conn: &mut C, plan: &Plan) -> Result<FlowRow> {
         .flows::<LockFlow>(&[Bind::Int(plan.id), Bind::Text(plan.record.flow)])
         .map_err(|error| explain(conn, Some(plan.record), error))?;
     let missing = || {
-        if plan.fenced { plan.lease_lost() } else { Error::NotFound { record: plan.record } }
+        if plan.held_by.is_some() {
+            plan.lease_lost()
+        } else {
+            Error::NotFound { record: plan.record }
+        }
     };
     rows.into_iter().next().ok_or_else(missing)
 }
@@ -187,6 +208,11 @@ fn lock<C: Dialect>(conn: &mut C, plan: &Plan) -> Result<FlowRow> {
 /// Writes the row, its history and its artefacts. `None` if the row is not at `change.before`.
 pub(crate) fn write<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Result<Option<Applied>> {
     let written = if change.destroys {
+        if let Some(worker) = change.held_by
+            && !is_holder(conn, change.record, change.id, worker)?
+        {
+            return Ok(None);
+        }
         destroy(conn, change.id, change.before.seq).map(|destroyed| destroyed.then_some(None))
     } else {
         conn.write(change).map(|stamp| stamp.map(Some))
@@ -317,7 +343,7 @@ pub(crate) fn destroy<C: Dialect>(conn: &mut C, id: i64, seq: i64) -> diesel::Qu
 
 fn moved_within<C: Dialect>(conn: &mut C, plan: &Plan, before: Standing<'static>) -> Error {
     let found = match lock(conn, plan) {
-        Ok(row) if row.seq == before.seq => return Error::skipped(plan.record),
+        Ok(row) if row.seq == before.seq => return unmoved(conn, plan),
         Ok(row) => row.state,
         Err(error) => return error,
     };
@@ -328,4 +354,26 @@ fn moved_within<C: Dialect>(conn: &mut C, plan: &Plan, before: Standing<'static>
         found,
         expected: vec![before.state],
     }
+}
+
+/// Why a row was not moved that is where it should be, and locked.
+fn unmoved<C: Dialect>(conn: &mut C, plan: &Plan) -> Error {
+    let Some(worker) = &plan.held_by else { return Error::skipped(plan.record) };
+    match is_holder(conn, plan.record, plan.id, worker) {
+        Ok(true) => Error::skipped(plan.record),
+        Ok(false) => plan.lease_lost(),
+        Err(error) => error,
+    }
+}
+
+/// Whether the record is claimed by this worker. It should be locked.
+pub(crate) fn is_holder<C: Dialect>(
+    conn: &mut C,
+    record: RecordRef,
+    id: i64,
+    worker: &str,
+) -> Result<bool> {
+    let rows = conn.counts::<HolderOf>(&[Bind::Int(id)]);
+    let rows = rows.map_err(|error| explain(conn, Some(record), error))?;
+    Ok(rows.first().is_some_and(|row| row.label == worker))
 }

@@ -257,7 +257,7 @@ impl<F: Flow, C: Dialect> Asked<'_, F, C> {
             completes: to.is_completed(),
             destroys: to.definition().destroys,
             timing: timing::<F>(to, delay),
-            fenced: false,
+            held_by: None,
         };
         let outcome = position.outcome();
         let mut subject = Typed::<F, C, First>::new(flow, closures, outcome);

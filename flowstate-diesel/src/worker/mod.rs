@@ -19,10 +19,12 @@ use flowstate::{Flow, Transition};
 use crate::dialect::connection::Store;
 use crate::error::{Error, Result};
 use crate::store::migrate::refuse_unfit;
+use crate::text::chain::chain;
 use claim::Claim;
 use claim::batches::Timed;
-use engine::handler::{Plain, Runner, Transactional};
+use engine::handler::{Plain, Transactional};
 use engine::run::{self, Core};
+use engine::runner::Runner;
 use engine::stats::Stats;
 use engine::unknown::Known;
 use step::error::StepError;
@@ -188,10 +190,10 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     }
 
     /// The longest time between two looks at the database when there is nothing to do: one second
-    /// by default. Transitions made in this process are seen at once, and while there is work it is
-    /// taken without a pause.
+    /// by default, a millisecond at the least and a year at the most. Transitions made in this process
+    /// are seen at once, and while there is work it is taken without a pause.
     pub fn poll(mut self, poll: Duration) -> Self {
-        self.poll = poll.max(Duration::from_millis(1));
+        self.poll = poll.clamp(Duration::from_millis(1), Duration::from_hours(24 * 365));
         self
     }
 
@@ -291,7 +293,8 @@ impl<M: ManageConnection<Connection: Store>> Drop for Running<M> {
             return;
         }
         if let Err(error) = self.core.stop(Duration::from_secs(5)) {
-            tracing::warn!(%error, "claims could not be given back; their leases will run out");
+            let error = chain(&error);
+            tracing::warn!(error, "claims could not be given back; their leases will run out");
         }
         self.join();
     }

@@ -72,6 +72,7 @@ fn act<D: Database>(url: &str, conn: &mut D::Conn) {
         claim_next(&step, conn).expect("no error").expect("a claim")
     };
     let [finished, failed, released] = ["1", "2", "3"].map(&mut claim);
+    let claimed = claim("claimed").id();
     drop(claim("dead"));
     finished.finish(Response(json!(1)), conn).expect("finished");
     failed.fail("no", conn).expect("failed");
@@ -82,6 +83,7 @@ fn act<D: Database>(url: &str, conn: &mut D::Conn) {
     let stranger = picked::<D>(conn, "stranger");
     let sql = "UPDATE flowstate_flows SET state = 'from_the_future' WHERE id = ";
     conn.batch_execute(&format!("{sql}{stranger}")).expect("a stranger");
+    conn.batch_execute(&format!("{sql}{claimed}")).expect("a stranger that is claimed");
     for name in ["fine", "failing", "lost"] {
         picked::<D>(conn, name);
     }
@@ -103,7 +105,8 @@ fn act<D: Database>(url: &str, conn: &mut D::Conn) {
         .timed::<Approval>()
         .start()
         .expect("started");
-    let done = "SELECT COUNT(*) FROM flowstate_flows WHERE leased_until IS NOT NULL OR \
+    let done = "SELECT COUNT(*) FROM flowstate_flows WHERE \
+                (leased_until IS NOT NULL AND state <> 'from_the_future') OR \
                 (due_at IS NOT NULL AND state = 'picked')";
     while D::number(conn, done) > 0 {
         std::thread::yield_now();

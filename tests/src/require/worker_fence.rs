@@ -97,6 +97,33 @@ pub fn a14_the_reaper_lets_a_finish_pass<D: Database>() {
     clean(conn);
 }
 
+/// Another record has the same id by now, and is where the claimed one was: what the former holder
+/// returns is refused, whatever it is, and whoever holds it now finishes.
+pub fn a_claim_is_ended_only_by_its_holder<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let id = picked::<D>(conn, "a");
+    let finishing = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+    // as if the tables had been restored, and claimed by another process
+    let sql = "UPDATE flowstate_flows SET leased_by = 'another-process' WHERE id = ";
+    conn.batch_execute(&format!("{sql}{id}")).expect("another holder");
+    refused!(finishing.finish(Response(json!("late")), conn), Error::LeaseLost { .. });
+    let flow = Sync::find(id, conn).expect("found");
+    assert_eq!(flow.state(), SyncState::Fetching, "it is left to its holder");
+    assert_eq!(flow.artefact::<Response>(conn).expect("read"), None);
+    for end in ["fail", "release"] {
+        picked::<D>(conn, end);
+        let claim = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+        conn.batch_execute(&format!("{sql}{}", claim.id())).expect("another holder");
+        let ended = match end {
+            "fail" => claim.fail("late", conn),
+            _ => claim.release(conn),
+        };
+        refused!(ended, Error::LeaseLost { .. });
+    }
+    clean(conn);
+}
+
 /// Keeps other writers from a record until the gate is opened.
 fn lock_until_open<D: Database>(conn: &mut D::Conn, id: i64, locked: &Gate) {
     let done = transaction(conn, |conn| {

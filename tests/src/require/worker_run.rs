@@ -47,6 +47,40 @@ pub fn a31_several_threads_share_one_connection<D: Database>() {
     clean(conn);
 }
 
+/// "Only when woken": the longest poll there is overflows nothing, the heartbeat goes on, and a
+/// shutdown is quick.
+pub fn the_longest_poll_is_a_long_one<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let id = picked::<D>(conn, "a");
+    let (gate, extended) = (Gate::new(), Gate::new());
+    let watch = {
+        let extended = Arc::clone(&extended);
+        Watch::new(move |seen| {
+            if seen.ends(&["SET leased_until = "]) && !seen.text.contains("attempts = ") {
+                extended.note();
+            }
+        })
+    };
+    let running = Worker::new(D::watched_pool(&database.url(), 2, watch))
+        .step(fetch_step!().lease(Duration::from_millis(300)), {
+            let gate = Arc::clone(&gate);
+            move |_, ()| {
+                gate.pass();
+                Ok(Response(json!(1)))
+            }
+        })
+        .poll(Duration::MAX)
+        .start()
+        .expect("started");
+    gate.wait_for(1);
+    extended.wait_for(extended.come() + 3);
+    gate.open();
+    let stats = running.shutdown(Duration::from_mins(1)).expect("stopped");
+    assert_eq!((stats.finished, stats.lost), (1, 0));
+    assert_eq!(Sync::find(id, conn).expect("found").state(), SyncState::Fetched);
+}
+
 /// `run_until_idle` runs what is due, and what becomes due by it, and leaves what is due later.
 pub fn what_is_due_later_is_left<D: Database>() {
     let database = D::migrated();

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{Backoff, StepError, Worker, claim_next, prelude::*, testing};
+use flowstate_diesel::{Backoff, Step, StepError, Worker, claim_next, prelude::*, testing};
 
 use crate::check::{self, clean};
-use crate::flows::{Receipt, Round, RoundState, Sync, SyncState};
+use crate::flows::{Limited, LimitedState, Receipt, Round, RoundState, Sync, SyncState};
 use crate::steps::picked;
 use crate::{Database, child, fetch_step, round_step};
 
@@ -97,6 +97,33 @@ pub fn the_idempotency_key_is_that_of_the_step<D: Database>() {
     keys.sort_unstable();
     keys.dedup();
     assert_eq!(keys.len(), 4, "two rounds, a third in two tries, another record: {keys:?}");
+}
+
+/// A time limit of the running state ends a try as a failure does: it is counted, followed by the
+/// pause, and after the last one nothing is due.
+pub fn a_time_limit_of_the_running_state_counts<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let id = Limited {}.create(conn).expect("created").id();
+    let step = || {
+        Step::start(Limited::RUN)
+            .finish(Limited::DONE)
+            .fail(Limited::NOT_DONE)
+            .retry(Backoff::fixed(Duration::from_hours(1)).jitter(0.0).attempts(2))
+    };
+    for failed in 1..=2 {
+        drop(claim_next(&step(), conn).expect("no error").expect("a claim"));
+        testing::pass_deadlines(conn).expect("passed");
+        let worker = Worker::new(database.pool(1)).step(step(), |_, ()| Err("too early".into()));
+        let stats = worker.run_until_idle().expect("ran");
+        assert_eq!((stats.timed, stats.claimed), (1, 0), "the pause is kept");
+        let flow = Limited::find(id, conn).expect("found");
+        assert_eq!((flow.state(), flow.attempt()), (LimitedState::NotDone, failed + 1));
+        assert_eq!(flow.due_at().is_some(), failed == 1, "the last one gives up");
+        testing::make_everything_due(conn).expect("due");
+    }
+    assert!(claim_next(&step(), conn).expect("no error").is_none());
+    clean(conn);
 }
 
 /// A17: a handler that kills its process is started exactly as often as it has attempts.

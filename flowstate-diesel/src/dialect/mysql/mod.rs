@@ -129,7 +129,7 @@ impl Dialect for MysqlConnection {
     // After a rollback that failed this would commit.
     fn close(&mut self) {
         if self.depth().is_err() || self.run::<AutocommitOn>(&[]).is_err() {
-            give_up(self);
+            self.give_up();
         }
     }
 
@@ -167,7 +167,7 @@ impl Dialect for MysqlConnection {
         if self.join().is_err() {
             // if this fails, the connection is lost
             self.batch_execute("START TRANSACTION READ ONLY").unwrap_or_default();
-            give_up(self);
+            self.give_up();
         }
     }
 
@@ -185,9 +185,11 @@ impl Dialect for MysqlConnection {
         let [id, before] = [Bind::Int(change.id), Bind::Int(change.before.seq)];
         let born = change.born.map(since_2000);
         let (flow, born) = (Bind::Text(change.record.flow), Bind::MaybeInt(born));
+        let holder = Bind::Maybe(change.held_by);
         let (lease, deadline, props) = (timing.lease, timing.deadline_in, change.props);
         let updated = if lease.is_none() && deadline.is_none() && props.is_none() {
-            let binds = [state, seq, attempts, due, completes, fails, id, before, flow, born];
+            let binds =
+                [state, seq, attempts, due, completes, fails, id, before, flow, born, holder];
             self.run::<AdvanceOnce>(&binds)?
         } else {
             let worker = Bind::Maybe(lease.map(|(_, worker)| worker));
@@ -195,7 +197,7 @@ impl Dialect for MysqlConnection {
             let (deadline, props) = (Bind::MaybeInt(deadline), Bind::Maybe(props));
             self.run::<Advance>(&[
                 state, seq, attempts, due, completes, fails, lease, worker, deadline, props, id,
-                before, flow, born,
+                before, flow, born, holder,
             ])?
         };
         Ok((updated == 1).then(|| Stamp::Estimated(now())))
@@ -309,11 +311,6 @@ const TRANSACTION_ENDED: &str = "the database has ended the transaction: a deadl
 const CATCH_UP: &str =
     "SET @flowstate_sync_wait = @@SESSION.wsrep_sync_wait, SESSION wsrep_sync_wait = 15";
 const AS_BEFORE: &str = "SET SESSION wsrep_sync_wait = @flowstate_sync_wait";
-
-/// Makes Diesel refuse every transaction on this connection, and a pool discard it.
-fn give_up(conn: &mut MysqlConnection) {
-    AnsiTransactionManager::transaction_manager_status_mut(conn).set_in_error();
-}
 
 /// `noticed` if a savepoint of ours is missing: in whatever language the server says so, it repeats
 /// the name.

@@ -41,14 +41,16 @@ statements! {
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
          leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
          props = COALESCE(@json, props) WHERE id = ? AND seq = ? AND flow = ? \
-         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at)";
+         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at) \
+         AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '')";
     /// The usual change.
     AdvanceOnce =
         "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
          leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
          WHERE id = ? AND seq = ? AND flow = ? \
-         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at)";
+         AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at) \
+         AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '')";
     InsertFlow =
         "INSERT INTO flowstate_flows \
          (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \

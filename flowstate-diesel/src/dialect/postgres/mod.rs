@@ -90,6 +90,7 @@ impl Dialect for PgConnection {
             Bind::Int(change.before.seq),
             Bind::Text(change.record.flow),
             Bind::MaybeInt(born),
+            Bind::Maybe(change.held_by),
         ];
         let usual = timing.lease.is_none() && change.props.is_none();
         let stamp: QueryResult<String> = if let Some(entry) = change.only_entry().filter(|_| usual)

@@ -44,6 +44,7 @@ macro_rules! moved {
             $more,
             " FROM (SELECT @now) AS clock (now) WHERE id = ? AND seq = ? AND flow = ? \
              AND created_at = COALESCE(timestamptz '2000-01-01 00:00:00+00' + ? * interval '1 microsecond', created_at) \
+             AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '') \
              RETURNING id, state, seq, updated_at)"
         )
     };

@@ -39,10 +39,12 @@ statements! {
         "SELECT ", flow_columns!(), " FROM flowstate_flows @bydeadline \
          WHERE flow = ? AND state = ? AND deadline_at <= @began ORDER BY deadline_at LIMIT ? @skip"
     );
-    /// When a transition was last taken, of each of several records.
+    /// When a transition was last taken, of each of several records: read from the end of their
+    /// histories, however long those are.
     LastTakenOfMany =
-        "SELECT CAST(flow_id AS @string), MAX(seq) FROM flowstate_transitions \
-         WHERE transition = ? AND flow_id IN @ids GROUP BY flow_id";
+        "SELECT CAST(id AS @string), COALESCE((SELECT past.seq FROM flowstate_transitions AS past \
+         WHERE past.flow_id = flow.id AND past.transition = ? ORDER BY past.seq DESC LIMIT 1), -1) \
+         FROM flowstate_flows AS flow WHERE id IN @ids";
     /// The records of a state that somebody has claimed.
     LeasedBy = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows @bylease \
@@ -52,6 +54,9 @@ statements! {
     CameFrom =
         "SELECT from_state, seq FROM flowstate_transitions \
          WHERE flow_id = ? AND seq = ? AND from_state IS NOT NULL @current";
+    /// Who has claimed a record.
+    HolderOf =
+        "SELECT leased_by, seq FROM flowstate_flows WHERE id = ? AND leased_by IS NOT NULL @current";
     DueNow = "UPDATE flowstate_flows SET due_at = @now WHERE due_at > @now";
     ExpireNow = "UPDATE flowstate_flows SET leased_until = @now WHERE leased_until > @now";
     OverdueNow = "UPDATE flowstate_flows SET deadline_at = @now WHERE deadline_at > @now";
@@ -59,6 +64,11 @@ statements! {
     Strangers =
         "SELECT state, COUNT(*) FROM flowstate_flows \
          WHERE flow = ? AND due_at IS NOT NULL AND NOT (state IN @among) \
+         GROUP BY state ORDER BY state LIMIT 100";
+    /// How many records are claimed in which state, but for those.
+    ClaimedStrangers =
+        "SELECT state, COUNT(*) FROM flowstate_flows \
+         WHERE flow = ? AND leased_until IS NOT NULL AND NOT (state IN @among) \
          GROUP BY state ORDER BY state LIMIT 100";
     CountStates =
         "SELECT state, COUNT(*) FROM flowstate_flows WHERE flow = ? GROUP BY state ORDER BY state";

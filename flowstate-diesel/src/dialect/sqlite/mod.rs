@@ -60,7 +60,8 @@ statements! {
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
          leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
          WHERE id = ? AND seq = ? AND flow = ? \
-         AND substr(created_at, 3) = COALESCE(?, substr(created_at, 3)) RETURNING updated_at, due_at";
+         AND substr(created_at, 3) = COALESCE(?, substr(created_at, 3)) \
+         AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '') RETURNING updated_at, due_at";
     Advance =
         "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, \
          due_at = @after, \
@@ -69,7 +70,8 @@ statements! {
          leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
          props = COALESCE(@json, props) \
          WHERE id = ? AND seq = ? AND flow = ? \
-         AND substr(created_at, 3) = COALESCE(?, substr(created_at, 3)) RETURNING updated_at, due_at";
+         AND substr(created_at, 3) = COALESCE(?, substr(created_at, 3)) \
+         AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '') RETURNING updated_at, due_at";
     InsertFlow =
         "INSERT INTO flowstate_flows \
          (flow, state, seq, props, key, attempts, due_at, deadline_at, completed_at, \
@@ -208,9 +210,11 @@ impl Dialect for SqliteConnection {
         // without the century
         let born = born.as_deref().and_then(|born| born.get(2..));
         let (flow, born) = (Bind::Text(change.record.flow), Bind::Maybe(born));
+        let holder = Bind::Maybe(change.held_by);
         let due = Bind::Maybe(due.as_deref());
         let stamp = if lease.is_none() && deadline.is_none() && change.props.is_none() {
-            let binds = [state, seq, attempts, due, completes, fails, id, before, flow, born];
+            let binds =
+                [state, seq, attempts, due, completes, fails, id, before, flow, born, holder];
             Bound::<AdvanceOnce, StampColumns>::new(&binds).get_result(self)
         } else {
             let worker = Bind::Maybe(timing.lease.map(|(_, worker)| worker));
@@ -218,7 +222,7 @@ impl Dialect for SqliteConnection {
             let props = Bind::Maybe(change.props);
             let binds = [
                 state, seq, attempts, due, completes, fails, lease, worker, deadline, props, id,
-                before, flow, born,
+                before, flow, born, holder,
             ];
             Bound::<Advance, StampColumns>::new(&binds).get_result(self)
         };

@@ -17,8 +17,8 @@ use crate::transaction::explain::explain;
 use crate::transaction::token::token;
 use crate::transition::apply::write;
 use crate::transition::request::micros;
-use crate::worker::step::StepSpec;
 use crate::worker::step::backoff::pause;
+use crate::worker::step::{Landing, StepSpec};
 
 /// At most so many expired claims or timed transitions in one transaction.
 const SWEPT_AT_ONCE: i64 = 100;
@@ -89,11 +89,8 @@ pub(crate) fn reap<C: Dialect>(
         completes: step.failed.completes,
         destroys: step.failed.destroys,
     };
-    let mut timing = |row: &FlowRow| {
-        let failed = row.attempts.saturating_add(1);
-        let pause = pause(&step.retry, failed).filter(|_| !step.failed.completes);
-        Timing { due_in: pause.map(micros), attempts: Some(failed), ..step.failed.timing }
-    };
+    let Landing { timing, completes, .. } = step.failed;
+    let mut timing = |row: &FlowRow| failed_timing(step, row, timing, completes);
     transaction::run(conn, &mut |conn| {
         let mut rows = batch.lock::<C, ExpiredFlows>(conn)?;
         rows.retain(|row| !spared(row));
@@ -101,8 +98,27 @@ pub(crate) fn reap<C: Dialect>(
     })
 }
 
+/// When the next try is after one that nobody ended.
+fn failed_timing(
+    step: &StepSpec,
+    row: &FlowRow,
+    landing: Timing<'static>,
+    completes: bool,
+) -> Timing<'static> {
+    let failed = row.attempts.saturating_add(1);
+    let pause = pause(&step.retry, failed).filter(|_| !completes);
+    Timing { due_in: pause.map(micros), attempts: Some(failed), ..landing }
+}
+
 /// Takes the timed transition of up to [`SWEPT_AT_ONCE`] records whose time in `state` is over.
-pub(crate) fn take_timed<C: Dialect>(conn: &mut C, timed: &Timed) -> Result<usize> {
+///
+/// Where `step` runs in that state and starts where the transition leads, it ends a try: this is
+/// counted as any failed one, and followed by the same pause.
+pub(crate) fn take_timed<C: Dialect>(
+    conn: &mut C,
+    timed: &Timed,
+    step: Option<&StepSpec>,
+) -> Result<usize> {
     let batch = Batch {
         flow: timed.flow,
         state: timed.state,
@@ -111,7 +127,11 @@ pub(crate) fn take_timed<C: Dialect>(conn: &mut C, timed: &Timed) -> Result<usiz
         completes: timed.completes,
         destroys: timed.destroys,
     };
-    batch.run::<C, OverdueFlows>(conn, &mut |_| timed.timing)
+    let mut timing = |row: &FlowRow| match step {
+        Some(step) => failed_timing(step, row, timed.timing, timed.completes),
+        None => timed.timing,
+    };
+    batch.run::<C, OverdueFlows>(conn, &mut timing)
 }
 
 /// A timed transition out of one state.
@@ -127,6 +147,13 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
+    /// Whether it ends a try of this step.
+    pub(crate) fn ends(&self, step: &StepSpec) -> bool {
+        step.flow == self.flow
+            && step.running_names.contains(&self.state)
+            && step.sources.contains(&self.transition.to)
+    }
+
     fn link(&self) -> Link {
         let TransitionDefinition { name, to, .. } = *self.transition;
         Link { transition: name, to, to_error: self.to_error, artefacts: Vec::new() }
@@ -168,6 +195,7 @@ impl Batch<'_> {
         let record = RecordRef { flow: self.flow, id: Some(row.id) };
         let change = Change {
             born: None,
+            held_by: None,
             record,
             id: row.id,
             before: Standing {

@@ -206,8 +206,10 @@ where
     #[expect(clippy::needless_pass_by_value, reason = "handing over reads best by value")]
     pub fn finish(self, artefacts: Finish::Persists, conn: &mut impl AsStore) -> Result<()> {
         let artefacts = encode::<Finish>(&artefacts, self.record_ref())?;
-        settle::finish(conn.as_store(), &self.step, self.fence(), artefacts)?;
-        events::finished(&self.step, self.fence());
+        let (step, fence) = (&self.step, self.fence());
+        let plan = settle::finish_plan(step, &fence, artefacts)?;
+        settle::end(conn.as_store(), step, &fence, &plan)?;
+        events::finished(step, &fence);
         Ok(())
     }
 
@@ -219,8 +221,10 @@ where
     /// [`Request::run`](crate::Request::run).
     pub fn fail(self, error: impl Into<StepError>, conn: &mut impl AsStore) -> Result<()> {
         let error = error.into();
-        settle::fail(conn.as_store(), &self.step, self.fence(), &error)?;
-        events::failed(&self.step, self.fence(), &error);
+        let (step, fence) = (&self.step, self.fence());
+        let plan = settle::fail_plan(step, &fence, &error)?;
+        settle::end(conn.as_store(), step, &fence, &plan)?;
+        events::failed(step, &fence, &error);
         Ok(())
     }
 
@@ -233,8 +237,8 @@ where
     /// [`Error::LeaseLost`] if the claim is no longer held; others as
     /// [`Request::run`](crate::Request::run).
     pub fn release(self, conn: &mut impl AsStore) -> Result<()> {
-        release(conn.as_store(), &self.step, self.fence(), "released")?;
-        events::released(&self.step, self.fence());
+        release(conn.as_store(), &self.step, &self.fence(), "released")?;
+        events::released(&self.step, &self.fence());
         Ok(())
     }
 
@@ -244,11 +248,11 @@ where
     /// [`Error::LeaseLost`] if the claim is no longer held.
     pub fn extend(&mut self, conn: &mut impl AsStore) -> Result<()> {
         let (record, fence) = (self.record_ref(), self.fence());
-        let leases = serde_json::json!([settle::lease(fence, &self.step)]).to_string();
+        let leases = serde_json::json!([settle::lease(&fence, &self.step)]).to_string();
         let transition = self.step.start;
         transaction::run(conn.as_store(), &mut |conn| {
             // extending passes over what others have locked: first wait for the lock
-            if !settle::is_held(conn, &self.step, fence)? {
+            if !settle::is_held(conn, &self.step, &fence)? {
                 return Err(Error::LeaseLost { record, transition });
             }
             match conn.extend_leases(&self.worker, &leases) {
@@ -260,8 +264,8 @@ where
     }
 
     fn fence(&self) -> Fence {
-        let row = self.record.row();
-        Fence { id: row.id, seq: row.seq, attempts: row.attempts }
+        let (row, worker) = (self.record.row(), Arc::clone(&self.worker));
+        Fence { id: row.id, seq: row.seq, attempts: row.attempts, worker }
     }
 
     fn record_ref(&self) -> RecordRef {

@@ -19,7 +19,7 @@ pub(crate) const RELEASE: &str = "claim.release";
 pub(crate) fn release<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
-    fence: Fence,
+    fence: &Fence,
     why: &str,
 ) -> Result<()> {
     let plan = release_plan(conn, step, fence, why)?;
@@ -30,7 +30,7 @@ pub(crate) fn release<C: Dialect>(
 pub(crate) fn try_release<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
-    fence: Fence,
+    fence: &Fence,
     why: &str,
 ) -> Result<bool> {
     let plan = release_plan(conn, step, fence, why)?;
@@ -57,7 +57,7 @@ pub(crate) fn try_release<C: Dialect>(
 fn release_plan<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
-    fence: Fence,
+    fence: &Fence,
     why: &str,
 ) -> Result<Plan> {
     let Origin { name, is_error, timing } = origin(conn, step, fence)?;
@@ -68,7 +68,7 @@ fn release_plan<C: Dialect>(
 }
 
 /// Where the record was before it was claimed.
-fn origin<C: Dialect>(conn: &mut C, step: &StepSpec, fence: Fence) -> Result<Origin> {
+fn origin<C: Dialect>(conn: &mut C, step: &StepSpec, fence: &Fence) -> Result<Origin> {
     let record = RecordRef { flow: step.flow, id: Some(fence.id) };
     let binds = [Bind::Int(fence.id), Bind::Int(fence.seq)];
     let came = read(conn, record, |conn| conn.counts::<CameFrom>(&binds))?;

@@ -1,4 +1,7 @@
-//! How a claim ends: finished or failed. Both are fenced by the claim's `seq`.
+//! How a claim ends: finished or failed. Both are fenced by the claim's `seq` and its holder.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use flowstate::NextTry;
 
@@ -11,74 +14,88 @@ use crate::error::{RecordRef, Result};
 use crate::text::json;
 use crate::transaction::explain::explain;
 use crate::transaction::token::token;
-use crate::transition::apply::{Newest, Plan, Subject, apply};
+use crate::transition::apply::{Newest, Plan, Subject, apply, is_holder};
 use crate::transition::request::micros;
 use crate::worker::step::backoff;
 use crate::worker::step::error::{StepError, text};
 use crate::worker::step::{Landing, StepSpec};
 
-/// What identifies a claim: the record as the start transition left it.
-#[derive(Clone, Copy, Debug)]
+/// What identifies a claim: the record as the start transition left it, and who holds it.
+///
+/// The holder counts as well as the row's `seq`: where tables were emptied or restored, another
+/// record may have the same id, and be where this one was.
+#[derive(Clone, Debug)]
 pub(crate) struct Fence {
     pub(crate) id: i64,
     pub(crate) seq: i64,
     pub(crate) attempts: i32,
+    pub(crate) worker: Arc<str>,
 }
 
-impl From<&FlowRow> for Fence {
-    fn from(row: &FlowRow) -> Self {
-        Self { id: row.id, seq: row.seq, attempts: row.attempts }
+impl Fence {
+    pub(crate) fn of(row: &FlowRow, worker: &Arc<str>) -> Self {
+        let worker = Arc::clone(worker);
+        Self { id: row.id, seq: row.seq, attempts: row.attempts, worker }
     }
 }
 
+/// How a claim is to end, as data.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// By these transitions, the first of which has the artefacts.
+    Finish { links: Vec<Link>, landing: Landing },
+    /// By the fail transition: the error says when the next try is.
+    Fail(StepError),
+}
+
 /// A claim to be extended, as [`Dialect::extend_leases`] takes it.
-pub(crate) fn lease(fence: Fence, step: &StepSpec) -> serde_json::Value {
+pub(crate) fn lease(fence: &Fence, step: &StepSpec) -> serde_json::Value {
     serde_json::json!([fence.id, fence.seq, micros(step.lease)])
 }
 
-/// Takes the finish transition and those that follow at once.
-pub(crate) fn finish<C: Dialect>(
-    conn: &mut C,
-    step: &StepSpec,
-    fence: Fence,
-    artefacts: Vec<(&'static str, String)>,
-) -> Result<()> {
-    end(conn, step, fence, &finish_plan(step, fence, artefacts)?)
+/// What a claim's end writes.
+pub(crate) fn end_plan(step: &StepSpec, fence: &Fence, end: End) -> Result<Plan> {
+    match end {
+        End::Finish { links, landing } => {
+            let timing = Timing { attempts: Some(0), ..landing.timing };
+            plan(step, fence, links, landing, timing, None)
+        }
+        End::Fail(error) => fail_plan(step, fence, &error),
+    }
 }
 
+/// What the finish transition writes, and those that follow at once.
 pub(crate) fn finish_plan(
     step: &StepSpec,
-    fence: Fence,
+    fence: &Fence,
     artefacts: Vec<(&'static str, String)>,
 ) -> Result<Plan> {
-    let timing = Timing { attempts: Some(0), ..step.finished.timing };
-    plan(step, fence, step.finish_links(artefacts), step.finished, timing, None)
+    end_plan(step, fence, step.finish(artefacts))
 }
 
-/// Takes the fail transition; the next try is due after the backoff, or never.
-pub(crate) fn fail<C: Dialect>(
-    conn: &mut C,
-    step: &StepSpec,
-    fence: Fence,
-    error: &StepError,
-) -> Result<()> {
-    let failed = fence.attempts.saturating_add(1);
-    let left = backoff::pause(&step.retry, failed);
+/// When a try that failed so is followed by the next one; `None` for never.
+pub(crate) fn next_try(step: &StepSpec, fence: &Fence, error: &StepError) -> Option<Duration> {
+    let left = backoff::pause(&step.retry, fence.attempts.saturating_add(1));
     let pause = match error.next_try() {
         NextTry::Backoff => left,
         NextTry::After(pause) | NextTry::NotYet(pause) => left.map(|_| pause),
         NextTry::Never => None,
     };
-    let due_in = pause.filter(|_| !step.failed.completes).map(micros);
+    pause.filter(|_| !step.failed.completes)
+}
+
+/// What the fail transition writes.
+pub(crate) fn fail_plan(step: &StepSpec, fence: &Fence, error: &StepError) -> Result<Plan> {
+    let failed = fence.attempts.saturating_add(1);
+    let due_in = next_try(step, fence, error).map(micros);
     let timing = Timing { due_in, attempts: Some(failed), ..step.failed.timing };
     let error = Some(json::clean_error(&text(error)));
-    let plan = plan(step, fence, vec![(step.fail)()], step.failed, timing, error)?;
-    end(conn, step, fence, &plan)
+    plan(step, fence, vec![(step.fail)()], step.failed, timing, error)
 }
 
 pub(super) fn plan(
     step: &StepSpec,
-    fence: Fence,
+    fence: &Fence,
     links: Vec<Link>,
     landing: Landing,
     timing: Timing<'static>,
@@ -92,21 +109,25 @@ pub(super) fn plan(
         completes: landing.completes,
         destroys: landing.destroys,
         timing,
-        fenced: true,
+        held_by: Some(Arc::clone(&fence.worker)),
     })
 }
 
-pub(super) fn end<C: Dialect>(
+/// Ends a claim.
+///
+/// # Errors
+/// [`Error::LeaseLost`](crate::Error::LeaseLost) if it is no longer held by whom the fence names.
+pub(crate) fn end<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
-    fence: Fence,
+    fence: &Fence,
     plan: &Plan,
 ) -> Result<()> {
     apply(conn, plan, &mut Held(standing(step, fence))).map(drop)
 }
 
 /// Where the row of a held claim stands.
-pub(crate) fn standing(step: &StepSpec, fence: Fence) -> Standing<'static> {
+pub(crate) fn standing(step: &StepSpec, fence: &Fence) -> Standing<'static> {
     Standing { seq: fence.seq, state: step.running, is_error: false, attempts: fence.attempts }
 }
 
@@ -135,10 +156,13 @@ impl<C> Subject<C> for Held {
     }
 }
 
-/// Locks the row. Whether it is still where the start transition left it.
-pub(crate) fn is_held<C: Dialect>(conn: &mut C, step: &StepSpec, fence: Fence) -> Result<bool> {
+/// Locks the row. Whether it is still where the start transition left it, in the same hands.
+pub(crate) fn is_held<C: Dialect>(conn: &mut C, step: &StepSpec, fence: &Fence) -> Result<bool> {
     let rows = conn.flows::<LockFlow>(&[Bind::Int(fence.id), Bind::Text(step.flow)]);
     let record = RecordRef { flow: step.flow, id: Some(fence.id) };
     let rows = rows.map_err(|error| explain(conn, Some(record), error))?;
-    Ok(rows.first().is_some_and(|row| row.seq == fence.seq))
+    if rows.first().is_none_or(|row| row.seq != fence.seq) {
+        return Ok(false);
+    }
+    is_holder(conn, record, fence.id, &fence.worker)
 }

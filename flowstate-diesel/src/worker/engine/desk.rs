@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::handler::{Desk, Unsettled};
 use super::run::{Core, FIRST_PAUSE, LONGEST_OUTAGE_PAUSE, Phase};
+use super::runner::{Desk, Unsettled};
 use super::unwind::report;
-use crate::dialect::Dialect as _;
+use crate::dialect::Dialect;
 use crate::dialect::connection::Store;
+use crate::dialect::fault::Fault;
 use crate::error::{Error, Result};
+use crate::text::chain::chain;
 use crate::transaction::in_doubt::Unconfirmed;
 use crate::worker::claim::settle::{Fence, lease};
 use crate::worker::step::StepSpec;
@@ -22,7 +24,7 @@ impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
     fn insist(
         &self,
         step: &StepSpec,
-        fence: Fence,
+        fence: &Fence,
         work: &mut dyn FnMut(&mut M::Connection) -> Result<()>,
     ) -> Result<(), Unsettled> {
         let (mut pause, mut refusals) = (FIRST_PAUSE, 0);
@@ -38,6 +40,8 @@ impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
                     Some(false) => refusals += 1,
                     None => return Err(Unsettled::Left(error)),
                 },
+                // which passes, however long it takes
+                error if is_outage::<M::Connection>(error) => refusals = 0,
                 Error::Database { .. } if self.is_writable(step, fence) => refusals += 1,
                 error if error.is_temporary() => refusals = 0,
                 _ => return Err(Unsettled::Refused(error)),
@@ -45,7 +49,9 @@ impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
             if refusals >= MOST_REFUSALS {
                 return Err(Unsettled::Refused(error));
             }
-            report(|| tracing::warn!(%error, "the database did not answer; trying again"));
+            report(|| {
+                tracing::warn!(error = chain(&error), "the database did not answer; trying again");
+            });
             if !self.outlast(&mut pause) {
                 return Err(Unsettled::Left(error));
             }
@@ -56,13 +62,32 @@ impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
         &self.worker
     }
 
-    fn set_locked(&self, fence: Fence, locked: bool) {
+    fn set_locked(&self, fence: &Fence, locked: bool) {
         if let Some(held) = self.shared().held.get_mut(&fence.id)
             && held.fence.seq == fence.seq
         {
             held.locked = locked;
         }
     }
+}
+
+/// What the database's failure means, if it is one.
+fn fault<C: Dialect>(error: &Error) -> Option<Fault> {
+    match error {
+        Error::Database { source, .. } => Some(C::classify(source)),
+        Error::OutcomeUnknown(unconfirmed) => Some(C::classify(unconfirmed.cause())),
+        _ => None,
+    }
+}
+
+/// Whether the database takes nothing from anybody now.
+fn is_outage<C: Dialect>(error: &Error) -> bool {
+    matches!(fault::<C>(error), Some(Fault::Full | Fault::ReadOnly | Fault::Lost))
+}
+
+/// Whether another connection may do what this one cannot.
+fn is_of_the_connection<C: Dialect>(error: &Error) -> bool {
+    matches!(fault::<C>(error), Some(Fault::ReadOnly | Fault::Lost))
 }
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
@@ -74,12 +99,19 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     ) -> Result<R> {
         let conn = self.pool.get_timeout(patience);
         let mut conn = conn.map_err(|error| Error::NoConnection { source: Box::new(error) })?;
-        work(&mut conn)
+        let done = work(&mut conn);
+        if let Err(error) = &done
+            && is_of_the_connection::<M::Connection>(error)
+        {
+            // whatever the pool tests, nobody shall be given this one again
+            conn.give_up();
+        }
+        done
     }
 
     /// Whether the database answers, and takes what is written to the claim's row: then a failure
     /// was not its own.
-    fn is_writable(&self, step: &StepSpec, fence: Fence) -> bool {
+    fn is_writable(&self, step: &StepSpec, fence: &Fence) -> bool {
         let leases = serde_json::json!([lease(fence, step)]).to_string();
         self.with(|conn| Ok(conn.extend_leases(&self.worker, &leases)?)).is_ok()
     }
@@ -90,7 +122,12 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             match self.with(|conn| unconfirmed.resolve(conn)) {
                 Ok(committed) => return Some(committed == Some(true)),
                 Err(error) => {
-                    report(|| tracing::warn!(%error, "a commit could not be confirmed yet"));
+                    report(|| {
+                        tracing::warn!(
+                            error = chain(&error),
+                            "a commit could not be confirmed yet"
+                        );
+                    });
                 }
             }
             if !self.outlast(pause) {

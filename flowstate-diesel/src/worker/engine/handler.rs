@@ -1,84 +1,28 @@
-//! Running a handler on a claim: types in, a settled claim out.
+//! Running a handler on a claim: types in, and how the claim is to end out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use flowstate::{ArtefactSet, Transition};
 
+use super::runner::{Desk, Ran, Runner, Unsettled};
 use crate::dialect::Dialect;
+use crate::dialect::fault::{Fault, copy};
 use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, RecordRef, Result};
+use crate::text::chain::causes;
 use crate::transaction;
 use crate::transaction::explain::explain;
-use crate::transaction::hooks::panic_text;
+use crate::transaction::hooks::{panic_text, run_hooks};
+use crate::transaction::scope::Hook;
 use crate::transaction::swallowed;
 use crate::transition::apply::{newest_artefact, write};
 use crate::transition::typed::Decoder;
-use crate::worker::claim::events;
 use crate::worker::claim::settle;
-use crate::worker::claim::settle::{Fence, finish_plan, standing};
+use crate::worker::claim::settle::{End, Fence, finish_plan, standing};
 use crate::worker::claim::{Claim, encode, load};
 use crate::worker::step::StepSpec;
 use crate::worker::step::error::StepError;
-
-/// A step with its handler, without types.
-pub(crate) trait Runner<C>: Send + Sync {
-    fn step(&self) -> &Arc<StepSpec>;
-
-    /// Runs the handler and settles the claim.
-    fn run(&self, claimed: ClaimedRow, desk: &dyn Desk<C>) -> Result<Ran>;
-}
-
-/// What a claim came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ran {
-    Finished,
-    Failed,
-}
-
-/// Where runners get their connections.
-pub(crate) trait Desk<C> {
-    /// Runs `work` for a claim on a pooled connection, again and again until the database has
-    /// answered.
-    fn insist(
-        &self,
-        step: &StepSpec,
-        fence: Fence,
-        work: &mut dyn FnMut(&mut C) -> Result<()>,
-    ) -> Result<(), Unsettled>;
-
-    fn worker(&self) -> &Arc<str>;
-
-    /// Says whether the row's lock holds a claim.
-    fn set_locked(&self, fence: Fence, locked: bool);
-}
-
-/// Why the database did not do what a claim needs.
-#[derive(Debug)]
-pub(crate) enum Unsettled {
-    /// It has answered: asking again would not help.
-    Refused(Error),
-    /// It has not answered, and the worker has given up its claims.
-    Left(Error),
-}
-
-impl Unsettled {
-    /// What the step has failed with, if that is to be told.
-    fn failure(self) -> Result<StepError> {
-        match self {
-            Self::Refused(error @ Error::LeaseLost { .. }) | Self::Left(error) => Err(error),
-            Self::Refused(error) => Ok(error.into()),
-        }
-    }
-}
-
-impl From<Unsettled> for Error {
-    fn from(unsettled: Unsettled) -> Self {
-        match unsettled {
-            Unsettled::Refused(error) | Unsettled::Left(error) => error,
-        }
-    }
-}
 
 /// A step whose handler holds neither a lock nor a connection.
 pub(crate) struct Plain<Start, Finish, H> {
@@ -99,24 +43,13 @@ where
     }
 
     fn run(&self, claimed: ClaimedRow, desk: &dyn Desk<C>) -> Result<Ran> {
-        let fence = Fence::from(&claimed.row);
+        let fence = Fence::of(&claimed.row, desk.worker());
         // the user's code is the handler, and what reads and writes the user's types
-        let handled = catch_unwind(AssertUnwindSafe(|| self.handle(claimed, fence, desk)));
-        match handled.unwrap_or_else(|panic| Ok(Err(panicked(&*panic))))? {
-            Ok(artefacts) => {
-                let finished = desk.insist(&self.step, fence, &mut |conn| {
-                    settle::finish(conn, &self.step, fence, artefacts.clone())
-                });
-                match finished {
-                    Ok(()) => {
-                        events::finished(&self.step, fence);
-                        Ok(Ran::Finished)
-                    }
-                    Err(unsettled) => fail(desk, &self.step, fence, &unsettled.failure()?),
-                }
-            }
-            Err(error) => fail(desk, &self.step, fence, &error),
-        }
+        let handled = catch_unwind(AssertUnwindSafe(|| self.handle(claimed, &fence, desk)));
+        Ok(Ran::Ended(match handled.unwrap_or_else(|panic| Ok(Err(panicked(&*panic))))? {
+            Ok(artefacts) => self.step.finish(artefacts),
+            Err(error) => End::Fail(error),
+        }))
     }
 }
 
@@ -131,7 +64,7 @@ where
     fn handle<C: Dialect>(
         &self,
         claimed: ClaimedRow,
-        fence: Fence,
+        fence: &Fence,
         desk: &dyn Desk<C>,
     ) -> Result<Handled> {
         let claim = match Claim::new(claimed, Arc::clone(&self.step), Arc::clone(desk.worker())) {
@@ -158,7 +91,7 @@ where
 fn read_loads<Start: Transition, C: Dialect>(
     desk: &dyn Desk<C>,
     step: &StepSpec,
-    fence: Fence,
+    fence: &Fence,
 ) -> Result<Start::Loads, Unsettled> {
     let (id, record, mut left) = (fence.id, RecordRef::of::<Start::Flow>(fence.id), false);
     let mut newest = |name: &'static str, aliases: &'static [&'static str]| {
@@ -210,17 +143,6 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> StepError {
     format!("the handler panicked: {}", panic_text(panic)).into()
 }
 
-fn fail<C: Dialect>(
-    desk: &dyn Desk<C>,
-    step: &StepSpec,
-    fence: Fence,
-    error: &StepError,
-) -> Result<Ran> {
-    desk.insist(step, fence, &mut |conn| settle::fail(conn, step, fence, error))?;
-    events::failed(step, fence, error);
-    Ok(Ran::Failed)
-}
-
 /// A step whose handler writes in the finishing transaction.
 pub(crate) struct Transactional<Start, Finish, H> {
     pub(crate) step: Arc<StepSpec>,
@@ -232,6 +154,19 @@ pub(crate) struct Transactional<Start, Finish, H> {
 enum Undone {
     Ours(Error),
     Handler(StepError),
+}
+
+/// What a handler's error undoes: one that comes from a database that is away costs no try.
+fn undone<C: Dialect>(record: RecordRef, error: StepError) -> Undone {
+    let away = causes(error.source()).find_map(|cause| {
+        let cause = cause.downcast_ref::<diesel::result::Error>()?;
+        let fault = C::classify(cause);
+        matches!(fault, Fault::Full | Fault::ReadOnly | Fault::Lost).then(|| copy(cause))
+    });
+    match away {
+        Some(source) => Undone::Ours(Error::Database { record: Some(record), source }),
+        None => Undone::Handler(error),
+    }
 }
 
 impl From<Error> for Undone {
@@ -253,19 +188,22 @@ where
     }
 
     fn run(&self, claimed: ClaimedRow, desk: &dyn Desk<C>) -> Result<Ran> {
-        let fence = Fence::from(&claimed.row);
+        let fence = Fence::of(&claimed.row, desk.worker());
+        let failed = |error| Ok(Ran::Ended(End::Fail(error)));
         let (step, worker) = (Arc::clone(&self.step), Arc::clone(desk.worker()));
         let claim = match catch_unwind(AssertUnwindSafe(|| Claim::new(claimed, step, worker))) {
             Ok(Ok(claim)) => claim,
-            Ok(Err(error)) => return fail(desk, &self.step, fence, &of_the_handler(error)?),
-            Err(panic) => return fail(desk, &self.step, fence, &panicked(&*panic)),
+            Ok(Err(error)) => return failed(of_the_handler(error)?),
+            Err(panic) => return failed(panicked(&*panic)),
         };
-        let mut failed = None;
-        let settled = desk.insist(&self.step, fence, &mut |conn| {
+        let (mut undone, mut hooks) = (None, Vec::new());
+        let tried = desk.insist(&self.step, &fence, &mut |conn| {
             // the connection is taken inside what is unwound, and rolled back on the way out
-            let tried = catch_unwind(AssertUnwindSafe(|| self.once(conn, &claim, fence, desk)));
-            desk.set_locked(fence, false);
-            failed = match tried {
+            let tried = catch_unwind(AssertUnwindSafe(|| {
+                self.once(conn, &claim, &fence, desk, &mut hooks)
+            }));
+            desk.set_locked(&fence, false);
+            undone = match tried {
                 Ok(Ok(())) => None,
                 Ok(Err(Undone::Ours(error))) => Some(of_the_handler(error)?),
                 Ok(Err(Undone::Handler(error))) => Some(error),
@@ -273,16 +211,11 @@ where
             };
             Ok(())
         });
-        let failed = match settled {
-            Ok(()) => failed,
-            Err(unsettled) => Some(unsettled.failure()?),
-        };
-        match failed {
-            None => {
-                events::finished(&self.step, fence);
-                Ok(Ran::Finished)
-            }
-            Some(error) => fail(desk, &self.step, fence, &error),
+        // by now the connection is back in the pool, where they may want it
+        run_hooks(hooks);
+        match tried {
+            Ok(()) => undone.map_or(Ok(Ran::Committed), failed),
+            Err(unsettled) => failed(unsettled.failure()?),
         }
     }
 }
@@ -297,8 +230,9 @@ where
         &self,
         conn: &mut C,
         claim: &Claim<Start, Finish>,
-        fence: Fence,
+        fence: &Fence,
         desk: &dyn Desk<C>,
+        hooks: &mut Vec<Hook>,
     ) -> Result<(), Undone>
     where
         C: Dialect,
@@ -306,7 +240,7 @@ where
         H: Fn(&Claim<Start, Finish>, Start::Loads, &mut C) -> Result<Finish::Persists, E>,
     {
         let record = RecordRef::of::<Start::Flow>(fence.id);
-        transaction::run_closures(conn, &mut |conn| {
+        transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
             let plan = finish_plan(&self.step, fence, Vec::new())?;
             if !settle::is_held(conn, &self.step, fence)? {
                 return Err(plan.lease_lost().into());
@@ -314,7 +248,7 @@ where
             desk.set_locked(fence, true);
             let loads = load::<Start, C>(conn, fence.id)?;
             let persists = (self.handler)(claim, loads, conn)
-                .map_err(|error| Undone::Handler(error.into()))?;
+                .map_err(|error| undone::<C>(record, error.into()))?;
             swallowed::refuse(conn)?;
             let artefacts = encode::<Finish>(&persists, record)
                 .map_err(|error| Undone::Handler(StepError::permanent(error)))?;

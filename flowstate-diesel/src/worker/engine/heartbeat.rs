@@ -11,6 +11,7 @@ use super::unknown::REPORT_EVERY;
 use super::unwind::{caught, report};
 use crate::dialect::Dialect as _;
 use crate::dialect::connection::Store;
+use crate::text::chain::chain;
 use crate::transaction::explain::explain;
 use crate::worker::claim::settle::lease;
 
@@ -33,13 +34,18 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 // as soon as the database is back: who is back already may think this worker dead
                 next = pause.min(AFTER_A_FAILURE);
                 self.note_outage(&error);
-                report(|| tracing::warn!(%error, "leases could not be extended"));
+                report(|| tracing::warn!(error = chain(&error), "leases could not be extended"));
             }
             self.say_alive(&mut sayings);
             if Instant::now() >= next_report {
                 next_report = Instant::now() + REPORT_EVERY;
                 if let Err(error) = caught("reporting unknown states", || self.report_strangers()) {
-                    report(|| tracing::debug!(%error, "unknown states could not be looked for"));
+                    report(|| {
+                        tracing::debug!(
+                            error = chain(&error),
+                            "unknown states could not be looked for"
+                        );
+                    });
                 }
             }
             if self.is_overdue_for_a_look() {
@@ -47,7 +53,12 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 let looked = self.look_caught(&Search::without_claims(), &mut Vec::new());
                 self.looked(Instant::now());
                 if let Err(error) = looked {
-                    report(|| tracing::warn!(%error, "the database could not be looked at"));
+                    report(|| {
+                        tracing::warn!(
+                            error = chain(&error),
+                            "the database could not be looked at"
+                        );
+                    });
                 }
             }
         }
@@ -61,8 +72,9 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         if leases.is_empty() {
             return Ok(());
         }
-        let text = leases.iter().map(|held| lease(held.fence, self.runners[held.step].step()));
+        let text = leases.iter().map(|held| lease(&held.fence, self.runners[held.step].step()));
         let text = text.collect::<serde_json::Value>().to_string();
+        let asked = Instant::now();
         self.with(|conn| {
             let extended = conn.extend_leases(&self.worker, &text);
             let extended = extended.map_err(|error| explain(conn, None, error))?;
@@ -70,6 +82,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 tracing::debug!(held = leases.len(), extended, "some claims are settled or lost");
             }
             Ok(())
-        })
+        })?;
+        self.note_stall(asked);
+        Ok(())
     }
 }

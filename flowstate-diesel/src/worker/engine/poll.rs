@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::handler::Runner;
 use super::run::{Core, Job};
+use super::runner::Runner;
 use super::schedule::{Found, Search};
 use super::stats::count;
 use super::watermark::{EVERYTHING, Horizon, Source};
@@ -109,11 +109,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             return self.claim(&due, search, jobs);
         }
         let Questions { running, timed, .. } = &self.questions;
+        let wide = self.horizon.is_wide();
         let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
         let rows = self.with(|conn| {
             let rows = conn.scout(Asking { sources: &sources, running, timed });
             rows.map_err(|error| explain(conn, None, error))
         })?;
+        self.note_stall(asked);
         let seen = self.understand(rows, asked);
         // only a thread that is free looks with no other look under way
         let strays = search.free > 0 && self.release_strays()?;
@@ -122,6 +124,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let narrow =
             seen.due.is_empty() && sources.iter().any(|asked| asked.reach < micros(EVERYTHING));
         let claimed = self.claim(&seen.due, search, jobs)?;
+        // what was due when it was seen may lie further back by the time the claim arrives
+        let missed = !seen.due.is_empty() && !claimed.any && claimed.left.is_empty() && !wide;
+        self.horizon.set_wide(missed);
+        let narrow = narrow || missed;
         Ok(Found { any: swept | claimed.any, swept, narrow, ..claimed })
     }
 
@@ -244,7 +250,9 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     fn take_timed(&self, overdue: &[usize]) -> Result<bool> {
         let mut found = false;
         for timed in overdue.iter().map(|at| &self.timed[*at]) {
-            let taken = self.with(|conn| batches::take_timed(conn, timed))?;
+            let mut steps = self.runners.iter().map(|runner| &**runner.step());
+            let step = steps.find(|step| timed.ends(step));
+            let taken = self.with(|conn| batches::take_timed(conn, timed, step))?;
             if taken > 0 {
                 found = true;
                 let more = u64::try_from(taken).unwrap_or_default();

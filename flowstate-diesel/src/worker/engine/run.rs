@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::{ManageConnection, Pool};
 
-use super::handler::{Ran, Runner};
 use super::poll::Questions;
 use super::presence::presence;
+use super::runner::Runner;
 use super::schedule::{Demand, Next};
+use super::settle::Settled;
 use super::stats::{Counters, Stats, count};
 use super::trouble::Trouble;
 use super::unknown::Known;
@@ -20,6 +21,7 @@ use crate::dialect::connection::Store;
 use crate::dialect::rows::ClaimedRow;
 use crate::error::{Error, Result};
 use crate::operator::presence::Presence;
+use crate::text::chain::chain;
 use crate::transaction::notify;
 use crate::transaction::token::worker_id;
 use crate::worker::claim::batches::Timed;
@@ -98,7 +100,7 @@ pub(super) enum Phase {
     NeverStarted,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Held {
     pub(super) step: usize,
     pub(super) fence: Fence,
@@ -217,7 +219,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     pub(super) fn run(&self, job: Job) {
         let (id, runner) = (job.claim.row.id, &self.runners[job.step]);
         let step = runner.step();
-        let fence = Fence::from(&job.claim.row);
+        let fence = Fence::of(&job.claim.row, &self.worker);
         let span = tracing::debug_span!(
             "flowstate.step",
             flow = step.flow,
@@ -227,22 +229,23 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             outcome = tracing::field::Empty,
         );
         let entered = span.enter();
-        let ran = runner.run(job.claim, self);
+        let ran = runner.run(job.claim, self).and_then(|ran| self.settle(step, &fence, ran));
         let (outcome, counter) = match &ran {
-            Ok(Ran::Finished) => ("finished", Some(&self.counters.finished)),
-            Ok(Ran::Failed) => ("failed", Some(&self.counters.failed)),
+            Ok(Settled::Finished) => ("finished", Some(&self.counters.finished)),
+            Ok(Settled::Failed) => ("failed", Some(&self.counters.failed)),
             Err(Error::LeaseLost { .. }) => ("lost", Some(&self.counters.lost)),
             Err(_) => ("abandoned", None),
         };
         span.record("outcome", outcome);
         if let Err(error) = &ran {
+            let error = chain(error);
             let (flow, step, attempt) = (step.flow, step.start, fence.attempts.saturating_add(1));
-            tracing::warn!(flow, id, step, attempt, %error, "a claim was not settled");
+            tracing::warn!(flow, id, step, attempt, error, "a claim was not settled");
         }
         drop(entered);
         // the last of the subscriber's code, which may panic: what follows is done once
         drop(span);
-        self.put_away(fence, counter.is_some());
+        self.put_away(&fence, counter.is_some());
         // by now it is no longer among those that run
         if let Some(counter) = counter {
             count(counter);
@@ -268,13 +271,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     pub(crate) fn hold(&self, step: usize, claim: &ClaimedRow) {
-        let held = Held { step, fence: Fence::from(&claim.row), locked: false };
+        let held = Held { step, fence: Fence::of(&claim.row, &self.worker), locked: false };
         self.shared().held.insert(claim.row.id, held);
     }
 
     /// The claims that no row's lock holds.
     pub(super) fn unlocked(&self) -> Vec<Held> {
-        self.shared().held.values().filter(|held| !held.locked).copied().collect()
+        self.shared().held.values().filter(|held| !held.locked).cloned().collect()
     }
 
     /// Waits before the keeper's next round. `false` when the worker has stopped.

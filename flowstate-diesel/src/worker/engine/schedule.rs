@@ -14,6 +14,7 @@ use super::unwind::report;
 use super::watermark::Source;
 use crate::dialect::connection::Store;
 use crate::error::Result;
+use crate::text::chain::chain;
 use crate::transaction::notify::{News, Wake};
 use crate::worker::claim::settle::Fence;
 
@@ -175,7 +176,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     pub(super) fn look_and_tell(&self, search: &Search) {
         let mut jobs = Vec::new();
         let looked = self.look_caught(search, &mut jobs);
-        let problem = looked.as_ref().err().map(ToString::to_string);
+        let problem = looked.as_ref().err().map(|error| chain(error));
         let mut shared = self.shared();
         shared.looking = false;
         let now = Instant::now();
@@ -228,7 +229,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     /// A thread is free again, and its claim settled or not.
-    pub(super) fn put_away(&self, fence: Fence, settled: bool) {
+    pub(super) fn put_away(&self, fence: &Fence, settled: bool) {
         let mut shared = self.shared();
         shared.busy -= 1;
         // one that could not be settled before the worker gave up can still be given back

@@ -76,7 +76,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             return Ok(());
         }
         let problem = shared.trouble.problem.take();
-        let left = shared.held.values().find(|held| !held.locked).copied();
+        let left = shared.held.values().find(|held| !held.locked).cloned();
         drop(shared);
         match (problem, left) {
             (Some(problem), _) => Err(problem),
@@ -109,7 +109,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let abandoned = shared.phase == Phase::Abandoned;
             let held = shared.held.values().filter(|held| !held.locked);
             let held = held.filter(|held| abandoned || unbegun.contains(&held.fence.id));
-            let held: Vec<_> = held.copied().collect();
+            let held: Vec<_> = held.cloned().collect();
             let strays = shared.trouble.stray && (abandoned || !shared.looking);
             if held.is_empty() && !strays {
                 if abandoned {
@@ -169,7 +169,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     /// `false` if somebody has locked it.
     fn give_back(&self, held: Held) -> Result<bool> {
-        let (step, fence) = (self.runners[held.step].step(), held.fence);
+        let (step, fence) = (self.runners[held.step].step(), &held.fence);
         let why = "released: the worker stopped";
         // a shorter time than there is at the least: then it is known what was in the way
         match self.with_in(PARTING / 2, |conn| try_release(conn, step, fence, why)) {

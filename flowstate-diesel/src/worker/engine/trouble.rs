@@ -54,6 +54,15 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
     }
 
+    /// The database took long to answer what was asked at `asked`: others may not have been able to
+    /// extend their leases meanwhile.
+    pub(super) fn note_stall(&self, asked: Instant) {
+        let shortest = self.runners.iter().map(|runner| runner.step().lease).min();
+        if shortest.is_some_and(|lease| asked.elapsed() >= lease / 3) {
+            self.shared().trouble.outage = Some(Instant::now());
+        }
+    }
+
     /// Whether an expired lease means that its holder is dead.
     pub(super) fn may_reap(&self) -> bool {
         self.shared().trouble.outage.is_none_or(|outage| outage.elapsed() > RECOVERY)
@@ -87,16 +96,16 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                     let rows = conn.flows::<LeasedBy>(&binds);
                     rows.map_err(|error| explain(conn, None, error))
                 })?;
-                for fence in rows.iter().map(Fence::from) {
+                for fence in rows.iter().map(|row| Fence::of(row, &self.worker)) {
                     if self.holds(fence.id, fence.seq) {
                         continue;
                     }
                     let why = "released: the answer to the claim was lost";
-                    match self.with(|conn| release(conn, step, fence, why)) {
+                    match self.with(|conn| release(conn, step, &fence, why)) {
                         Ok(()) => {
                             found = true;
                             count(&self.counters.released);
-                            report(|| events::released(step, fence));
+                            report(|| events::released(step, &fence));
                         }
                         Err(Error::LeaseLost { .. }) => {}
                         Err(error) => return Err(error),

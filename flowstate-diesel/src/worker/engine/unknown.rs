@@ -1,5 +1,5 @@
-//! Records that wait in a state which this program does not know: they are left to another version
-//! of it, and reported.
+//! Records that wait, or are claimed, in a state which this program does not know: they are left to
+//! another version of it, and reported.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use flowstate::{Definition, Flow, State as _};
 use super::run::Core;
 use crate::dialect::Dialect as _;
 use crate::dialect::connection::Store;
-use crate::dialect::sql::shared::Strangers;
+use crate::dialect::sql::shared::{ClaimedStrangers, Strangers};
 use crate::dialect::sql::statement::Bind;
 use crate::error::Result;
 use crate::store::flow_store::stored_names;
@@ -39,13 +39,19 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     pub(super) fn report_strangers(&self) -> Result<()> {
         for Known { flow, names, .. } in &self.known {
             let binds = [Bind::Text(flow), Bind::Text(names)];
-            let found = self.with(|conn| {
-                let found = conn.counts::<Strangers>(&binds);
+            let [waiting, claimed] = self.with(|conn| {
+                let found = conn
+                    .counts::<Strangers>(&binds)
+                    .and_then(|waiting| Ok([waiting, conn.counts::<ClaimedStrangers>(&binds)?]));
                 found.map_err(|error| explain(conn, None, error))
             })?;
-            for row in found {
+            for row in waiting {
                 let (state, records) = (row.label, row.number);
                 tracing::warn!(flow, state, records, "records wait in an unknown state");
+            }
+            for row in claimed {
+                let (state, records) = (row.label, row.number);
+                tracing::warn!(flow, state, records, "records are claimed in an unknown state");
             }
         }
         Ok(())

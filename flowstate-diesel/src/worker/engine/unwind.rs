@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use diesel::r2d2::ManageConnection;
 
-use super::handler::Desk as _;
 use super::run::{Core, Job};
+use super::runner::Desk as _;
 use super::schedule::{Found, Search};
 use super::stats::count;
 use crate::dialect::connection::Store;
 use crate::error::{Error, Result};
+use crate::text::chain::chain;
 use crate::transaction::hooks::panic_text;
 use crate::worker::claim::settle;
 use crate::worker::claim::settle::Fence;
@@ -19,7 +20,7 @@ use crate::worker::step::error::StepError;
 impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Runs a job. If it panics outside its handler, its try has failed.
     pub(super) fn run_caught(&self, job: Job) {
-        let (step, fence) = (job.step, Fence::from(&job.claim.row));
+        let (step, fence) = (job.step, Fence::of(&job.claim.row, &self.worker));
         let ran = caught("settling a claim", || {
             self.run(job);
             Ok(())
@@ -28,15 +29,16 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let failed = caught("failing a claim", || {
             let step = self.runners[step].step();
             let error = StepError::from(error.to_string());
-            self.insist(step, fence, &mut |conn| settle::fail(conn, step, fence, &error))?;
+            let plan = settle::fail_plan(step, &fence, &error)?;
+            self.insist(step, &fence, &mut |conn| settle::end(conn, step, &fence, &plan))?;
             Ok(())
         });
         if failed.is_ok() {
             count(&self.counters.failed);
         }
         // what could not be failed is no longer extended: the lease runs out
-        self.put_away(fence, true);
-        report(|| tracing::error!(id = fence.id, %error, "a claim was not settled"));
+        self.put_away(&fence, true);
+        report(|| tracing::error!(id = fence.id, error = chain(&error), "a claim was not settled"));
     }
 
     /// Looks for work. What was claimed before a panic is among the jobs.
@@ -53,7 +55,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         });
         if let Err(error) = given_back {
             let text = "claims could not be given back; their leases will run out";
-            report(|| tracing::warn!(%error, "{text}"));
+            report(|| tracing::warn!(error = chain(&error), "{text}"));
         }
     }
 }

@@ -32,6 +32,10 @@ pub(super) struct Horizon(Mutex<Known>);
 struct Known {
     /// When it was asked.
     asked: Option<Instant>,
+    /// How long the answer took.
+    trip: Duration,
+    /// Something was due that a claim did not find: the next one looks all the way back.
+    wide: bool,
     /// When everything was last asked for.
     refreshed: Option<Instant>,
     /// By how much the oldest record was overdue; not those where none was due.
@@ -42,14 +46,15 @@ impl Horizon {
     /// How far back to look in a source for claims, in microseconds. `told`: something is known to
     /// be there.
     pub(super) fn reach(&self, source: Source, told: bool) -> i64 {
-        let least = if told { TOLD } else { Duration::ZERO };
-        micros(self.known().reach(source).max(least))
+        let known = self.known();
+        let least = if told { TOLD + known.travel() } else { Duration::ZERO };
+        micros(known.reach(source).max(least))
     }
 
     /// How far back to ask in each of the sources, in microseconds.
     pub(super) fn reaches(&self, sources: &[Source]) -> Vec<i64> {
         let mut known = self.known();
-        let fresh = known.refreshed.is_some_and(|at| at.elapsed() < REFRESH);
+        let fresh = known.refreshed.is_some_and(|at| at.elapsed() < REFRESH) && !known.wide;
         // where little is due nothing lies in the way
         if !fresh || known.overdue.is_empty() {
             known.refreshed = Some(Instant::now());
@@ -62,6 +67,17 @@ impl Horizon {
     pub(super) fn learn(&self, asked: Instant, overdue: HashMap<Source, Duration>) {
         let mut known = self.known();
         (known.asked, known.overdue) = (Some(asked), overdue);
+        known.trip = asked.elapsed();
+    }
+
+    /// Whether all the way back is looked.
+    pub(super) fn is_wide(&self) -> bool {
+        self.known().wide
+    }
+
+    /// Whether to look all the way back the next time, since a claim has missed what was due.
+    pub(super) fn set_wide(&self, wide: bool) {
+        self.known().wide = wide;
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -71,15 +87,35 @@ impl Horizon {
 
 impl Known {
     fn reach(&self, source: Source) -> Duration {
-        let Some(asked) = self.asked else { return EVERYTHING };
+        let Some(asked) = self.asked.filter(|_| !self.wide) else { return EVERYTHING };
         let overdue = self.overdue.get(&source).copied().unwrap_or_default();
-        overdue + asked.elapsed() + LEEWAY
+        overdue + asked.elapsed() + LEEWAY + self.travel()
+    }
+
+    /// How long it may take before the database counts: a claim has to get there, after the test of
+    /// its connection and BEGIN. The question had two round trips at the most.
+    fn travel(&self) -> Duration {
+        self.trip * 4
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claim_that_missed_what_was_due_is_made_again_all_the_way_back() {
+        let (horizon, source) = (Horizon::default(), (0, "picked"));
+        let asked = Instant::now().checked_sub(Duration::from_millis(500)).expect("since boot");
+        horizon.learn(asked, HashMap::from([(source, Duration::ZERO)]));
+        let reach = horizon.reach(source, false);
+        assert!(reach >= micros(Duration::from_millis(2500)), "as far as it travels: {reach}");
+        horizon.set_wide(true);
+        assert_eq!(horizon.reach(source, false), micros(EVERYTHING));
+        assert_eq!(horizon.reaches(&[source]), [micros(EVERYTHING)]);
+        horizon.set_wide(false);
+        assert!(horizon.reach(source, false) < micros(EVERYTHING));
+    }
 
     #[test]
     fn begins_at_the_oldest_that_was_due_and_now_and_then_at_the_beginning() {

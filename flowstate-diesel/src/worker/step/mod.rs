@@ -13,6 +13,7 @@ use flowstate::{
 
 use self::backoff::Backoff;
 use super::claim::batches::Timed;
+use super::claim::settle::End;
 use crate::dialect::change::{Link, Timing};
 use crate::store::flow_store::stored_names;
 use crate::transition::request::{link, timing};
@@ -243,13 +244,13 @@ impl StepSpec {
         self.repeats = reaches(T::Flow::DEFINITION, T::TO.as_str(), self.running);
     }
 
-    /// The links of the finish, with the artefacts of the first.
-    pub(crate) fn finish_links(&self, artefacts: Vec<(&'static str, String)>) -> Vec<Link> {
+    /// The finish, with the artefacts of its first transition.
+    pub(crate) fn finish(&self, artefacts: Vec<(&'static str, String)>) -> End {
         let mut links: Vec<_> = self.finish.iter().map(|link| link()).collect();
         if let Some(first) = links.first_mut() {
             first.artefacts = artefacts;
         }
-        links
+        End::Finish { links, landing: self.finished }
     }
 }
 
