@@ -86,6 +86,21 @@ fn sqlite(url: &str, create: bool) -> Result<SqliteConnection, Problem> {
     Ok(conn)
 }
 
+#[cfg(feature = "dashboard")]
+impl Database {
+    /// Serves the dashboard of it to this machine, to look and not to touch.
+    ///
+    /// # Errors
+    /// [`Problem::Io`]: the server takes no requests any more.
+    pub fn serve(&mut self, server: &tiny_http::Server) -> Result<(), Problem> {
+        use crate::dashboard::{Dashboard, loopback, serve};
+
+        let dashboard = Dashboard::new(loopback);
+        on!(self, conn => serve(&dashboard, server, conn))?;
+        Ok(())
+    }
+}
+
 impl Database {
     /// Runs a command on it.
     ///

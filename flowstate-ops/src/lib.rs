@@ -2,6 +2,8 @@
 
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 #[cfg(feature = "command")]
 pub mod database;
 pub mod diagram;

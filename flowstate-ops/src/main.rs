@@ -27,6 +27,13 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 not understood, 3 some
 enum Command {
     #[command(flatten)]
     Ops(Commands),
+    /// Serves the dashboard on this machine, to look and not to touch
+    #[cfg(feature = "dashboard")]
+    Dashboard {
+        /// On which port of 127.0.0.1
+        #[arg(long, default_value_t = 8311)]
+        port: u16,
+    },
     /// Prints what completes this command in a shell
     Completions {
         /// Which shell
@@ -58,6 +65,15 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<Exit, Problem> {
         Command::Ops(command) => {
             let creates = matches!(command, Commands::Migrate);
             Database::open(url()?, creates)?.run(command, out)
+        }
+        #[cfg(feature = "dashboard")]
+        Command::Dashboard { port } => {
+            let mut database = Database::open(url()?, false)?;
+            let server = tiny_http::Server::http(("127.0.0.1", *port));
+            let server = server.map_err(|error| Problem::Connection(error.to_string()))?;
+            writeln!(out, "http://{}/", server.server_addr())?;
+            database.serve(&server)?;
+            Ok(Exit::Done)
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

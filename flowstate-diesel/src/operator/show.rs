@@ -84,7 +84,7 @@ pub fn show(id: i64, conn: &mut impl AsStore) -> Result<Shown> {
     Ok(Shown {
         props: visible_props(props.first().map_or("null", |row| &row.label), &graphs),
         labels: labels.into_iter().map(|row| (row.name, row.value)).collect(),
-        history: history.into_iter().map(|row| entry(row, id)).collect::<Result<_>>()?,
+        history: history.into_iter().map(|row| entry(row, id, &graphs)).collect::<Result<_>>()?,
         artefacts: artefacts.into_iter().map(artefact).collect(),
         graph: registry
             .graph_with(&standing.flow, &standing.state)
@@ -95,14 +95,19 @@ pub fn show(id: i64, conn: &mut impl AsStore) -> Result<Shown> {
 }
 
 fn visible_props(text: &str, graphs: &[&Graph]) -> serde_json::Value {
-    let mut props = value(text);
+    visible(value(text), graphs)
+}
+
+/// Props without what is secret. A secret that has another name in their JSON hides them all.
+fn visible(mut props: serde_json::Value, graphs: &[&Graph]) -> serde_json::Value {
     if graphs.is_empty() {
         return SECRET.into();
     }
     if let Some(fields) = props.as_object_mut() {
         for secret in graphs.iter().flat_map(|graph| &graph.secrets) {
-            if let Some(field) = fields.get_mut(secret) {
-                *field = SECRET.into();
+            match fields.get_mut(secret) {
+                Some(field) => *field = SECRET.into(),
+                None => return SECRET.into(),
             }
         }
     }
@@ -114,11 +119,17 @@ fn value(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
-fn entry(row: HistoryRow, id: i64) -> Result<HistoryEntry> {
+fn entry(row: HistoryRow, id: i64, graphs: &[&Graph]) -> Result<HistoryEntry> {
     let created_at = time::parse(&row.created_at).ok_or_else(|| Error::Stored {
         what: format!("a time in the history of record #{id}"),
         text: row.created_at.clone(),
     })?;
+    let mut metadata = row.metadata.as_deref().map(value);
+    // a record that was created under a key keeps there what its props were
+    let created_with = metadata.as_mut().and_then(|metadata| metadata.get_mut("created_with"));
+    if let Some(props) = created_with.filter(|_| row.seq == 0) {
+        *props = visible(props.take(), graphs);
+    }
     Ok(HistoryEntry {
         seq: row.seq,
         transition: row.transition,
@@ -127,7 +138,7 @@ fn entry(row: HistoryRow, id: i64) -> Result<HistoryEntry> {
         attempt: row.attempt,
         error: row.error,
         actor: row.actor,
-        metadata: row.metadata.as_deref().map(value),
+        metadata,
         created_at,
     })
 }

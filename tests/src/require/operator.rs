@@ -291,6 +291,12 @@ pub fn secrets_are_not_shown<D: Database>() {
     assert_eq!(shown.history.len(), 3);
     assert_eq!(shown.standing.error.as_deref(), Some("van 7 is gone"));
     assert!(shown.graph.is_some());
+
+    // what a record was created with is kept beside a key
+    let props = Parcel { customer: "Ada".to_owned(), iban: "DE02".to_owned() };
+    let keyed = props.create_once("key", conn).expect("created").into_record();
+    let shown = show(keyed.id(), conn).expect("shown");
+    assert!(!serde_json::to_string(&shown).expect("JSON").contains("DE02"), "{shown:?}");
 }
 
 /// Many are moved as the plan says: those that have moved since are refused, the others go on.

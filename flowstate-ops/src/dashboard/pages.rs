@@ -1,0 +1,268 @@
+//! Pages that show many records: overview, flow, list, failures, workers.
+
+use flowstate_diesel::Store;
+use maud::{Markup, html};
+
+use super::form::{Form, query};
+use super::graph::{Counts, picture};
+use super::page::{long, time};
+use super::{Refused, Visit};
+use crate::operator::{
+    COUNTED_AT_MOST, Cursor, Filter, Listing, StateNumbers, Stuck, failures as grouped, lately,
+    list, numbers, registry,
+};
+
+/// Counts of the overview stop here: it is read often, and shows every state of every flow.
+const COUNTED_IN_OVERVIEW: i64 = 1_000;
+
+const PAGE: usize = 50;
+
+type Shown = Result<(String, Markup), Refused>;
+
+pub(super) fn overview<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
+    let known = registry(conn)?;
+    let counted = numbers(None, COUNTED_IN_OVERVIEW, conn)?;
+    let stuck: i64 = counted.iter().map(|state| state.stuck).sum();
+    let alive = known.workers.iter().filter(|worker| worker.is_alive).count();
+    let root = visit.page.root;
+    let body = html! {
+        @if stuck > 0 {
+            p.note.bad {
+                a href={ (root) "/records?stuck=1" } { strong id="stuck" { (stuck) } " records are stuck" }
+                ": nothing will move them by itself."
+            }
+        }
+        p.soft { (alive) " workers live, " (known.workers.len() - alive) " gone." }
+        @if counted.is_empty() { p.note { "There are no records." } }
+        @else { (states(root, &counted, &known)) }
+    };
+    Ok(("Overview".to_owned(), body))
+}
+
+/// The states of flows with their numbers.
+fn states(root: &str, counted: &[StateNumbers], known: &crate::operator::Registry) -> Markup {
+    html! {
+        div.scroll { table id="states" {
+            thead { tr {
+                th { "Flow" } th { "State" } th.n { "Records" } th.n { "Stuck" } th { "Oldest due" }
+            } }
+            tbody { @for one in counted {
+                tr {
+                    td { a href={ (root) "/flow" (query(&[("name", &one.flow)])) } { (one.flow) } }
+                    td {
+                        a href={ (root) "/records" (query(&[("flow", &one.flow), ("state", &one.state)])) } {
+                            (one.state)
+                        }
+                        @if one.is_error { " " span.tag.bad { "error" } }
+                        @if one.is_unknown { " " span.tag.bad { "unknown" } }
+                        @if one.is_completed { " " span.tag.soft { "completed" } }
+                    }
+                    td.n { (count(one)) }
+                    td.n { @if one.stuck > 0 { strong.bad { (one.stuck) } } @else { "0" } }
+                    td { @if let Some(due) = one.oldest_due_at.filter(|due| *due < known.now) {
+                        (long(known.now - due)) " ago"
+                    } }
+                }
+            } }
+        } }
+    }
+}
+
+fn count(one: &StateNumbers) -> String {
+    format!("{}{}", one.records, if one.is_capped { "+" } else { "" })
+}
+
+pub(super) fn flow<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
+    let name = visit.form.get("name");
+    let known = registry(conn)?;
+    let counted = numbers(Some(name), COUNTED_AT_MOST, conn)?;
+    let versions: Vec<_> = known.graphs(name).collect();
+    if counted.is_empty() && versions.is_empty() {
+        return Err(Refused::NoSuchPage);
+    }
+    let declared = versions.iter().flat_map(|one| &one.graph.states);
+    let mut counts: Counts = declared.map(|state| (state.name.clone(), "0".to_owned())).collect();
+    counts.extend(counted.iter().map(|one| (one.state.clone(), count(one))));
+    let taken = lately(name, conn)?;
+    let body = html! {
+        @if let Some(graph) = known.graph(name) {
+            @if !graph.doc.is_empty() { p { (graph.doc) } }
+            div.scroll { (picture(graph, &counts, None)) }
+        } @else {
+            p.note { "No program has registered this flow: its graph is not known." }
+        }
+        h2 { "States" }
+        (states(visit.page.root, &counted, &known))
+        h2 { "Taken in the last hour" }
+        @if taken.is_empty() { p.soft { "Nothing." } }
+        @else { div.scroll { table {
+            thead { tr { th { "Transition" } th.n { "Times" } } }
+            tbody { @for (transition, times) in &taken { tr { td { (transition) } td.n { (times) } } } }
+        } } p.soft { "Among the 200 newest records of each state." } }
+        h2 { "Versions" }
+        div.scroll { table id="versions" {
+            thead { tr { th { "Graph" } th { "Program" } th { "First seen" } th { "Last seen" } } }
+            tbody { @for one in &versions { tr {
+                td { code { (one.hash.chars().take(8).collect::<String>()) } }
+                td { (one.program) }
+                td { (time(one.first_seen_at)) }
+                td { (time(one.last_seen_at)) }
+            } } }
+        } }
+        h2 { "Who serves it" }
+        div.scroll { table {
+            thead { tr { th { "Worker" } th { "Program" } th { "Takes from" } th { "Seen" } } }
+            tbody { @for worker in &known.workers { @if let Some(states) = worker.serves.get(name) { tr {
+                td { code { (worker.id) } }
+                td { (worker.program) " " (worker.version) }
+                td { (states.join(", ")) }
+                td { (seen(worker, &known)) }
+            } } } }
+        } }
+    };
+    Ok((name.to_owned(), body))
+}
+
+fn seen(worker: &crate::operator::WorkerEntry, known: &crate::operator::Registry) -> Markup {
+    let ago = long(known.now - worker.seen_at);
+    html! {
+        @if worker.is_alive { (ago) " ago" } @else { span.tag.bad { "gone" } " " (ago) " ago" }
+    }
+}
+
+/// The filter that a form says.
+pub(super) fn filter(form: &Form) -> Filter {
+    let ids = form.number("id").into_iter().collect();
+    let because = match form.get("because") {
+        "gave up" => Some(Stuck::GaveUp),
+        "lease over" => Some(Stuck::LeaseOver),
+        "unserved" => Some(Stuck::Unserved),
+        "unknown state" => Some(Stuck::UnknownState),
+        _ => None,
+    };
+    Filter {
+        ids,
+        flow: form.given("flow"),
+        states: form.given("state").into_iter().collect(),
+        key: form.given("key"),
+        error: form.given("error"),
+        stuck: form.given("stuck").is_some(),
+        stuck_because: because,
+        ..Filter::default()
+    }
+}
+
+pub(super) fn records<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
+    let (root, form) = (visit.page.root, &visit.form);
+    let after = Cursor::parse(form.get("after"));
+    let found = list(&filter(form), after.as_ref(), PAGE, conn)?;
+    let now = registry(conn)?.now;
+    let same =
+        ["flow", "state", "key", "error", "stuck", "because"].map(|name| (name, form.get(name)));
+    let next = found.next.as_ref().map(Cursor::to_text);
+    let body = html! {
+        form.filter method="get" action={ (root) "/records" } {
+            @for (name, label) in [("flow", "Flow"), ("state", "State"), ("key", "Key"), ("error", "Error contains")] {
+                label { (label) br; input type="text" name=(name) value=(form.get(name)); }
+            }
+            label {
+                input type="checkbox" name="stuck" value="1" checked[form.given("stuck").is_some()];
+                " only what is stuck"
+            }
+            button { "Find" }
+        }
+        (rows(root, &found, now))
+        @if let Some(next) = next {
+            p { a href={ (root) "/records" (query(&[&same[..], &[("after", &next)]].concat())) } { "More" } }
+        }
+        @if visit.operator.is_some() && !found.records.is_empty() {
+            p { a href={ (root) "/plan" (query(&[&same[..], &[("action", "retry")]].concat())) } {
+                "Retry all of these…"
+            } }
+        }
+    };
+    Ok(("Records".to_owned(), body))
+}
+
+fn rows(root: &str, found: &Listing, now: chrono::DateTime<chrono::Utc>) -> Markup {
+    if found.records.is_empty() {
+        let text =
+            if found.next.is_some() { "None so far: go on with “More”." } else { "None." };
+        return html! { p.note { (text) } };
+    }
+    html! {
+        div.scroll { table id="records" {
+            thead { tr {
+                th.n { "Id" } th { "Flow" } th { "State" } th { "For" } th.n { "Tries" } th { "Stuck" } th { "Error" }
+            } }
+            tbody { @for one in &found.records { tr {
+                td.n { a href={ (root) "/record?id=" (one.id) } { (one.id) } }
+                td { (one.flow) }
+                td { (one.state) }
+                td { (long(now - one.updated_at)) }
+                td.n { (one.attempts) }
+                td { @if let Some(stuck) = one.stuck { span.tag.bad { (stuck.as_str()) } } }
+                td { code { (one.error.as_deref().unwrap_or_default().chars().take(200).collect::<String>()) } }
+            } } }
+        } }
+    }
+}
+
+pub(super) fn failures<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
+    let groups = grouped(None, conn)?;
+    let root = visit.page.root;
+    let body = html! {
+        @if groups.is_empty() { p.note { "Nothing has failed." } }
+        @else { div.scroll { table id="failures" {
+            thead { tr { th.n { "Records" } th { "Flow" } th { "State" } th { "Error" } th { "" } } }
+            tbody { @for group in &groups { @let of = [
+                ("flow", &*group.flow), ("state", &*group.state),
+                ("error", longest_part(&group.example)),
+            ]; tr {
+                td.n { (group.records) }
+                td { (group.flow) }
+                td { (group.state) }
+                td { code { (group.example) } }
+                td {
+                    a href={ (root) "/records" (query(&of)) } { "Show" }
+                    @if visit.operator.is_some() {
+                        " " a href={ (root) "/plan" (query(&[&of[..], &[("action", "retry")]].concat())) } {
+                            "Retry all…"
+                        }
+                    }
+                }
+            } } }
+        } } p.soft { "Among the 2,000 newest records of each state." } }
+    };
+    Ok(("Failures".to_owned(), body))
+}
+
+/// The longest part of an error that has no number, by which its like are found.
+fn longest_part(example: &str) -> &str {
+    let parts = example.split(|sign: char| sign.is_ascii_digit());
+    parts.max_by_key(|part| part.len()).unwrap_or(example)
+}
+
+pub(super) fn workers<C: Store>(conn: &mut C) -> Shown {
+    let known = registry(conn)?;
+    let body = html! {
+        @if known.workers.is_empty() { p.note { "No worker has ever run here, or all have ended as they should." } }
+        @else { div.scroll { table id="workers" {
+            thead { tr {
+                th { "Worker" } th { "Program" } th { "Host" } th.n { "Process" } th { "Seen" }
+                th.n { "Threads" } th.n { "Claims" } th { "Serves" }
+            } }
+            tbody { @for worker in &known.workers { tr {
+                td { code { (worker.id) } }
+                td { (worker.program) " " (worker.version) }
+                td { (worker.host) }
+                td.n { (worker.pid) }
+                td { (seen(worker, &known)) }
+                td.n { (worker.threads) }
+                td.n { (worker.running) }
+                td { (worker.serves.keys().cloned().collect::<Vec<_>>().join(", ")) }
+            } } }
+        } } }
+    };
+    Ok(("Workers".to_owned(), body))
+}
