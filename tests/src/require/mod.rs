@@ -29,24 +29,6 @@ pub mod stress;
 pub mod table;
 pub mod undone;
 pub mod worker;
-pub mod worker_claims;
-pub mod worker_clock;
-pub mod worker_crash;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-pub mod worker_cut;
-pub mod worker_events;
-pub mod worker_faults;
-pub mod worker_fence;
-pub mod worker_idle;
-pub mod worker_outage;
-pub mod worker_panics;
-pub mod worker_refused;
-pub mod worker_release;
-pub mod worker_run;
-pub mod worker_server;
-pub mod worker_stop;
-pub mod worker_stop_late;
-pub mod worker_tries;
 
 use std::num::ParseIntError;
 use std::str::FromStr;
@@ -65,16 +47,16 @@ pub fn child_process<D: Database>() {
     match *words {
         ["crash", scene, event] => crash::crash_in_child::<D>(scene, number(event), &url),
         ["crash_worker", scene, event] => {
-            worker_crash::crash_in_child::<D>(scene, number(event), &url);
+            worker::crash::crash_in_child::<D>(scene, number(event), &url);
         }
-        ["deadly"] => worker_tries::deadly_in_child::<D>(&url),
-        ["die"] => worker_claims::die_in_child::<D>(&url),
-        ["events"] => worker_events::events_in_child::<D>(&url),
-        ["greedy"] => worker_run::greedy_in_child::<D>(&url),
-        ["idle", scene] => worker_idle::idle_in_child::<D>(scene, &url),
+        ["deadly"] => worker::tries::deadly_in_child::<D>(&url),
+        ["die"] => worker::claims::die_in_child::<D>(&url),
+        ["events"] => worker::events::events_in_child::<D>(&url),
+        ["greedy"] => worker::run::greedy_in_child::<D>(&url),
+        ["idle", scene] => worker::idle::idle_in_child::<D>(scene, &url),
         ["migrate", event] => migrations::migrate_in_child::<D>(number(event), &url),
-        ["other_clock"] => worker_clock::other_clock_in_child::<D>(&url),
-        ["overlap"] => worker_claims::overlap_in_child::<D>(&url),
+        ["other_clock"] => worker::clock::other_clock_in_child::<D>(&url),
+        ["overlap"] => worker::claims::overlap_in_child::<D>(&url),
         ["race", id] => stale::race_in_child::<D>(number(id), &url),
         ["stress"] => stress::stress_in_child::<D>(&url),
         _ => panic!("not a job: {words:?}"),

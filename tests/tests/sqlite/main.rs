@@ -1,16 +1,10 @@
 //! What concerns SQLite alone.
 
-#[path = "sqlite/busy.rs"]
 mod busy;
-#[path = "sqlite/checkpoint.rs"]
 mod checkpoint;
-#[path = "sqlite/ended.rs"]
 mod ended;
-#[path = "sqlite/faults.rs"]
 mod faults;
-#[path = "sqlite/reading.rs"]
 mod reading;
-#[path = "sqlite/statements.rs"]
 mod statements;
 
 use flowstate_tests::require::{crash, crowd, stress};

@@ -2,30 +2,22 @@
 //! how many statements a call takes.
 #![cfg(feature = "postgres")]
 
-#[path = "postgres/creation.rs"]
 mod creation;
-#[path = "postgres/failures.rs"]
 mod failures;
-#[path = "postgres/horizon.rs"]
 mod horizon;
-#[path = "postgres/locks.rs"]
 mod locks;
-#[path = "postgres/pgbouncer.rs"]
 mod pgbouncer;
-#[path = "postgres/setup.rs"]
 mod setup;
-#[path = "postgres/snapshot.rs"]
 mod snapshot;
-#[path = "postgres/standby.rs"]
 mod standby;
-#[path = "postgres/statements.rs"]
 mod statements;
 
 use diesel::PgConnection;
 use flowstate_tests::Postgres;
 use flowstate_tests::database::isolated::{Isolated, RepeatableRead, Serializable};
 use flowstate_tests::database::server::Served;
-use flowstate_tests::require::{crowd, cut, cut_create, purge, worker_cut};
+use flowstate_tests::require::worker::cut as worker_cut;
+use flowstate_tests::require::{crowd, cut, cut_create, purge};
 
 /// PostgreSQL, at some level. (READ UNCOMMITTED is READ COMMITTED there.)
 trait Server: Served<Conn = PgConnection> {}

@@ -10,10 +10,10 @@ use diesel::r2d2::{ConnectionManager, Pool};
 use flowstate_diesel::{Worker, claim_next, prelude::*, testing};
 use serde_json::json;
 
-use super::crash::{Crash, crash_at};
 use crate::check::{self, clean};
 use crate::flows::{Approval, ApprovalState, Response, Sync, SyncState};
 use crate::gate::Gate;
+use crate::require::crash::{Crash, crash_at};
 use crate::steps::picked;
 use crate::watch::Watch;
 use crate::{Database, child, fetch_step, save_step};

@@ -2,19 +2,12 @@
 //! level, and how many statements a call takes.
 #![cfg(feature = "mysql")]
 
-#[path = "mysql/deadlock.rs"]
 mod deadlock;
-#[path = "mysql/half_way.rs"]
 mod half_way;
-#[path = "mysql/locks.rs"]
 mod locks;
-#[path = "mysql/sessions.rs"]
 mod sessions;
-#[path = "mysql/snapshot.rs"]
 mod snapshot;
-#[path = "mysql/statements.rs"]
 mod statements;
-#[path = "mysql/stored.rs"]
 mod stored;
 
 use diesel::MysqlConnection;
@@ -23,7 +16,8 @@ use flowstate_tests::database::isolated::{
     Isolated, ReadCommitted, ReadUncommitted, Serializable, StrictSnapshot,
 };
 use flowstate_tests::database::server::Served;
-use flowstate_tests::require::{crowd, cut, cut_create, purge, worker_cut};
+use flowstate_tests::require::worker::cut as worker_cut;
+use flowstate_tests::require::{crowd, cut, cut_create, purge};
 
 /// MySQL or MariaDB, at some level.
 trait Server: Served<Conn = MysqlConnection> {}

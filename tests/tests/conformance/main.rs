@@ -1,5 +1,10 @@
 //! One list of requirements, a test a line, for every database.
 
+#[cfg(feature = "mysql")]
+use flowstate_tests::Mysql;
+#[cfg(feature = "postgres")]
+use flowstate_tests::Postgres;
+use flowstate_tests::Sqlite;
 #[cfg(feature = "postgres")]
 use flowstate_tests::database::isolated::RepeatableRead;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
@@ -9,11 +14,11 @@ use flowstate_tests::database::isolated::{ReadCommitted, StrictSnapshot};
 
 /// `requirements!(module: a b c)` makes the tests `sqlite::module::a` and so on.
 macro_rules! requirements {
-    ($database:ty; $($module:ident: $($test:ident)*;)*) => {
+    ($database:ty, $($room:ident)::+; $($module:ident: $($test:ident)*;)*) => {
+        use $($room)::+ as required;
         $(mod $module {
-            #[allow(unused_imports, reason = "the database's path may be absolute")]
             use super::*;
-            $(#[test] fn $test() { flowstate_tests::require::$module::$test::<$database>(); })*
+            $(#[test] fn $test() { required::$module::$test::<$database>(); })*
         })*
     };
 }
@@ -21,7 +26,6 @@ macro_rules! requirements {
 macro_rules! exercise {
     ($name:ident, $database:ty) => {
         mod $name {
-            #[allow(unused_imports, reason = "the database's path may be absolute")]
             use super::*;
 
             #[test]
@@ -29,7 +33,7 @@ macro_rules! exercise {
                 flowstate_tests::require::child_process::<$database>();
             }
 
-            requirements! { $database;
+            requirements! { $database, flowstate_tests::require;
                 by_hand:
                     a_transaction_begun_by_hand_is_refused
                     a_transaction_begun_before_is_refused
@@ -186,137 +190,144 @@ macro_rules! exercise {
                     a_record_of_a_rolled_back_transaction_is_gone
                     unbalanced_transactions_are_refused
                     ;
-                worker:
-                    steps_run_to_the_end
-                    failures_are_retried_and_end
-                    a_permanent_error_ends_the_tries
-                    a13_a_late_worker_changes_nothing
-                    a29_a_shutdown_gives_back_what_is_left
-                    a_timed_transition_is_taken_in_time
-                    ;
-                worker_claims:
-                    each_record_is_claimed_once
-                    the_oldest_due_comes_first
-                    a_retry_waits_behind_no_stream
-                    two_processes_never_overlap
-                    a_long_queue_starves_nobody
-                    concurrency_is_kept
-                    a_batch_is_claimed_at_once
-                    a15_a_former_life_is_somebody_else
-                    a_late_extend_leaves_the_next_claim_alone
-                    ;
-                worker_clock:
-                    a18_no_time_of_the_client_is_sent
-                    a18_a_clock_that_jumps_back
-                    a18_a_worker_with_another_clock
-                    ;
-                worker_crash:
-                    a11_a_crash_of_a_worker_loses_nothing
-                    a11_a_crash_at_a_deadline_loses_nothing
-                    ;
-                worker_events:
-                    what_workers_tell_is_documented
-                    ;
-                worker_faults:
-                    a_panic_keeps_the_thread
-                    a09_a_handler_that_panics_after_writing
-                    what_cannot_be_read_ends_in_the_error_state
-                    a_handler_that_ignores_a_failure_has_failed
-                    a_commit_that_is_refused_is_a_failed_try
-                    ;
-                worker_fence:
-                    a14_a_finish_behind_the_reaper_is_late
-                    a14_the_reaper_lets_a_finish_pass
-                    a16_a_lease_counts_from_the_claim
-                    a16_the_lease_of_a_claim_that_waited
-                    a_locked_record_does_not_stop_the_heartbeat
-                    a_claim_under_an_old_name_is_failed_over
-                    a_claim_is_ended_only_by_its_holder
-                    ;
-                worker_idle:
-                    an_idle_worker_costs_two_statements_a_look
-                    a20_an_unknown_state_is_no_work
-                    a21_the_older_program_leaves_new_states_alone
-                    a21_two_versions_at_once
-                    a_transition_wakes_the_worker
-                    a_handler_holds_nothing
-                    ;
-                worker_outage:
-                    a_worker_does_not_reap_its_own
-                    an_outage_costs_no_claim
-                    an_outage_costs_no_flow
-                    a_lost_answer_to_a_claim_costs_no_attempt
-                    a_lost_answer_to_a_claim_is_given_back_at_the_end
-                    ;
-                worker_panics:
-                    an_error_without_a_text_fails_the_step
-                    a_panic_outside_a_handler_costs_no_thread
-                    ;
-                worker_refused:
-                    a_finish_that_is_refused_again_and_again_has_failed
-                    a_transactional_finish_that_is_refused_has_failed
-                    ;
-                worker_release:
-                    a_released_record_is_where_it_was
-                    a_released_record_is_not_destroyed
-                    a_shutdown_puts_records_back_where_they_were
-                    ;
-                worker_run:
-                    a31_several_threads_share_one_connection
-                    a31_the_heartbeat_shares_the_connection
-                    what_is_due_later_is_left
-                    the_longest_poll_is_a_long_one
-                    batches_are_worked_off
-                    what_lies_far_back_is_found_before_idle
-                    a_step_served_twice_is_refused
-                    stats_say_what_was_done
-                    stats_say_what_waits
-                    a_worker_has_all_its_threads_or_none
-                    reaping_by_hand
-                    reapers_share_the_dead
-                    ;
-                worker_server:
-                    p11_a_restarted_server_costs_no_flow
-                    p12_a_claim_reads_its_index
-                    p12_a_look_reads_what_it_finds
-                    ;
-                worker_stop:
-                    a29_an_idle_worker_stops
-                    a29_queued_claims_are_given_back
-                    a29_a_transactional_handler_outlives_the_grace
-                    a29_a_finish_under_way_is_whole
-                    a29_a_claim_under_way_is_given_back
-                    a29_a_dropped_worker_gives_back
-                    ;
-                worker_stop_late:
-                    a29_a_database_that_is_down
-                    a29_a_record_that_others_have_locked
-                    a29_a_claim_under_way_beside_a_long_handler
-                    ;
-                worker_tries:
-                    retry_after_sets_the_pause
-                    attempts_restart_after_a_finish
-                    the_idempotency_key_is_that_of_the_step
-                    a17_a_deadly_handler_is_tried_three_times
-                    a_time_limit_of_the_running_state_counts
-                    ;
+            }
+
+            mod worker {
+                use super::*;
+
+                requirements! { $database, flowstate_tests::require::worker;
+                    steps:
+                        steps_run_to_the_end
+                        failures_are_retried_and_end
+                        a_permanent_error_ends_the_tries
+                        a13_a_late_worker_changes_nothing
+                        a29_a_shutdown_gives_back_what_is_left
+                        a_timed_transition_is_taken_in_time
+                        ;
+                    claims:
+                        each_record_is_claimed_once
+                        the_oldest_due_comes_first
+                        a_retry_waits_behind_no_stream
+                        two_processes_never_overlap
+                        a_long_queue_starves_nobody
+                        concurrency_is_kept
+                        a_batch_is_claimed_at_once
+                        a15_a_former_life_is_somebody_else
+                        a_late_extend_leaves_the_next_claim_alone
+                        ;
+                    clock:
+                        a18_no_time_of_the_client_is_sent
+                        a18_a_clock_that_jumps_back
+                        a18_a_worker_with_another_clock
+                        ;
+                    crash:
+                        a11_a_crash_of_a_worker_loses_nothing
+                        a11_a_crash_at_a_deadline_loses_nothing
+                        ;
+                    events:
+                        what_workers_tell_is_documented
+                        ;
+                    faults:
+                        a_panic_keeps_the_thread
+                        a09_a_handler_that_panics_after_writing
+                        what_cannot_be_read_ends_in_the_error_state
+                        a_handler_that_ignores_a_failure_has_failed
+                        a_commit_that_is_refused_is_a_failed_try
+                        ;
+                    fence:
+                        a14_a_finish_behind_the_reaper_is_late
+                        a14_the_reaper_lets_a_finish_pass
+                        a16_a_lease_counts_from_the_claim
+                        a16_the_lease_of_a_claim_that_waited
+                        a_locked_record_does_not_stop_the_heartbeat
+                        a_claim_under_an_old_name_is_failed_over
+                        a_claim_is_ended_only_by_its_holder
+                        ;
+                    idle:
+                        an_idle_worker_costs_two_statements_a_look
+                        a20_an_unknown_state_is_no_work
+                        a21_the_older_program_leaves_new_states_alone
+                        a21_two_versions_at_once
+                        a_transition_wakes_the_worker
+                        a_handler_holds_nothing
+                        ;
+                    outage:
+                        a_worker_does_not_reap_its_own
+                        an_outage_costs_no_claim
+                        an_outage_costs_no_flow
+                        a_lost_answer_to_a_claim_costs_no_attempt
+                        a_lost_answer_to_a_claim_is_given_back_at_the_end
+                        ;
+                    panics:
+                        an_error_without_a_text_fails_the_step
+                        a_panic_outside_a_handler_costs_no_thread
+                        ;
+                    refused:
+                        a_finish_that_is_refused_again_and_again_has_failed
+                        a_transactional_finish_that_is_refused_has_failed
+                        ;
+                    release:
+                        a_released_record_is_where_it_was
+                        a_released_record_is_not_destroyed
+                        a_shutdown_puts_records_back_where_they_were
+                        ;
+                    run:
+                        a31_several_threads_share_one_connection
+                        a31_the_heartbeat_shares_the_connection
+                        what_is_due_later_is_left
+                        the_longest_poll_is_a_long_one
+                        batches_are_worked_off
+                        what_lies_far_back_is_found_before_idle
+                        a_step_served_twice_is_refused
+                        stats_say_what_was_done
+                        stats_say_what_waits
+                        a_worker_has_all_its_threads_or_none
+                        reaping_by_hand
+                        reapers_share_the_dead
+                        ;
+                    server:
+                        p11_a_restarted_server_costs_no_flow
+                        p12_a_claim_reads_its_index
+                        p12_a_look_reads_what_it_finds
+                        ;
+                    shutdown:
+                        a29_an_idle_worker_stops
+                        a29_queued_claims_are_given_back
+                        a29_a_transactional_handler_outlives_the_grace
+                        a29_a_finish_under_way_is_whole
+                        a29_a_claim_under_way_is_given_back
+                        a29_a_dropped_worker_gives_back
+                        ;
+                    shutdown_late:
+                        a29_a_database_that_is_down
+                        a29_a_record_that_others_have_locked
+                        a29_a_claim_under_way_beside_a_long_handler
+                        ;
+                    tries:
+                        retry_after_sets_the_pause
+                        attempts_restart_after_a_finish
+                        the_idempotency_key_is_that_of_the_step
+                        a17_a_deadly_handler_is_tried_three_times
+                        a_time_limit_of_the_running_state_counts
+                        ;
+                }
             }
         }
     };
 }
 
-exercise!(sqlite, flowstate_tests::Sqlite);
+exercise!(sqlite, Sqlite);
 #[cfg(feature = "postgres")]
-exercise!(postgres, flowstate_tests::Postgres);
+exercise!(postgres, Postgres);
 #[cfg(feature = "postgres")]
-exercise!(postgres_repeatable_read, Isolated<flowstate_tests::Postgres, RepeatableRead>);
+exercise!(postgres_repeatable_read, Isolated<Postgres, RepeatableRead>);
 #[cfg(feature = "postgres")]
-exercise!(postgres_serializable, Isolated<flowstate_tests::Postgres, Serializable>);
+exercise!(postgres_serializable, Isolated<Postgres, Serializable>);
 #[cfg(feature = "mysql")]
-exercise!(mysql, flowstate_tests::Mysql);
+exercise!(mysql, Mysql);
 #[cfg(feature = "mysql")]
-exercise!(mysql_read_committed, Isolated<flowstate_tests::Mysql, ReadCommitted>);
+exercise!(mysql_read_committed, Isolated<Mysql, ReadCommitted>);
 #[cfg(feature = "mysql")]
-exercise!(mysql_strict_snapshot, Isolated<flowstate_tests::Mysql, StrictSnapshot>);
+exercise!(mysql_strict_snapshot, Isolated<Mysql, StrictSnapshot>);
 #[cfg(feature = "mysql")]
-exercise!(mysql_serializable, Isolated<flowstate_tests::Mysql, Serializable>);
+exercise!(mysql_serializable, Isolated<Mysql, Serializable>);

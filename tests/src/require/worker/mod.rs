@@ -1,0 +1,21 @@
+//! What workers promise, and claims by hand.
+
+pub mod claims;
+pub mod clock;
+pub mod crash;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub mod cut;
+pub mod events;
+pub mod faults;
+pub mod fence;
+pub mod idle;
+pub mod outage;
+pub mod panics;
+pub mod refused;
+pub mod release;
+pub mod run;
+pub mod server;
+pub mod shutdown;
+pub mod shutdown_late;
+pub mod steps;
+pub mod tries;
