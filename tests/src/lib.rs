@@ -9,18 +9,17 @@ pub mod child;
 pub mod database;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod distance;
-pub mod flaky;
 pub mod flows;
 pub mod gate;
-pub mod private;
+pub mod own_server;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod proxy;
 pub mod race;
 pub mod require;
-pub mod statements;
+pub mod statement_probe;
 pub mod steps;
-pub mod told;
-pub mod watch;
+pub mod switchable_connection;
+pub mod tracing_capture;
 
 #[cfg(feature = "mysql")]
 pub use database::Mysql;

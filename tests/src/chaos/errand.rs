@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::visits::Visit;
 use crate::Database;
-use crate::watch::Watch;
+use crate::statement_probe::Probe;
 
 /// How long a claim holds.
 pub(super) const LEASE: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ pub(super) fn work<D: Database>(url: &str, visits: File) {
     let retry = Backoff::fixed(Duration::from_millis(50)).attempts(10_000);
     let visits = Arc::new(visits);
     let booked = Arc::clone(&visits);
-    let running = Worker::new(D::watched_pool(url, 2, Watch::new(|_| {})))
+    let running = Worker::new(D::probed_pool(url, 2, Probe::new(|_| {})))
         .step(
             Step::start(Errand::CALL)
                 .finish(Errand::FINISH_CALL)

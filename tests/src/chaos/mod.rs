@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
 
-use crate::private::Server;
+use crate::own_server::OwnServer;
 use crate::{Database, Sqlite};
 use errand::{Errand, Temper};
 use options::{HELP, Options};
@@ -52,9 +52,11 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
             run::<Sqlite>(&options, &database.url(), None)
         }
         #[cfg(feature = "postgres")]
-        "postgres" => on_server::<crate::Postgres>(&options, crate::private::Kind::Postgres),
+        "postgres" => {
+            on_server::<crate::Postgres>(&options, crate::own_server::ServerKind::Postgres)
+        }
         #[cfg(feature = "mysql")]
-        "mysql" => on_server::<crate::Mysql>(&options, crate::private::Kind::MariaDb),
+        "mysql" => on_server::<crate::Mysql>(&options, crate::own_server::ServerKind::MariaDb),
         other => {
             eprintln!("no database `{other}` here: is its feature on?");
             ExitCode::from(2)
@@ -76,14 +78,14 @@ fn work(database: &str, url: &str, visits: &str) -> ExitCode {
 }
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-fn on_server<D: Database>(options: &Options, kind: crate::private::Kind) -> ExitCode {
+fn on_server<D: Database>(options: &Options, kind: crate::own_server::ServerKind) -> ExitCode {
     println!("starting a server of its own");
-    let server = Server::start(kind);
+    let server = OwnServer::start(kind);
     let url = server.url();
     run::<D>(options, &url, Some(server))
 }
 
-fn run<D: Database>(options: &Options, url: &str, mut server: Option<Server>) -> ExitCode {
+fn run<D: Database>(options: &Options, url: &str, mut server: Option<OwnServer>) -> ExitCode {
     let folder = tempfile::tempdir().expect("a folder");
     let visits = folder.path().join("visits");
     drop(visits::open(&visits));

@@ -6,7 +6,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool};
 
 use super::server::Served;
 use super::{Database, Isolation};
-use crate::watch::Watch;
+use crate::statement_probe::Probe;
 
 /// An isolation level as a type.
 pub trait Level: std::fmt::Debug + Send + Sync + 'static {
@@ -78,10 +78,10 @@ impl<D: Isolable, L: Level> Database for Isolated<D, L> {
             .expect("a pool")
     }
 
-    fn watched_pool(url: &str, size: u32, watch: Watch) -> Pool<ConnectionManager<D::Conn>> {
+    fn probed_pool(url: &str, size: u32, probe: Probe) -> Pool<ConnectionManager<D::Conn>> {
         Pool::builder()
             .max_size(size)
-            .connection_customizer(Box::new(Watched::<D, L>(Customizer(PhantomData), watch)))
+            .connection_customizer(Box::new(Probed::<D, L>(Customizer(PhantomData), probe)))
             .build(ConnectionManager::new(url))
             .expect("a pool")
     }
@@ -126,11 +126,11 @@ impl<D: Isolable, L: Level> CustomizeConnection<D::Conn, Error> for Customizer<D
     }
 }
 
-/// The level, and a watch.
+/// The level, and a probe.
 #[derive(Debug)]
-struct Watched<D, L>(Customizer<D, L>, Watch);
+struct Probed<D, L>(Customizer<D, L>, Probe);
 
-impl<D: Isolable, L: Level> CustomizeConnection<D::Conn, Error> for Watched<D, L> {
+impl<D: Isolable, L: Level> CustomizeConnection<D::Conn, Error> for Probed<D, L> {
     fn on_acquire(&self, conn: &mut D::Conn) -> Result<(), Error> {
         self.0.on_acquire(conn)?;
         self.1.over(conn);

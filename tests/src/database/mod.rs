@@ -24,8 +24,8 @@ use flowstate_diesel::Store;
 
 use crate::check::Counted;
 use crate::gate::Gate;
-use crate::private::Kind;
-use crate::watch::Watch;
+use crate::own_server::ServerKind;
+use crate::statement_probe::Probe;
 
 /// A database of its own for one test, removed when it is dropped.
 pub trait Database: Sized + Send + Sync + 'static {
@@ -42,7 +42,7 @@ pub trait Database: Sized + Send + Sync + 'static {
     const ISOLATION: Isolation;
 
     /// The server that runs it, if there is one.
-    const SERVER: Option<Kind> = None;
+    const SERVER: Option<ServerKind> = None;
 
     /// Makes an empty one, without the tables of flowstate.
     #[must_use]
@@ -73,8 +73,8 @@ pub trait Database: Sized + Send + Sync + 'static {
     /// A pool of connections.
     fn pool(&self, size: u32) -> Pool<ConnectionManager<Self::Conn>>;
 
-    /// A pool whose statements are watched.
-    fn watched_pool(url: &str, size: u32, watch: Watch) -> Pool<ConnectionManager<Self::Conn>>;
+    /// A pool whose statements a probe sees.
+    fn probed_pool(url: &str, size: u32, probe: Probe) -> Pool<ConnectionManager<Self::Conn>>;
 
     /// How many transactions other connections have open on this database. On `SQLite` 1 stands for
     /// any number.

@@ -10,8 +10,8 @@ use diesel::{Connection, MysqlConnection, RunQueryDsl, dsl};
 use super::isolated::Isolable;
 use super::server::{Served, address, fresh_name, server, with_database, with_port};
 use super::{Database, Isolation};
-use crate::private::Kind;
-use crate::watch::Watch;
+use crate::own_server::ServerKind;
+use crate::statement_probe::Probe;
 
 /// MySQL or MariaDB, a database of its own on the server of `FLOWSTATE_MYSQL_URL`.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Database for Mysql {
     const FOLDER: &'static str = "mysql";
     // the server's default, which a test asserts
     const ISOLATION: Isolation = Isolation::RepeatableRead;
-    const SERVER: Option<Kind> = Some(Kind::MariaDb);
+    const SERVER: Option<ServerKind> = Some(ServerKind::MariaDb);
 
     fn empty() -> Self {
         let database = fresh_name();
@@ -65,14 +65,10 @@ impl Database for Mysql {
         Pool::builder().max_size(size).build(ConnectionManager::new(self.url())).expect("a pool")
     }
 
-    fn watched_pool(
-        url: &str,
-        size: u32,
-        watch: Watch,
-    ) -> Pool<ConnectionManager<MysqlConnection>> {
+    fn probed_pool(url: &str, size: u32, probe: Probe) -> Pool<ConnectionManager<MysqlConnection>> {
         Pool::builder()
             .max_size(size)
-            .connection_customizer(Box::new(watch))
+            .connection_customizer(Box::new(probe))
             .build(ConnectionManager::new(url))
             .expect("a pool")
     }

@@ -6,8 +6,8 @@ use diesel::{Connection, PgConnection, RunQueryDsl, dsl};
 use super::isolated::Isolable;
 use super::server::{Served, address, fresh_name, server, with_port};
 use super::{Database, Isolation};
-use crate::private::Kind;
-use crate::watch::Watch;
+use crate::own_server::ServerKind;
+use crate::statement_probe::Probe;
 
 /// PostgreSQL, a schema of its own on the server of `FLOWSTATE_POSTGRES_URL`.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Database for Postgres {
     const FOLDER: &'static str = "postgresql";
     // the server's default, which a test asserts
     const ISOLATION: Isolation = Isolation::ReadCommitted;
-    const SERVER: Option<Kind> = Some(Kind::Postgres);
+    const SERVER: Option<ServerKind> = Some(ServerKind::Postgres);
 
     fn empty() -> Self {
         let schema = fresh_name();
@@ -71,10 +71,10 @@ impl Database for Postgres {
         Pool::builder().max_size(size).build(ConnectionManager::new(self.url())).expect("a pool")
     }
 
-    fn watched_pool(url: &str, size: u32, watch: Watch) -> Pool<ConnectionManager<PgConnection>> {
+    fn probed_pool(url: &str, size: u32, probe: Probe) -> Pool<ConnectionManager<PgConnection>> {
         Pool::builder()
             .max_size(size)
-            .connection_customizer(Box::new(watch))
+            .connection_customizer(Box::new(probe))
             .build(ConnectionManager::new(url))
             .expect("a pool")
     }

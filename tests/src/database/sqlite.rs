@@ -10,7 +10,7 @@ use flowstate_diesel::sqlite::{Customizer, JournalMode};
 use tempfile::TempDir;
 
 use super::{Database, Isolation};
-use crate::watch::Watch;
+use crate::statement_probe::Probe;
 
 /// SQLite, a file in a folder of its own, with a write-ahead log.
 #[derive(Debug)]
@@ -49,18 +49,18 @@ fn pool(
         .expect("a pool")
 }
 
-/// The pragmas, and a watch.
+/// The pragmas, and a probe.
 #[derive(Debug)]
-struct Watched(Customizer, Watch);
+struct Probed(Customizer, Probe);
 
-impl CustomizeConnection<SqliteConnection, Error> for Watched {
+impl CustomizeConnection<SqliteConnection, Error> for Probed {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), Error> {
         self.0.on_acquire(conn)?;
         self.1.on_acquire(conn)
     }
 }
 
-fn watched(url: &str, size: u32, customizer: Watched) -> Pool<ConnectionManager<SqliteConnection>> {
+fn probed(url: &str, size: u32, customizer: Probed) -> Pool<ConnectionManager<SqliteConnection>> {
     Pool::builder()
         .max_size(size)
         .connection_customizer(Box::new(customizer))
@@ -105,12 +105,12 @@ impl Database for Sqlite {
         pool(self.file(), size, Customizer::new())
     }
 
-    fn watched_pool(
+    fn probed_pool(
         url: &str,
         size: u32,
-        watch: Watch,
+        probe: Probe,
     ) -> Pool<ConnectionManager<SqliteConnection>> {
-        watched(url, size, Watched(Customizer::new(), watch))
+        probed(url, size, Probed(Customizer::new(), probe))
     }
 
     fn open_transactions(conn: &mut SqliteConnection) -> i64 {
@@ -156,12 +156,12 @@ impl Database for RollbackJournal {
         pool(self.0.file(), size, rollback_journal())
     }
 
-    fn watched_pool(
+    fn probed_pool(
         url: &str,
         size: u32,
-        watch: Watch,
+        probe: Probe,
     ) -> Pool<ConnectionManager<SqliteConnection>> {
-        watched(url, size, Watched(rollback_journal(), watch))
+        probed(url, size, Probed(rollback_journal(), probe))
     }
 
     fn open_transactions(conn: &mut SqliteConnection) -> i64 {

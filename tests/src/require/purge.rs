@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::flows::{Job, JobRecord, JobState, Measure, Note};
 use crate::gate::Gate;
 use crate::race::race;
-use crate::told::Everything;
+use crate::tracing_capture::Capture;
 use crate::{Database, check, refused};
 
 /// So many threads make records and finish them, and as many purge.
@@ -172,8 +172,8 @@ pub fn a24_a_record_that_must_stay_keeps_nothing_else<D: Database>() {
             let refer = format!("INSERT INTO invoices (flow) VALUES ({id})");
             conn.batch_execute(&refer).expect("an invoice");
         }
-        let heard = Everything::default();
-        let purged = tracing::subscriber::with_default(heard.clone(), || {
+        let capture = Capture::default();
+        let purged = tracing::subscriber::with_default(capture.clone(), || {
             let all = Purge::older_than(Duration::ZERO).batch(batch).run(conn);
             // and as a part of the caller's transaction
             let undone = transaction(conn, |conn| {
@@ -184,7 +184,7 @@ pub fn a24_a_record_that_must_stay_keeps_nothing_else<D: Database>() {
             all
         });
         assert_eq!(purged.expect("purged"), 8);
-        let told = heard.told();
+        let told = capture.captured();
         let told = told.iter().filter(|told| told.what == "a record could not be purged");
         let told: Vec<_> = told.map(|told| (&*told.fields["id"], &told.fields["error"])).collect();
         for id in bad {

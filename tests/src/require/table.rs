@@ -20,13 +20,13 @@ enum Sample {
 
 #[derive(Debug, PartialEq)]
 enum Answer {
-    Kept,
+    Recorded,
     Changed,
     /// Before any write, and why.
     Refused(&'static str),
 }
 
-use Answer::{Changed, Kept, Refused};
+use Answer::{Changed, Recorded, Refused};
 use Sample::{Json, Key, Names, Number, Payload};
 
 fn rows() -> Vec<(&'static str, Sample, Answer)> {
@@ -35,32 +35,32 @@ fn rows() -> Vec<(&'static str, Sample, Answer)> {
     vec![
         ("a NUL", Payload(json!("a\0b")), Refused("NUL")),
         ("a NUL in JSON", Json(r#""\u0000""#), Refused("NUL")),
-        ("the text of one", Payload(json!("\\u0000")), Kept),
+        ("the text of one", Payload(json!("\\u0000")), Recorded),
         ("half a pair", Json(r#""\ud800""#), Refused("surrogate")),
-        ("a pair", Json(r#""\ud83e\udd80""#), Kept),
-        ("10 MB", text(10_000_000), Kept),
+        ("a pair", Json(r#""\ud83e\udd80""#), Recorded),
+        ("10 MB", text(10_000_000), Recorded),
         ("13 MB", text(13_000_000), Refused("bytes")),
         ("no number", Number(f64::NAN), Refused("values[0]")),
         ("infinity", Number(f64::INFINITY), Refused("values[0]")),
-        ("a small number", Number(-2.5e-300), Kept),
-        ("u64::MAX", Payload(json!(u64::MAX)), Kept),
-        ("i64::MIN", Payload(json!(i64::MIN)), Kept),
+        ("a small number", Number(-2.5e-300), Recorded),
+        ("u64::MAX", Payload(json!(u64::MAX)), Recorded),
+        ("i64::MIN", Payload(json!(i64::MIN)), Recorded),
         ("more than a float", Json("[1e400]"), Refused("64-bit float")),
         ("more than 64 bits", Json("18446744073709551616"), Refused("64 bits")),
-        ("99 levels", Payload(nest(99)), Kept),
+        ("99 levels", Payload(nest(99)), Recorded),
         ("200 levels", Payload(nest(200)), Refused("100 levels")),
-        ("signs", Payload(json!("' \" ` \\ % \n\t\u{1} 🦀 e\u{301} ")), Kept),
-        ("keys of an object", Payload(json!({"": 1, " b": 2, "a": [null, true]})), Kept),
-        ("a key", Key("a".into()), Kept),
-        ("in mixed case", Key("A".into()), Kept),
-        ("with a trailing blank", Key("a ".into()), Kept),
-        ("with an accent", Key("á".into()), Kept),
-        ("with signs", Key("'; -- \" ` \\ % 🦀".into()), Kept),
-        ("as long as may be", Key("k".repeat(255)), Kept),
+        ("signs", Payload(json!("' \" ` \\ % \n\t\u{1} 🦀 e\u{301} ")), Recorded),
+        ("keys of an object", Payload(json!({"": 1, " b": 2, "a": [null, true]})), Recorded),
+        ("a key", Key("a".into()), Recorded),
+        ("in mixed case", Key("A".into()), Recorded),
+        ("with a trailing blank", Key("a ".into()), Recorded),
+        ("with an accent", Key("á".into()), Recorded),
+        ("with signs", Key("'; -- \" ` \\ % 🦀".into()), Recorded),
+        ("as long as may be", Key("k".repeat(255)), Recorded),
         ("longer", Key("k".repeat(256)), Refused("256 bytes")),
         ("10 kB", Key("k".repeat(10_000)), Refused("10000 bytes")),
         ("with a NUL", Key("a\0".into()), Refused("NUL")),
-        ("names", Names, Kept),
+        ("names", Names, Recorded),
     ]
 }
 
@@ -105,7 +105,7 @@ pub fn a23_one_answer_everywhere<D: Database>() {
     for (name, sample, expected) in rows() {
         let before = check::sizes::<D>(conn);
         let answer = match is_kept::<D>(&sample, conn) {
-            Ok(true) => Kept,
+            Ok(true) => Recorded,
             Ok(false) => Changed,
             Err(Error::Unstorable { fault, .. }) => match expected {
                 Refused(part) if fault.contains(part) => Refused(part),
@@ -115,7 +115,7 @@ pub fn a23_one_answer_everywhere<D: Database>() {
         };
         assert_eq!(answer, expected, "{name}");
         let wrote = check::sizes::<D>(conn) != before;
-        assert_eq!(wrote, answer == Kept, "{name}");
+        assert_eq!(wrote, answer == Recorded, "{name}");
     }
     check::clean(conn);
 }

@@ -10,10 +10,10 @@ use flowstate_tests::database::server::Served;
 use flowstate_tests::fetch_step;
 use flowstate_tests::flows::{Job, Response};
 use flowstate_tests::gate::Gate;
-use flowstate_tests::private::{self, Kind};
+use flowstate_tests::own_server::{OwnServer, ServerKind};
 use flowstate_tests::proxy::{Cut, Proxy};
 use flowstate_tests::refused;
-use flowstate_tests::watch::Watch;
+use flowstate_tests::statement_probe::Probe;
 use serde_json::json;
 
 use super::Server;
@@ -25,19 +25,19 @@ const DUE: &str = "INSERT INTO flowstate_flows \
 
 /// A server that leaves transactions open between statements: an idle worker still sees what is new.
 pub(crate) fn a_worker_without_autocommit_sees_new_work<D: Server>() {
-    let server = private::Server::start_with(Kind::MariaDb, &["--autocommit=0"]);
+    let server = OwnServer::start_with(ServerKind::MariaDb, &["--autocommit=0"]);
     let conn = &mut D::connect_to(&server.url());
     assert_eq!(D::number(conn, "SELECT @@autocommit"), 0);
     flowstate_diesel::migrate(conn).expect("migrated");
     let (polls, finished) = (Gate::new(), Gate::new());
     let polled = Arc::clone(&polls);
-    let watch = Watch::new(move |seen| {
+    let probe = Probe::new(move |seen| {
         if seen.ends(&["UNION ALL"]) {
             polled.note();
         }
     });
     let done = Arc::clone(&finished);
-    let running = Worker::new(D::watched_pool(&server.url(), 1, watch))
+    let running = Worker::new(D::probed_pool(&server.url(), 1, probe))
         .step(fetch_step!(), move |_, ()| {
             done.note();
             Ok(Response(json!(1)))
@@ -66,8 +66,8 @@ pub(crate) fn an_outcome_is_asked_of_a_node_that_caught_up<D: Served + Server>()
     let conn = &mut database.connect();
     // other servers do not know it
     let is_known = conn.batch_execute("SET SESSION wsrep_sync_wait = 2").is_ok();
-    let (watch, kept) = Watch::keeping();
-    watch.over(conn);
+    let (probe, kept) = Probe::recording();
+    probe.over(conn);
     assert_eq!(unknown.resolve(conn).expect("resolved"), Some(true));
     let sent = kept.take();
     let at = |words: &str| sent.iter().position(|text| text.contains(words));
@@ -92,8 +92,8 @@ pub(crate) fn a_mode_that_does_not_serve_is_refused<D: Server>() {
     }
     flowstate_diesel::migrate(conn).expect("migrated");
 
-    let server = private::Server::start_with(
-        Kind::MariaDb,
+    let server = OwnServer::start_with(
+        ServerKind::MariaDb,
         &["--log-bin=log", "--server-id=1", "--binlog-format=STATEMENT"],
     );
     let conn = &mut D::connect_to(&server.url());

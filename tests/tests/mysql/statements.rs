@@ -5,7 +5,7 @@ use diesel::connection::{InstrumentationEvent, SimpleConnection as _};
 use flowstate_diesel::prelude::*;
 use flowstate_diesel::{Error, transaction};
 use flowstate_tests::flows::Job;
-use flowstate_tests::statements::sent;
+use flowstate_tests::statement_probe::sent;
 use flowstate_tests::{check, refused};
 
 use super::Server;

@@ -4,8 +4,8 @@ use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
 use flowstate_diesel::{Error, Worker, claim_next};
 use flowstate_tests::flows::{Job, JobRecord};
-use flowstate_tests::private::{self, Kind};
-use flowstate_tests::watch::Watch;
+use flowstate_tests::own_server::{OwnServer, ServerKind};
+use flowstate_tests::statement_probe::Probe;
 use flowstate_tests::{check, fetch_step, refused};
 
 use super::Server;
@@ -14,11 +14,11 @@ use super::Server;
 /// migrations too. (A newer one that says it is older; which versions are refused is a unit test of
 /// the dialect.)
 pub(crate) fn m06_an_old_server_is_refused<D: Server>() {
-    let server = private::Server::start_with(Kind::MariaDb, &["--version=10.5.29-MariaDB"]);
+    let server = OwnServer::start_with(ServerKind::MariaDb, &["--version=10.5.29-MariaDB"]);
     let conn = &mut D::connect_to(&server.url());
     let up = include_str!("../../../migrations/mysql/2026-11-23-000000_create_flowstate/up.sql");
     conn.batch_execute(up).expect("copied");
-    let pool = D::watched_pool(&server.url(), 1, Watch::new(|_| {}));
+    let pool = D::probed_pool(&server.url(), 1, Probe::new(|_| {}));
     let worker = Worker::new(pool).step(fetch_step!(), |_, ()| unreachable!());
     for refused in [
         flowstate_diesel::migrate(conn).map(drop),

@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection;
 use flowstate_diesel::Worker;
 use flowstate_diesel::prelude::*;
 use flowstate_tests::flows::Sync;
-use flowstate_tests::watch::Watch;
+use flowstate_tests::statement_probe::Probe;
 use flowstate_tests::{Database, Postgres, check, fetch_step};
 
 /// Claims stay flat: a worker begins where the oldest due record was, not at the oldest entry.
@@ -27,8 +27,8 @@ fn p12_what_a_snapshot_keeps_is_not_walked() {
     let mut flow = Sync::new("a").create(conn).expect("created");
     flow.transition(Sync::PICK, conn).run().expect("picked");
 
-    let (watch, kept) = Watch::keeping();
-    let worker = Worker::new(Postgres::watched_pool(&database.url(), 1, watch));
+    let (probe, kept) = Probe::recording();
+    let worker = Worker::new(Postgres::probed_pool(&database.url(), 1, probe));
     let worker = worker.step(fetch_step!(), |_, ()| Ok(flowstate_tests::flows::Response(0.into())));
     assert_eq!(worker.run_until_idle().expect("ran").finished, 1);
     let statements = kept.take();

@@ -6,22 +6,22 @@ use diesel::connection::SimpleConnection as _;
 use flowstate_diesel::{Error, Worker};
 use flowstate_tests::flows::Response;
 use flowstate_tests::gate::Gate;
-use flowstate_tests::private::{Kind, Server};
+use flowstate_tests::own_server::{OwnServer, ServerKind};
+use flowstate_tests::statement_probe::Probe;
 use flowstate_tests::steps::picked;
-use flowstate_tests::watch::Watch;
 use flowstate_tests::{Database as _, Postgres, fetch_step, refused};
 use serde_json::json;
 
 /// A worker says at its first poll why nothing is done, though nothing is due, and takes work as soon
 /// as the standby is promoted.
 pub(crate) fn a_worker_waits_for_the_promotion() {
-    let mut primary = Server::start(Kind::Postgres);
+    let mut primary = OwnServer::start(ServerKind::Postgres);
     flowstate_diesel::migrate(&mut Postgres::connect_to(&primary.url())).expect("migrated");
-    let mut standby = Server::prepared(Kind::Postgres);
+    let mut standby = OwnServer::prepared(ServerKind::Postgres);
     standby.copy(&mut primary);
     standby.restart();
 
-    let pool = Postgres::watched_pool(&standby.url(), 1, Watch::new(|_| {}));
+    let pool = Postgres::probed_pool(&standby.url(), 1, Probe::new(|_| {}));
     let idle = Worker::new(pool.clone()).step(fetch_step!(), |_, ()| unreachable!());
     let source = refused!(idle.run_until_idle(), Error::Database { source, .. } => source);
     assert!(source.to_string().contains("in a read-only transaction"), "{source}");

@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection as _;
 use flowstate_diesel::prelude::*;
 use flowstate_tests::check;
 use flowstate_tests::flows::{Bill, Job, Note};
-use flowstate_tests::statements::sent;
+use flowstate_tests::statement_probe::sent;
 use serde_json::json;
 
 use super::Server;

@@ -6,7 +6,7 @@ use std::thread;
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
 use flowstate_tests::flows::Job;
-use flowstate_tests::watch::Watch;
+use flowstate_tests::statement_probe::Probe;
 use flowstate_tests::{Database, Sqlite, check};
 
 /// Four threads write until one has made a checkpoint, or so often. Returns whether one has.
@@ -15,12 +15,12 @@ fn is_made(database: &Sqlite, settings: &'static str, at_most: u32) -> bool {
     let write = || {
         let conn = &mut database.connect();
         conn.batch_execute(settings).expect("set");
-        let see = |seen: flowstate_tests::watch::Seen<'_>| {
+        let see = |seen: flowstate_tests::statement_probe::Seen<'_>| {
             if seen.ends(&["wal_checkpoint(PASSIVE)"]) {
                 made.store(true, Ordering::SeqCst);
             }
         };
-        Watch::new(see).over(conn);
+        Probe::new(see).over(conn);
         let mut job = Job::new("a").create(conn).expect("created");
         for _ in 0..at_most {
             job.transition(Job::WORK, conn).run().expect("working");

@@ -5,7 +5,7 @@ use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
 use flowstate_diesel::{Error, Worker, transaction};
 use flowstate_tests::flows::{Job, Note, Response};
-use flowstate_tests::watch::Watch;
+use flowstate_tests::statement_probe::Probe;
 use flowstate_tests::{Database, RollbackJournal, Sqlite, fetch_step};
 use serde_json::json;
 
@@ -73,8 +73,8 @@ struct PlanRow {
 fn p12_a_look_reads_what_it_finds() {
     let database = Sqlite::migrated();
     let conn = &mut database.connect();
-    let (watch, kept) = Watch::keeping();
-    let worker = Worker::new(Sqlite::watched_pool(&database.url(), 1, watch));
+    let (probe, kept) = Probe::recording();
+    let worker = Worker::new(Sqlite::probed_pool(&database.url(), 1, probe));
     let worker = worker.step(fetch_step!(), |_, ()| Ok(Response(json!(1))));
     worker.run_until_idle().expect("idle");
     let kept = kept.take();

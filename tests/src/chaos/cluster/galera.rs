@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::options::Fault;
 use super::setup::Cluster;
 use crate::database::server::with_database;
-use crate::private::{Kind, Server, free_port};
+use crate::own_server::{OwnServer, ServerKind, free_port};
 
 /// How long a node is away: longer than the others wait for it (`evs.inactive_timeout`, 15 s) if it
 /// is frozen.
@@ -18,14 +18,14 @@ const SHORT: Duration = Duration::from_millis(700);
 const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
 
 pub(super) struct Galera {
-    nodes: Vec<Server>,
+    nodes: Vec<OwnServer>,
 }
 
 impl Galera {
     /// # Panics
     /// If Debian's `mariadb-server`, `galera-4` or `rsync` are missing.
     pub(super) fn start() -> Self {
-        let mut nodes: Vec<_> = (0..3).map(|_| Server::prepared(Kind::MariaDb)).collect();
+        let mut nodes: Vec<_> = (0..3).map(|_| OwnServer::prepared(ServerKind::MariaDb)).collect();
         // for the group, for its replay of what a node has missed, for whole copies
         let ports: Vec<_> = nodes.iter().map(|_| [free_port(), free_port(), free_port()]).collect();
         let members: Vec<_> =

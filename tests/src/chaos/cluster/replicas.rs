@@ -8,7 +8,7 @@ use diesel::{Connection as _, PgConnection};
 
 use super::options::Fault;
 use super::setup::Cluster;
-use crate::private::{Kind, Server};
+use crate::own_server::{OwnServer, ServerKind};
 use crate::{Database as _, Postgres};
 
 /// How long the operator takes to promote a standby.
@@ -18,7 +18,7 @@ const NOTICED: Duration = Duration::from_secs(2);
 const FROZEN: Duration = Duration::from_secs(8);
 
 pub(super) struct Replicas {
-    servers: Vec<Server>,
+    servers: Vec<OwnServer>,
     synchronous: bool,
 }
 
@@ -26,7 +26,8 @@ impl Replicas {
     /// # Panics
     /// If PostgreSQL's programs are not installed.
     pub(super) fn start(synchronous: bool) -> Self {
-        let mut servers: Vec<_> = (0..3).map(|_| Server::prepared(Kind::Postgres)).collect();
+        let mut servers: Vec<_> =
+            (0..3).map(|_| OwnServer::prepared(ServerKind::Postgres)).collect();
         for number in 0..3 {
             match servers.split_at_mut(number) {
                 ([primary, ..], [standby, ..]) => standby.copy(primary),
@@ -57,7 +58,7 @@ impl Replicas {
 
     /// Promotes the standby that has received most; the other one follows it.
     fn promote(&self) {
-        let received = |server: &Server| {
+        let received = |server: &OwnServer| {
             let sql = "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::bigint";
             Postgres::number(&mut connect(server), sql)
         };
@@ -75,11 +76,11 @@ impl Replicas {
     }
 }
 
-fn connect(server: &Server) -> PgConnection {
+fn connect(server: &OwnServer) -> PgConnection {
     PgConnection::establish(&server.url()).expect("a server under way")
 }
 
-fn administer(server: &Server, sql: &str) {
+fn administer(server: &OwnServer, sql: &str) {
     let mut conn = connect(server);
     conn.batch_execute(sql).expect(sql);
     conn.batch_execute("SELECT pg_reload_conf()").expect("read again");

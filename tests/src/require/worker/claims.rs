@@ -102,7 +102,7 @@ pub fn two_processes_never_overlap<D: Database>() {
 /// The child of the former.
 pub fn overlap_in_child<D: Database>(url: &str) {
     let conns = Mutex::new(D::connect_to(url));
-    let pool = D::watched_pool(url, 2, crate::watch::Watch::new(|_| {}));
+    let pool = D::probed_pool(url, 2, crate::statement_probe::Probe::new(|_| {}));
     child::wait_for_go();
     Worker::new(pool)
         .step(fetch_step!(), move |claim, ()| {
@@ -252,7 +252,7 @@ pub fn a15_a_former_life_is_somebody_else<D: Database>() {
 
 /// The child of the former.
 pub fn die_in_child<D: Database>(url: &str) {
-    let pool = D::watched_pool(url, 1, crate::watch::Watch::new(|_| {}));
+    let pool = D::probed_pool(url, 1, crate::statement_probe::Probe::new(|_| {}));
     let worker = Worker::new(pool).step(fetch_step!(), |_, ()| std::process::abort());
     worker.run_until_idle().expect("ran");
 }

@@ -9,17 +9,17 @@ use serde_json::json;
 
 use crate::check::clean;
 use crate::flows::{Response, Sync, SyncState};
+use crate::statement_probe::Probe;
 use crate::steps::picked;
-use crate::watch::Watch;
 use crate::{Database, child, fetch_step};
 
 /// A18: no time of the client's clock is sent: leases, due times and the history are the database's.
 pub fn a18_no_time_of_the_client_is_sent<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
-    let (watch, kept) = Watch::keeping();
-    watch.over(conn);
-    let pool = D::watched_pool(&database.url(), 1, watch);
+    let (probe, kept) = Probe::recording();
+    probe.over(conn);
+    let pool = D::probed_pool(&database.url(), 1, probe);
     picked::<D>(conn, "a");
     Sync::new("b").create_in(Duration::from_hours(1), conn).expect("created");
     let step = fetch_step!();
@@ -125,7 +125,7 @@ pub fn other_clock_in_child<D: Database>(url: &str) {
         claimed += 1;
         drop(claim);
     }
-    let pool = D::watched_pool(url, 1, Watch::new(|_| {}));
+    let pool = D::probed_pool(url, 1, Probe::new(|_| {}));
     let worker = Worker::new(pool).step(fetch_step!(), |_, ()| unreachable!());
     let stats = worker.run_until_idle().expect("ran");
     child::say(&format!("{claimed} {}", stats.reaped));

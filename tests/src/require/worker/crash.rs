@@ -14,8 +14,8 @@ use crate::check::{self, clean};
 use crate::flows::{Approval, ApprovalState, Response, Sync, SyncState};
 use crate::gate::Gate;
 use crate::require::crash::{Crash, crash_at};
+use crate::statement_probe::Probe;
 use crate::steps::picked;
-use crate::watch::Watch;
 use crate::{Database, child, fetch_step, save_step};
 
 const SIGABRT: i32 = 6;
@@ -76,7 +76,7 @@ fn keep_and_crash<D: Database>(url: &str, event: u32) {
     let (gate, beats) = (Gate::new(), Gate::new());
     let crash = Mutex::new(Crash::at(event));
     let (begun, beating) = (Arc::clone(&gate), Arc::clone(&beats));
-    let watch = Watch::new(move |seen| {
+    let probe = Probe::new(move |seen| {
         if begun.come() == 0 {
             return;
         }
@@ -87,7 +87,7 @@ fn keep_and_crash<D: Database>(url: &str, event: u32) {
             beating.note();
         }
     });
-    Worker::new(D::watched_pool(url, 1, watch))
+    Worker::new(D::probed_pool(url, 1, probe))
         .step(fetch_step!().lease(Duration::from_millis(150)), move |_, ()| {
             gate.note();
             beats.wait_for(2);
@@ -101,14 +101,14 @@ fn keep_and_crash<D: Database>(url: &str, event: u32) {
 /// A pool whose connection aborts the process at the n-th statement.
 fn crashing_pool<D: Database>(url: &str, event: u32) -> Pool<Pooled<D>> {
     let crash = Mutex::new(Crash::at(event));
-    let watch = Watch::new(move |seen| {
+    let probe = Probe::new(move |seen| {
         // what is answered is the database's: only a commit makes a difference there
         let commits = ["COMMIT", "SET autocommit = 1"];
         if !seen.answered || commits.iter().any(|commit| seen.text.starts_with(commit)) {
             crash.lock().expect("not poisoned").see(seen.text, seen.answered);
         }
     });
-    D::watched_pool(url, 1, watch)
+    D::probed_pool(url, 1, probe)
 }
 
 type Pooled<D> = ConnectionManager<<D as Database>::Conn>;

@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::database::server::Served;
 use crate::flows::{Response, Sync, SyncState};
 use crate::proxy::{Cut, Proxy};
+use crate::statement_probe::Probe;
 use crate::steps::picked;
-use crate::watch::Watch;
 use crate::{check, fetch_step, save_step};
 
 /// A12: a worker finds out by itself whether its finish was committed. The handler has run once, and
@@ -24,7 +24,7 @@ pub fn a12_a_worker_finds_out<D: Served>() {
         check::make_effects(conn);
         let id = picked::<D>(conn, "a");
         let through = database.url_through(proxy.port());
-        let pool = || D::watched_pool(&through, 1, Watch::new(|_| {}));
+        let pool = || D::probed_pool(&through, 1, Probe::new(|_| {}));
         let ran = Arc::new(AtomicU32::new(0));
         let stats = Worker::new(pool())
             .step(fetch_step!(), {

@@ -8,9 +8,9 @@ use flowstate_diesel::{Worker, claim_next, prelude::*, testing};
 use serde_json::json;
 
 use crate::flows::{Approval, Response, Sync};
+use crate::statement_probe::Probe;
 use crate::steps::picked;
-use crate::told::{Everything, Told};
-use crate::watch::Watch;
+use crate::tracing_capture::{Capture, Captured};
 use crate::{Database, child, fetch_step};
 
 /// The page, which is not part of this package.
@@ -40,10 +40,10 @@ pub fn what_workers_tell_is_documented<D: Database>() {
 
 /// The child of the former.
 pub fn events_in_child<D: Database>(url: &str) {
-    let heard = Everything::hear();
+    let capture = Capture::start();
     let conn = &mut D::connect_to(url);
     act::<D>(url, conn);
-    let told = heard.told();
+    let told = capture.captured();
     for (name, (level, fields)) in documented() {
         let mut of_name = told.iter().filter(|told| told.what == name).peekable();
         assert!(of_name.peek().is_some(), "`{name}` was not told: {told:#?}");
@@ -57,7 +57,7 @@ pub fn events_in_child<D: Database>(url: &str) {
             }
         }
     }
-    let outcomes = |told: &Told| told.fields.get("outcome").cloned();
+    let outcomes = |told: &Captured| told.fields.get("outcome").cloned();
     let steps = told.iter().filter(|told| told.what == "flowstate.step");
     let outcomes: BTreeSet<_> = steps.filter_map(outcomes).collect();
     let all = ["failed", "finished", "lost"].map(str::to_owned);
@@ -88,7 +88,7 @@ fn act<D: Database>(url: &str, conn: &mut D::Conn) {
         picked::<D>(conn, name);
     }
     let elsewhere = url.to_owned();
-    let running = Worker::new(D::watched_pool(url, 2, Watch::new(|_| {})))
+    let running = Worker::new(D::probed_pool(url, 2, Probe::new(|_| {})))
         .step(fetch_step!().lease(Duration::from_secs(1)), move |claim, ()| {
             match &*claim.record_id {
                 "failing" => return Err("it fails".into()),

@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::check::clean;
 use crate::flows::{Receipt, Response, Round, RoundState, Sync, SyncState};
 use crate::gate::Gate;
+use crate::statement_probe::Probe;
 use crate::steps::{leased, picked};
-use crate::watch::Watch;
 use crate::{Database, fetch_step, refused, round_step};
 
 /// The statement that finds expired leases.
@@ -26,9 +26,9 @@ pub fn a14_a_finish_behind_the_reaper_is_late<D: Database>() {
     let stalled = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
     testing::expire_leases(conn).expect("expired");
     let (selected, finishing) = (Gate::new(), Gate::new());
-    let pool = D::watched_pool(&database.url(), 1, {
+    let pool = D::probed_pool(&database.url(), 1, {
         let selected = Arc::clone(&selected);
-        Watch::new(move |seen| {
+        Probe::new(move |seen| {
             if seen.ends(&EXPIRED) && !seen.text.contains("UNION") {
                 selected.pass();
             }
@@ -41,7 +41,7 @@ pub fn a14_a_finish_behind_the_reaper_is_late<D: Database>() {
         let finisher = scope.spawn(|| {
             let conn = &mut database.connect();
             let finishing = Arc::clone(&finishing);
-            Watch::new(move |_| finishing.note()).over(conn);
+            Probe::new(move |_| finishing.note()).over(conn);
             stalled.finish(Response(json!("late")), conn)
         });
         finishing.wait_for_one(|| D::waiting_writers(conn) > 0);
@@ -66,9 +66,9 @@ pub fn a14_the_reaper_lets_a_finish_pass<D: Database>() {
     let looked = Gate::new();
     // others wait for SQLite's one writer, and pass over the row elsewhere
     let is_sqlite = D::FOLDER == "sqlite";
-    let pool = D::watched_pool(&database.url(), 1, {
+    let pool = D::probed_pool(&database.url(), 1, {
         let looked = Arc::clone(&looked);
-        Watch::new(move |seen| {
+        Probe::new(move |seen| {
             let waits = is_sqlite && seen.starts(&["BEGIN"]);
             if waits || (seen.ends(&EXPIRED) && !seen.text.contains("UNION")) {
                 looked.note();
@@ -153,7 +153,7 @@ pub fn a16_a_lease_counts_from_the_claim<D: Database>() {
         scope.spawn(|| lock_until_open::<D>(&mut database.connect(), id, other));
         locked.wait_for(1);
         let noting = Arc::clone(&asked);
-        Watch::new(move |_| noting.note()).over(conn);
+        Probe::new(move |_| noting.note()).over(conn);
         let extending = scope.spawn(|| claim.extend(conn));
         asked.wait_for_one(|| D::waiting_writers(onlooker) > 0);
         // the time has to pass for real: it is what is tested
@@ -211,9 +211,9 @@ pub fn a_locked_record_does_not_stop_the_heartbeat<D: Database>() {
     let conn = &mut database.connect();
     let ids = [picked::<D>(conn, "a"), picked::<D>(conn, "b")];
     let (gate, locked, extended) = (Gate::new(), Gate::new(), Gate::new());
-    let pool = D::watched_pool(&database.url(), 3, {
+    let pool = D::probed_pool(&database.url(), 3, {
         let extended = Arc::clone(&extended);
-        Watch::new(move |seen| {
+        Probe::new(move |seen| {
             if seen.ends(&["SET leased_until = "]) && !seen.text.contains("attempts = ") {
                 extended.note();
             }

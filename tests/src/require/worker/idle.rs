@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::check::clean;
 use crate::flows::{Receipt, Response, releases};
 use crate::gate::Gate;
+use crate::statement_probe::Probe;
 use crate::steps::picked;
-use crate::watch::Watch;
 use crate::{Database, child, fetch_step, pay_step, round_step, save_step};
 
 /// Counts the looks of a worker, and its statements.
@@ -25,14 +25,14 @@ impl Looks {
     fn pool<D: Database>(url: &str) -> (Self, Pool<ConnectionManager<D::Conn>>) {
         let (looks, all) = (Gate::new(), Gate::new());
         let (count, count_all) = (Arc::clone(&looks), Arc::clone(&all));
-        let watch = Watch::new(move |seen| {
+        let probe = Probe::new(move |seen| {
             if !seen.answered {
                 count_all.note();
             } else if seen.text.contains("UNION ALL") {
                 count.note();
             }
         });
-        (Self { looks, all }, D::watched_pool(url, 1, watch))
+        (Self { looks, all }, D::probed_pool(url, 1, probe))
     }
 
     /// At most two statements a look, and pauses that grow.

@@ -9,23 +9,23 @@ use flowstate_diesel::{Worker, prelude::*, testing};
 use serde_json::json;
 
 use crate::check::clean;
-use crate::flaky::Switch;
 use crate::flows::{Response, Sync, SyncState};
 use crate::gate::Gate;
+use crate::statement_probe::Probe;
 use crate::steps::{leased, picked};
-use crate::watch::Watch;
+use crate::switchable_connection::Switch;
 use crate::{Database, fetch_step};
 
 /// Counts the looks of a worker.
-fn looks() -> (Watch, Arc<Gate>) {
+fn looks() -> (Probe, Arc<Gate>) {
     let gate = Gate::new();
     let noting = Arc::clone(&gate);
-    let watch = Watch::new(move |seen| {
+    let probe = Probe::new(move |seen| {
         if seen.ends(&["UNION ALL"]) {
             noting.note();
         }
     });
-    (watch, gate)
+    (probe, gate)
 }
 
 /// A worker whose heartbeat was late does not take its own claims for those of a dead one.
@@ -33,8 +33,8 @@ pub fn a_worker_does_not_reap_its_own<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     picked::<D>(conn, "a");
-    let (gate, (watch, looks)) = (Gate::new(), looks());
-    let running = Worker::new(D::watched_pool(&database.url(), 2, watch))
+    let (gate, (probe, looks)) = (Gate::new(), looks());
+    let running = Worker::new(D::probed_pool(&database.url(), 2, probe))
         .step(fetch_step!(), {
             let gate = Arc::clone(&gate);
             move |_, ()| {
@@ -65,7 +65,7 @@ pub fn an_outage_costs_no_claim<D: Database>() {
     let conn = &mut database.connect();
     picked::<D>(conn, "a");
     let gate = Gate::new();
-    let (holder, pool) = Switch::pool::<D>(&database.url(), 2, Watch::new(|_| {}));
+    let (holder, pool) = Switch::pool::<D>(&database.url(), 2, Probe::new(|_| {}));
     let holding = Worker::new(pool)
         .step(fetch_step!().lease(Duration::from_secs(3)), {
             let gate = Arc::clone(&gate);
@@ -77,8 +77,8 @@ pub fn an_outage_costs_no_claim<D: Database>() {
         .start()
         .expect("started");
     gate.wait_for(1);
-    let (watch, looks) = looks();
-    let (other, pool) = Switch::pool::<D>(&database.url(), 1, watch);
+    let (probe, looks) = looks();
+    let (other, pool) = Switch::pool::<D>(&database.url(), 1, probe);
     let reaping = Worker::new(pool)
         .step(fetch_step!(), |_, ()| Ok(Response(json!("of another"))))
         .poll(Duration::from_millis(20))
@@ -118,7 +118,7 @@ pub fn an_outage_costs_no_flow<D: Database>() {
         picked::<D>(conn, &format!("{n}"));
     }
     let (before, after) = (Gate::new(), Gate::new());
-    let (switch, pool) = Switch::pool::<D>(&database.url(), 2, Watch::new(|_| {}));
+    let (switch, pool) = Switch::pool::<D>(&database.url(), 2, Probe::new(|_| {}));
     let running = Worker::new(pool)
         .step(fetch_step!(), {
             let (before, after) = (Arc::clone(&before), Arc::clone(&after));
@@ -157,7 +157,7 @@ type Pooled<D> = Pool<ConnectionManager<<D as Database>::Conn>>;
 /// A pool whose first claim is committed and not answered.
 fn losing_the_first_answer<D: Database>(url: &str, lost: &Arc<Gate>) -> Pooled<D> {
     let (claiming, lost) = (AtomicBool::new(false), Arc::clone(lost));
-    let watch = Watch::new(move |seen| {
+    let probe = Probe::new(move |seen| {
         if !seen.answered || lost.come() > 0 {
             return;
         }
@@ -171,7 +171,7 @@ fn losing_the_first_answer<D: Database>(url: &str, lost: &Arc<Gate>) -> Pooled<D
             panic!("the answer to the claim was lost");
         }
     });
-    D::watched_pool(url, 1, watch)
+    D::probed_pool(url, 1, probe)
 }
 
 /// A claim was committed, and the answer lost: the worker gives it back as soon as it can, and the

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::check::clean;
 use crate::flows::{Response, Sync, SyncState};
+use crate::statement_probe::Probe;
 use crate::steps::{leased, picked};
-use crate::watch::Watch;
 use crate::{Database, fetch_step, save_step};
 
 /// An error that panics when it is asked for its text.
@@ -61,7 +61,7 @@ pub fn a_panic_outside_a_handler_costs_no_thread<D: Database>() {
     let id = picked::<D>(conn, "a");
     let (looks, finishes) = (AtomicU32::new(0), Arc::new(AtomicU32::new(0)));
     let seen = Arc::clone(&finishes);
-    let watch = Watch::new(move |statement| {
+    let probe = Probe::new(move |statement| {
         if statement.ends(&["UNION ALL"]) {
             // the first is the one that claims
             assert_ne!(looks.fetch_add(1, Ordering::SeqCst), 1, "in a look");
@@ -70,7 +70,7 @@ pub fn a_panic_outside_a_handler_costs_no_thread<D: Database>() {
             assert_ne!(finishes.fetch_add(1, Ordering::SeqCst), 0, "in a finish");
         }
     });
-    let pool = D::watched_pool(&database.url(), 1, watch);
+    let pool = D::probed_pool(&database.url(), 1, probe);
     let running = Worker::new(pool)
         .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
         .start()

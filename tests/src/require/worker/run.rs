@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::check::clean;
 use crate::flows::{Response, Sync, SyncState};
 use crate::gate::Gate;
+use crate::statement_probe::Probe;
 use crate::steps::picked;
-use crate::watch::Watch;
 use crate::{Database, child, fetch_step, pick_step, race, refused, save_step};
 
 /// A31: several threads share one connection, in every kind of step, failing ones too.
@@ -54,15 +54,15 @@ pub fn the_longest_poll_is_a_long_one<D: Database>() {
     let conn = &mut database.connect();
     let id = picked::<D>(conn, "a");
     let (gate, extended) = (Gate::new(), Gate::new());
-    let watch = {
+    let probe = {
         let extended = Arc::clone(&extended);
-        Watch::new(move |seen| {
+        Probe::new(move |seen| {
             if seen.ends(&["SET leased_until = "]) && !seen.text.contains("attempts = ") {
                 extended.note();
             }
         })
     };
-    let running = Worker::new(D::watched_pool(&database.url(), 2, watch))
+    let running = Worker::new(D::probed_pool(&database.url(), 2, probe))
         .step(fetch_step!().lease(Duration::from_millis(300)), {
             let gate = Arc::clone(&gate);
             move |_, ()| {
@@ -252,12 +252,12 @@ pub fn a31_the_heartbeat_shares_the_connection<D: Database>() {
     }
     let (gate, extended) = (Gate::new(), Gate::new());
     let noting = Arc::clone(&extended);
-    let watch = Watch::new(move |seen| {
+    let probe = Probe::new(move |seen| {
         if seen.ends(&["SET leased_until = "]) && !seen.text.contains("attempts = ") {
             noting.note();
         }
     });
-    let running = Worker::new(D::watched_pool(&database.url(), 1, watch))
+    let running = Worker::new(D::probed_pool(&database.url(), 1, probe))
         .step(fetch_step!().lease(Duration::from_millis(600)), {
             let gate = Arc::clone(&gate);
             move |_, ()| {
@@ -332,7 +332,7 @@ pub fn a_worker_has_all_its_threads_or_none<D: Database>() {
 
 /// The child of the former, which has room for a few threads.
 pub fn greedy_in_child<D: Database>(url: &str) {
-    let pool = D::watched_pool(url, 1, Watch::new(|_| {}));
+    let pool = D::probed_pool(url, 1, Probe::new(|_| {}));
     let worker = Worker::new(pool).step(fetch_step!(), |_, ()| Ok(Response(json!(1))));
     let threads = || std::fs::read_dir("/proc/self/task").expect("the threads").count();
     let before = threads();

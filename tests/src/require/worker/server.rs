@@ -11,9 +11,9 @@ use serde_json::json;
 use crate::check::{self, clean};
 use crate::flows::{Response, Sync};
 use crate::gate::Gate;
-use crate::private::Server;
+use crate::own_server::OwnServer;
+use crate::statement_probe::Probe;
 use crate::steps::{leased, picked};
-use crate::watch::Watch;
 use crate::{Database, fetch_step, save_step};
 
 /// P11: the server is killed and started again under running workers: handlers that were under way
@@ -21,7 +21,7 @@ use crate::{Database, fetch_step, save_step};
 pub fn p11_a_restarted_server_costs_no_flow<D: Database>() {
     const FLOWS: i64 = 40;
     let Some(kind) = D::SERVER else { return };
-    let mut server = Server::start(kind);
+    let mut server = OwnServer::start(kind);
     let url = server.url();
     let conn = &mut D::connect_to(&url);
     flowstate_diesel::migrate(conn).expect("migrated");
@@ -30,7 +30,7 @@ pub fn p11_a_restarted_server_costs_no_flow<D: Database>() {
         picked::<D>(conn, &format!("{n}"));
     }
     let gate = Gate::new();
-    let running = Worker::new(D::watched_pool(&url, 3, Watch::new(|_| {})))
+    let running = Worker::new(D::probed_pool(&url, 3, Probe::new(|_| {})))
         .step(fetch_step!(), {
             let gate = Arc::clone(&gate);
             move |_, ()| {
@@ -67,8 +67,8 @@ pub fn p11_a_restarted_server_costs_no_flow<D: Database>() {
 /// The statement that finds what is due, with its binds put in.
 fn due_statement<D: Database>(database: &D) -> String {
     let conn = &mut database.connect();
-    let (watch, kept) = Watch::keeping();
-    watch.over(conn);
+    let (probe, kept) = Probe::recording();
+    probe.over(conn);
     let step = fetch_step!();
     if let Some(claim) = claim_next(&step, conn).expect("no error") {
         claim.release(conn).expect("released");
@@ -155,8 +155,8 @@ pub fn p12_a_look_reads_what_it_finds<D: Database>() {
     }
     picked::<D>(conn, "due");
 
-    let (watch, kept) = Watch::keeping();
-    let pool = D::watched_pool(&database.url(), 1, watch);
+    let (probe, kept) = Probe::recording();
+    let pool = D::probed_pool(&database.url(), 1, probe);
     let worker = Worker::new(pool.clone()).step(fetch_step!(), |_, ()| Ok(Response(json!(1))));
     assert_eq!(worker.run_until_idle().expect("idle").finished, 1);
     let kept = kept.take();

@@ -12,9 +12,9 @@ use serde_json::json;
 use crate::check::{self, clean};
 use crate::flows::{Response, Sync, SyncState};
 use crate::gate::Gate;
+use crate::statement_probe::Probe;
 use crate::steps::{leased, picked};
-use crate::told::hearing;
-use crate::watch::Watch;
+use crate::tracing_capture::listening;
 use crate::{Database, fetch_step, save_step};
 
 /// A grace of less than a second may last a second; the rest is for a machine with much to do.
@@ -36,7 +36,7 @@ fn shut_down<M: ManageConnection<Connection: Store>>(
             opened.open();
         }
     };
-    let stopped = hearing(hear, || running.shutdown(grace));
+    let stopped = listening(hear, || running.shutdown(grace));
     gate.open();
     stopped
 }
@@ -58,12 +58,12 @@ pub fn a29_an_idle_worker_stops<D: Database>() {
     let database = D::migrated();
     let (looked, begun) = (Gate::new(), Instant::now());
     let noting = Arc::clone(&looked);
-    let watch = Watch::new(move |seen| {
+    let probe = Probe::new(move |seen| {
         if seen.ends(&["UNION ALL"]) {
             noting.note();
         }
     });
-    let worker = Worker::new(D::watched_pool(&database.url(), 1, watch))
+    let worker = Worker::new(D::probed_pool(&database.url(), 1, probe))
         .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
         .poll(Duration::from_hours(1));
     let running = worker.threads(3).start().expect("started");
@@ -148,15 +148,15 @@ pub fn a29_a_finish_under_way_is_whole<D: Database>() {
     for grace in [SHORT, Duration::from_mins(1)] {
         let id = picked::<D>(conn, "a");
         let finishing = Gate::new();
-        let watch = {
+        let probe = {
             let finishing = Arc::clone(&finishing);
-            Watch::new(move |seen| {
+            Probe::new(move |seen| {
                 if seen.starts(&["UPDATE flowstate_flows", "fetched"]) {
                     finishing.pass();
                 }
             })
         };
-        let running = Worker::new(D::watched_pool(&database.url(), 2, watch))
+        let running = Worker::new(D::probed_pool(&database.url(), 2, probe))
             .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
             .start()
             .expect("started");
@@ -185,15 +185,15 @@ pub fn a29_a_claim_under_way_is_given_back<D: Database>() {
     for grace in [Duration::ZERO, Duration::from_mins(1)] {
         let id = picked::<D>(conn, "a");
         let claiming = Gate::new();
-        let watch = {
+        let probe = {
             let claiming = Arc::clone(&claiming);
-            Watch::new(move |seen| {
+            Probe::new(move |seen| {
                 if seen.starts(&["UPDATE", "flowstate_flows", "fetching"]) {
                     claiming.pass();
                 }
             })
         };
-        let pool = D::watched_pool(&database.url(), 1, watch);
+        let pool = D::probed_pool(&database.url(), 1, probe);
         let running = Worker::new(pool.clone())
             .step(fetch_step!(), |_, ()| unreachable!("it is stopping"))
             .start()

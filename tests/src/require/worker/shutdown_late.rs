@@ -9,12 +9,12 @@ use flowstate_diesel::{Error, Worker, transaction};
 use serde_json::json;
 
 use crate::check::clean;
-use crate::flaky::Switch;
 use crate::flows::Response;
 use crate::gate::Gate;
+use crate::statement_probe::Probe;
 use crate::steps::{leased, picked};
-use crate::told::hearing;
-use crate::watch::Watch;
+use crate::switchable_connection::Switch;
+use crate::tracing_capture::listening;
 use crate::{Database, fetch_step};
 
 const GRACE: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ pub fn a29_a_database_that_is_down<D: Database>() {
         picked::<D>(conn, &format!("{n}"));
     }
     let gate = Gate::new();
-    let (switch, pool) = Switch::pool::<D>(&database.url(), 1, Watch::new(|_| {}));
+    let (switch, pool) = Switch::pool::<D>(&database.url(), 1, Probe::new(|_| {}));
     let running = Worker::new(pool)
         .step(fetch_step!().batch(4), {
             let gate = Arc::clone(&gate);
@@ -120,15 +120,15 @@ pub fn a29_a_claim_under_way_beside_a_long_handler<D: Database>() {
     let conn = &mut database.connect();
     picked::<D>(conn, "long");
     let (gate, claiming) = (Gate::new(), Gate::new());
-    let watch = {
+    let probe = {
         let (claiming, gate) = (Arc::clone(&claiming), Arc::clone(&gate));
-        Watch::new(move |seen| {
+        Probe::new(move |seen| {
             if gate.come() > 0 && seen.starts(&["UPDATE", "flowstate_flows", "fetching"]) {
                 claiming.pass();
             }
         })
     };
-    let running = Worker::new(D::watched_pool(&database.url(), 2, watch))
+    let running = Worker::new(D::probed_pool(&database.url(), 2, probe))
         .step(fetch_step!(), {
             let gate = Arc::clone(&gate);
             move |_, ()| {
@@ -150,7 +150,7 @@ pub fn a29_a_claim_under_way_beside_a_long_handler<D: Database>() {
             }
         };
         let stopping =
-            scope.spawn(move || hearing(hear, || running.shutdown(Duration::from_mins(2))));
+            scope.spawn(move || listening(hear, || running.shutdown(Duration::from_mins(2))));
         let late = "SELECT COUNT(*) FROM flowstate_flows WHERE leased_until IS NULL AND seq > 1";
         let begun = Instant::now();
         while D::number(conn, late) == 0 && begun.elapsed() < Duration::from_secs(20) {

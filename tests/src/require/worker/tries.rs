@@ -157,7 +157,8 @@ pub fn a17_a_deadly_handler_is_tried_three_times<D: Database>() {
 
 /// The child of the former.
 pub fn deadly_in_child<D: Database>(url: &str) {
-    let (pool, at) = (D::watched_pool(url, 1, crate::watch::Watch::new(|_| {})), url.to_owned());
+    let (pool, at) =
+        (D::probed_pool(url, 1, crate::statement_probe::Probe::new(|_| {})), url.to_owned());
     let started = Arc::new(AtomicU32::new(0));
     Worker::new(pool)
         .step(fetch_step!(), move |_, ()| {

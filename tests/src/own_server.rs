@@ -1,4 +1,4 @@
-//! Servers of a test's own, in a temporary folder, which may be killed.
+//! A server of a test's own, in a temporary folder, which may be killed.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ServerKind {
     /// `PostgreSQL`.
     Postgres,
     /// `MariaDB`.
@@ -26,8 +26,8 @@ pub enum Kind {
 
 /// A server under way. Killed when it is dropped.
 #[derive(Debug)]
-pub struct Server {
-    kind: Kind,
+pub struct OwnServer {
+    kind: ServerKind,
     folder: TempDir,
     port: u16,
     owner: Option<(u32, u32)>,
@@ -35,22 +35,22 @@ pub struct Server {
     process: Option<Child>,
 }
 
-impl Server {
+impl OwnServer {
     /// Makes an empty one and starts it.
     ///
     /// # Panics
     /// If the server's programs are not installed or do not work.
     #[must_use]
-    pub fn start(kind: Kind) -> Self {
+    pub fn start(kind: ServerKind) -> Self {
         Self::start_with(kind, &[])
     }
 
     /// The same with further arguments.
     ///
     /// # Panics
-    /// As [`Server::start`].
+    /// As [`OwnServer::start`].
     #[must_use]
-    pub fn start_with(kind: Kind, extra: &[&str]) -> Self {
+    pub fn start_with(kind: ServerKind, extra: &[&str]) -> Self {
         let mut server = Self::prepared(kind);
         server.set_arguments(extra.iter().map(ToString::to_string).collect());
         server.make();
@@ -60,7 +60,7 @@ impl Server {
 
     /// Has a folder and a port for one, which is neither made nor started.
     #[must_use]
-    pub fn prepared(kind: Kind) -> Self {
+    pub fn prepared(kind: ServerKind) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         // neither server runs as root
         let owner = is_root(folder.path()).then(unprivileged);
@@ -86,15 +86,15 @@ impl Server {
     pub fn url(&self) -> String {
         let port = self.port;
         match self.kind {
-            Kind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/postgres"),
-            Kind::MariaDb => format!("mysql://root@127.0.0.1:{port}/flows"),
+            ServerKind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/postgres"),
+            ServerKind::MariaDb => format!("mysql://root@127.0.0.1:{port}/flows"),
         }
     }
 
     /// Kills it, as a crash would, and with it every connection.
     pub fn crash(&mut self) {
         let Some(mut process) = self.process.take() else { return };
-        if self.kind == Kind::Postgres {
+        if self.kind == ServerKind::Postgres {
             // the "immediate" shutdown: children and shared memory go too
             let pid = process.id().to_string();
             let told = Command::new("kill").args(["-QUIT", &pid]).status();
@@ -111,13 +111,13 @@ impl Server {
         let data = self.path("data");
         let port = self.port.to_string();
         let mut command = match self.kind {
-            Kind::Postgres => {
+            ServerKind::Postgres => {
                 let mut command = Command::new(program("postgres"));
                 command.arg("-D").arg(&data).args(["-p", &port, "-c", "fsync=off", "-k"]);
                 command.arg(self.folder.path()).args(["-c", "listen_addresses=127.0.0.1"]);
                 command
             }
-            Kind::MariaDb => {
+            ServerKind::MariaDb => {
                 let mut command = Command::new(program("mariadbd"));
                 command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
                 command.arg(format!("--socket={}", self.path("socket").display()));
@@ -170,12 +170,12 @@ impl Server {
     pub fn make(&self) {
         let data = self.path("data");
         let command = match self.kind {
-            Kind::Postgres => {
+            ServerKind::Postgres => {
                 let mut command = Command::new(program("initdb"));
                 command.arg("-D").arg(data).args(["-A", "trust", "-U", "postgres", "--no-sync"]);
                 command
             }
-            Kind::MariaDb => {
+            ServerKind::MariaDb => {
                 let mut command = Command::new(program("mariadb-install-db"));
                 command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
                 command.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
@@ -214,9 +214,9 @@ impl Server {
         use diesel::Connection as _;
         match self.kind {
             #[cfg(feature = "postgres")]
-            Kind::Postgres => diesel::PgConnection::establish(&self.url()).is_ok(),
+            ServerKind::Postgres => diesel::PgConnection::establish(&self.url()).is_ok(),
             #[cfg(feature = "mysql")]
-            Kind::MariaDb => {
+            ServerKind::MariaDb => {
                 use diesel::connection::SimpleConnection as _;
                 let url = self.url();
                 let url = url.trim_end_matches("flows");
@@ -250,7 +250,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for OwnServer {
     fn drop(&mut self) {
         self.crash();
     }

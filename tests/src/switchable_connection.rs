@@ -1,4 +1,4 @@
-//! A database that is down for as long as a test wants it to be.
+//! Connections that a test switches off and on: a database that is down for as long as it likes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use diesel::r2d2::{Error, HandleEvent, ManageConnection, Pool, R2D2Connection as
 
 use crate::Database;
 use crate::gate::Gate;
-use crate::watch::Watch;
+use crate::statement_probe::Probe;
 
 /// Makes the connections of a pool fail, and new ones impossible.
 #[derive(Clone, Debug, Default)]
@@ -20,9 +20,9 @@ pub struct Switch {
 
 /// Makes connections, as long as the switch is on.
 #[derive(Debug)]
-pub struct Flaky<D> {
+pub struct SwitchableConnections<D> {
     url: String,
-    watch: Watch,
+    probe: Probe,
     switch: Switch,
     database: std::marker::PhantomData<fn() -> D>,
 }
@@ -30,10 +30,15 @@ pub struct Flaky<D> {
 impl Switch {
     /// A pool whose database can be switched off, and its switch.
     #[must_use]
-    pub fn pool<D: Database>(url: &str, size: u32, watch: Watch) -> (Self, Pool<Flaky<D>>) {
+    pub fn pool<D: Database>(
+        url: &str,
+        size: u32,
+        probe: Probe,
+    ) -> (Self, Pool<SwitchableConnections<D>>) {
         let switch = Self::default();
         let database = std::marker::PhantomData;
-        let manager = Flaky { url: url.to_owned(), watch, switch: switch.clone(), database };
+        let manager =
+            SwitchableConnections { url: url.to_owned(), probe, switch: switch.clone(), database };
         let builder = Pool::builder().max_size(size).event_handler(Box::new(switch.clone()));
         (switch, builder.build(manager).expect("a pool"))
     }
@@ -64,7 +69,7 @@ impl HandleEvent for Switch {
     }
 }
 
-impl<D: Database> ManageConnection for Flaky<D> {
+impl<D: Database> ManageConnection for SwitchableConnections<D> {
     type Connection = D::Conn;
     type Error = Error;
 
@@ -73,7 +78,7 @@ impl<D: Database> ManageConnection for Flaky<D> {
             return Err(down());
         }
         let mut conn = D::connect_to(&self.url);
-        self.watch.over(&mut conn);
+        self.probe.over(&mut conn);
         Ok(conn)
     }
 

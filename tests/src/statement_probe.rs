@@ -1,11 +1,11 @@
-//! Seeing the statements of pooled connections, and stopping them where a test wants to.
+//! A probe that sees the statements of connections, and stops them where a test wants to.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel::r2d2::{CustomizeConnection, Error, R2D2Connection};
-use flowstate_diesel::Store;
+use flowstate_diesel::{AsStore, Store};
 
 /// A statement on its way.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +30,11 @@ impl Seen<'_> {
     }
 }
 
-/// Is told of every statement of the connections that it is given to.
+/// Sees every statement of the connections that it is given to.
 #[derive(Clone)]
-pub struct Watch(Arc<dyn Fn(Seen<'_>) + Send + Sync>);
+pub struct Probe(Arc<dyn Fn(Seen<'_>) + Send + Sync>);
 
-impl Watch {
+impl Probe {
     /// Tells `see`.
     pub fn new(see: impl Fn(Seen<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(see))
@@ -42,28 +42,38 @@ impl Watch {
 
     /// Keeps the texts of all statements.
     #[must_use]
-    pub fn keeping() -> (Self, Kept) {
-        let kept = Kept::default();
-        let keeper = kept.clone();
-        let watch = Self::new(move |seen| {
+    pub fn recording() -> (Self, Recorded) {
+        let recorded = Recorded::default();
+        let record = recorded.clone();
+        let probe = Self::new(move |seen| {
             if !seen.answered {
-                keeper.lock().push(seen.text.to_owned());
+                record.lock().push(seen.text.to_owned());
             }
         });
-        (watch, kept)
+        (probe, recorded)
     }
 
-    /// Watches a connection of a test's own.
+    /// Puts it on a connection of a test's own.
     pub fn over<C: Store>(&self, conn: &mut C) {
         flowstate_diesel::instrument(conn, self.clone());
     }
 }
 
+/// The texts of the statements that `work` sends, without what is bound.
+pub fn sent<S: AsStore, R>(conn: &mut S, work: impl FnOnce(&mut S) -> R) -> (Vec<String>, R) {
+    let (probe, recorded) = Probe::recording();
+    flowstate_diesel::instrument(conn, probe);
+    let result = work(conn);
+    flowstate_diesel::instrument(conn, |_: InstrumentationEvent<'_>| ());
+    let text = |sent: String| sent.split(" -- binds").next().unwrap_or_default().to_owned();
+    (recorded.take().into_iter().map(text).collect(), result)
+}
+
 /// The statements so far.
 #[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<Mutex<Vec<String>>>);
+pub struct Recorded(Arc<Mutex<Vec<String>>>);
 
-impl Kept {
+impl Recorded {
     /// Takes them out.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
@@ -75,7 +85,7 @@ impl Kept {
     }
 }
 
-impl Instrumentation for Watch {
+impl Instrumentation for Probe {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         let (query, answered) = match &event {
             InstrumentationEvent::StartQuery { query, .. } => (query.to_string(), false),
@@ -86,15 +96,15 @@ impl Instrumentation for Watch {
     }
 }
 
-impl<C: Store + R2D2Connection + 'static> CustomizeConnection<C, Error> for Watch {
+impl<C: Store + R2D2Connection + 'static> CustomizeConnection<C, Error> for Probe {
     fn on_acquire(&self, conn: &mut C) -> Result<(), Error> {
         self.over(conn);
         Ok(())
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watch")
+        f.write_str("Probe")
     }
 }

@@ -1,4 +1,4 @@
-//! Hearing what is told to `tracing`, and stopping who tells it where a test wants to.
+//! Capture of what is told to `tracing`, and stopping who tells it where a test wants to.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 /// Runs `work` in this thread, and calls `hear` with the message of every event in it.
-pub fn hearing<R>(hear: impl Fn(&str) + Send + Sync + 'static, work: impl FnOnce() -> R) -> R {
+pub fn listening<R>(hear: impl Fn(&str) + Send + Sync + 'static, work: impl FnOnce() -> R) -> R {
     tracing::subscriber::with_default(Hear(hear), work)
 }
 
@@ -46,11 +46,11 @@ impl Visit for Message<'_> {
 
 /// What was told, by whatever thread.
 #[derive(Clone, Debug, Default)]
-pub struct Everything(Arc<Mutex<Vec<Told>>>);
+pub struct Capture(Arc<Mutex<Vec<Captured>>>);
 
 /// An event or a span.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct Captured {
     /// The message, or the name of a span.
     pub what: String,
     /// In small letters.
@@ -59,37 +59,37 @@ pub struct Told {
     pub fields: BTreeMap<&'static str, String>,
 }
 
-impl Everything {
+impl Capture {
     /// Hears what this library tells in the whole process, from now on.
     ///
     /// # Panics
     /// If somebody hears already.
     #[must_use]
-    pub fn hear() -> Self {
-        let everything = Self::default();
-        tracing::subscriber::set_global_default(everything.clone()).expect("nobody hears");
-        everything
+    pub fn start() -> Self {
+        let capture = Self::default();
+        tracing::subscriber::set_global_default(capture.clone()).expect("nobody hears");
+        capture
     }
 
     /// What was told so far.
     #[must_use]
-    pub fn told(&self) -> Vec<Told> {
+    pub fn captured(&self) -> Vec<Captured> {
         self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Told>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Captured>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Told {
+impl Captured {
     fn of(metadata: &Metadata<'_>) -> Self {
         let level = metadata.level().as_str().to_lowercase();
         Self { what: metadata.name().to_owned(), level, fields: BTreeMap::new() }
     }
 }
 
-impl Visit for Told {
+impl Visit for Captured {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let value = format!("{value:?}").trim_matches('"').to_owned();
         if field.name() == "message" {
@@ -100,16 +100,16 @@ impl Visit for Told {
     }
 }
 
-impl Subscriber for Everything {
+impl Subscriber for Capture {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("flowstate_diesel")
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        let mut told = Told::of(attributes.metadata());
-        attributes.record(&mut told);
+        let mut captured = Captured::of(attributes.metadata());
+        attributes.record(&mut captured);
         let mut all = self.lock();
-        all.push(told);
+        all.push(captured);
         Id::from_u64(all.len().try_into().expect("few"))
     }
 
@@ -119,9 +119,9 @@ impl Subscriber for Everything {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut told = Told::of(event.metadata());
-        event.record(&mut told);
-        self.lock().push(told);
+        let mut captured = Captured::of(event.metadata());
+        event.record(&mut captured);
+        self.lock().push(captured);
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
