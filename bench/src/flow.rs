@@ -12,12 +12,8 @@ use serde_json::json;
 #[completed(Completed)]
 #[persist(Response(serde_json::Value))]
 #[transition(pick: Pending => Picked)]
-#[transition(start_fetch: Picked | FailedToFetch => Fetching)]
-#[transition(finish_fetch: Fetching => Fetched, persist(Response))]
-#[transition(fail_fetch: Fetching => FailedToFetch)]
-#[transition(start_save: Fetched | FailedToSave => Saving, load(Response))]
-#[transition(finish_save: Saving => Saved)]
-#[transition(fail_save: Saving => FailedToSave)]
+#[step(fetch: Picked | FailedToFetch => Fetching => Fetched(persist(Response)), fail(FailedToFetch))]
+#[step(save: Fetched | FailedToSave => Saving => Saved(then(complete)), load(Response), fail(FailedToSave))]
 #[transition(complete: Saved => Completed)]
 pub(crate) struct Sync {
     pub(crate) record_id: String,
@@ -35,9 +31,7 @@ impl Sync {
 #[state(Waiting, Working, Done, Failed(error))]
 #[initial(Waiting)]
 #[completed(Done)]
-#[transition(start: Waiting | Failed => Working)]
-#[transition(finish: Working => Done)]
-#[transition(fail: Working => Failed)]
+#[step(work: Waiting | Failed => Working => Done, fail(Failed))]
 pub(crate) struct Chore {
     pub(crate) name: String,
 }

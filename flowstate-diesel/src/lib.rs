@@ -22,17 +22,20 @@ mod worker;
 
 pub use dialect::connection::{AsStore, Store};
 pub use diesel;
+pub use error::unconfirmed::Unconfirmed;
 pub use error::{BoxError, ConflictReason, Error, RecordRef, Result, What};
+pub use flowstate::{Backoff, Claim, Policy, Step, StepEnd, StepError};
 pub use store::audit::{Audit, Finding, Problem, audit};
-pub use store::flow_store::{FlowStore, Once, Page, RecordStore};
+pub use store::flow_store::{FlowStore, Page, RecordStore};
 pub use store::history::{ArtefactEntry, HistoryEntry, StateCount};
+pub use store::identity::new_identity;
 pub use store::migrate::migrate;
+pub use store::once::Once;
 pub use store::purge::Purge;
 #[cfg(feature = "sqlite")]
 pub use store::sqlite;
 pub use store::testing;
 pub use text::json::{MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_KEY_LENGTH};
-pub use transaction::in_doubt::Unconfirmed;
 pub use transaction::instrument::instrument;
 pub use transaction::transaction;
 pub use transition::callbacks::{HookResult, Verdict};
@@ -40,11 +43,8 @@ pub use transition::request::Request;
 #[cfg(feature = "r2d2")]
 pub use worker::{
     Running, Worker,
-    claim::{Claim, claim_next, reap},
+    claim::{ClaimStore, claim_next, reap},
     engine::stats::Stats,
-    step::backoff::Backoff,
-    step::error::StepError,
-    step::{FailTransition, FinishTransition, Step},
 };
 
 /// What code that uses flows wants in scope: the traits, and Diesel's connections.
@@ -57,5 +57,8 @@ pub mod prelude {
     pub use diesel::SqliteConnection;
     pub use diesel::connection::Connection as _;
 
+    #[cfg(feature = "r2d2")]
+    pub use crate::ClaimStore as _;
     pub use crate::{FlowStore as _, RecordStore as _};
+    pub use flowstate::Step as _;
 }

@@ -183,6 +183,14 @@ impl<S: Step> IntoStep for S {
     }
 }
 
+impl<S: Step> IntoStep for &StepWithPolicy<S> {
+    type Step = S;
+
+    fn into_policy(self) -> Policy {
+        self.policy.clone()
+    }
+}
+
 impl<S: Step> IntoStep for StepWithPolicy<S> {
     type Step = S;
 

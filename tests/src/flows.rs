@@ -13,12 +13,8 @@ use serde::{Deserialize, Serialize};
 #[completed(Completed)]
 #[persist(#[derive(Debug, Clone, PartialEq)] Response(serde_json::Value))]
 #[transition(pick: Pending => Picked)]
-#[transition(start_fetch: Picked | FailedToFetch => Fetching)]
-#[transition(finish_fetch: Fetching => Fetched, persist(Response))]
-#[transition(fail_fetch: Fetching => FailedToFetch)]
-#[transition(start_save: Fetched | FailedToSave => Saving, load(Response))]
-#[transition(finish_save: Saving => Saved)]
-#[transition(fail_save: Saving => FailedToSave)]
+#[step(fetch: Picked | FailedToFetch => Fetching => Fetched(persist(Response)), fail(FailedToFetch))]
+#[step(save: Fetched | FailedToSave => Saving => Saved(then(complete)), load(Response), fail(FailedToSave))]
 #[transition(complete: Saved => Completed)]
 pub struct Sync {
     /// Whose record.
@@ -68,17 +64,17 @@ impl Job {
 
 /// A flow that comes round again, with an artefact that may be unreadable.
 #[derive(Flow, Serialize, Deserialize, Debug, Clone, PartialEq)]
-#[state(Waiting, Working(alias = "at_work"), Worked, Paying, Broken(error), Unpaid(error), Done)]
+#[state(Waiting, Working(alias = "at_work"), Worked, Resting, Paying)]
+#[state(Broken(error), Unpaid(error), Done)]
 #[initial(Waiting)]
 #[completed(Done)]
 #[persist(#[derive(Debug, Clone, PartialEq)] Receipt { cents: Vec<u32>, touchy: Touchy })]
-#[transition(start: Waiting | Broken => Working)]
-#[transition(finish: Working => Worked, persist(Receipt))]
-#[transition(fail: Working => Broken)]
-#[transition(again: Worked => Waiting)]
-#[transition(pay: Worked | Unpaid => Paying, load(Receipt))]
-#[transition(paid: Paying => Done)]
-#[transition(refuse: Paying => Unpaid)]
+#[step(
+    work: Waiting | Broken => Working => Worked(persist(Receipt)) | Resting(persist(Receipt), then(again)),
+    fail(Broken),
+)]
+#[transition(again: Worked | Resting => Waiting)]
+#[step(pay: Worked | Unpaid => Paying => Done, load(Receipt), fail(Unpaid))]
 pub struct Round {
     /// May panic when it is read.
     pub touchy: Touchy,
@@ -136,9 +132,7 @@ impl<'de> Deserialize<'de> for Touchy {
 #[state(Queued, Running, Done, NotDone(error))]
 #[initial(Queued)]
 #[completed(Done)]
-#[transition(run: Queued | NotDone => Running)]
-#[transition(done: Running => Done)]
-#[transition(not_done: Running => NotDone)]
+#[step(run: Queued | NotDone => Running => Done, fail(NotDone))]
 #[transition(time_out: Running => NotDone, after("1 hour"))]
 pub struct Limited {}
 
@@ -252,9 +246,7 @@ pub mod releases {
         #[state(New, Sending, Sent, Lost(error))]
         #[initial(New)]
         #[completed(Sent)]
-        #[transition(send: New | Lost => Sending)]
-        #[transition(arrive: Sending => Sent)]
-        #[transition(lose: Sending => Lost)]
+        #[step(send: New | Lost => Sending => Sent, fail(Lost))]
         pub struct Parcel {
             /// Where to.
             pub to: String,
@@ -272,9 +264,7 @@ pub mod releases {
         #[initial(New)]
         #[completed(Sent)]
         #[transition(weigh: New => Weighed)]
-        #[transition(send: New | Weighed | Lost => Sending)]
-        #[transition(arrive: Sending => Sent)]
-        #[transition(lose: Sending => Lost)]
+        #[step(send: New | Weighed | Lost => Sending => Sent, fail(Lost))]
         pub struct Parcel {
             /// Where to.
             pub to: String,
@@ -287,9 +277,7 @@ pub mod releases {
 #[state(Asked, Reminding, Reminded, Approved, Expired, FailedToRemind(error))]
 #[initial(Asked)]
 #[completed(Approved, Expired)]
-#[transition(start_remind: Asked | FailedToRemind => Reminding)]
-#[transition(finish_remind: Reminding => Reminded)]
-#[transition(fail_remind: Reminding => FailedToRemind)]
+#[step(remind: Asked | FailedToRemind => Reminding => Reminded, fail(FailedToRemind))]
 #[transition(approve: Asked | Reminded | FailedToRemind => Approved)]
 #[transition(expire: Asked | Reminded | FailedToRemind => Expired, after("3 days"))]
 pub struct Approval {
@@ -297,17 +285,12 @@ pub struct Approval {
     pub subject: String,
 }
 
-/// A letter, whose failed tries end in many ways: in a state from which nothing is sent, in none at
-/// all, or in one from which it is sent again, for a while.
+/// A letter, which is shredded when it could not be sent in time, and forgotten in the end.
 #[derive(Flow, Serialize, Deserialize, Debug)]
-#[state(Queued, Sending, Sent, Dead(error), Bounced(error), Shredded, Forgotten)]
+#[state(Queued, Sending, Sent, Bounced(error), Shredded, Forgotten)]
 #[initial(Queued)]
 #[completed(Sent, Shredded(destroy), Forgotten)]
-#[transition(send: Queued | Bounced => Sending)]
-#[transition(arrive: Sending => Sent)]
-#[transition(bury: Sending => Dead)]
-#[transition(bounce: Sending => Bounced)]
-#[transition(shred: Sending => Shredded)]
+#[step(send: Queued | Bounced => Sending => Sent, fail(Bounced), give_up(Shredded))]
 #[transition(forget: Bounced => Forgotten, after("1 week"))]
 pub struct Letter {}
 
@@ -367,5 +350,24 @@ pub mod import {
             #[serde(default)]
             pub priority: u8,
         }
+    }
+}
+
+/// Work whose handler is all that is of interest.
+#[derive(Flow, Serialize, Deserialize, Debug)]
+#[state(Waiting, Running, Done, Failed(error))]
+#[initial(Waiting)]
+#[completed(Done)]
+#[step(run: Waiting | Failed => Running => Done, fail(Failed))]
+pub struct Errand {
+    /// What the tests know it by.
+    pub name: String,
+}
+
+impl Errand {
+    /// Some errand.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned() }
     }
 }

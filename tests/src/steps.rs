@@ -5,13 +5,14 @@ use flowstate_diesel::prelude::*;
 use crate::Database;
 use crate::flows::Sync;
 
-/// A step of [`Sync`] that fails to where it finishes: its handler is all that is of interest.
+/// The only step of [`Errand`](crate::flows::Errand).
 #[macro_export]
-macro_rules! pick_step {
+macro_rules! errand_step {
     () => {
-        flowstate_diesel::Step::start($crate::flows::Sync::PICK)
-            .finish($crate::flows::Sync::START_FETCH)
-            .fail($crate::flows::Sync::START_FETCH)
+        flowstate_diesel::Step::retry(
+            $crate::flows::Errand::RUN,
+            flowstate_diesel::Backoff::fixed(std::time::Duration::from_mins(1)).attempts(3),
+        )
     };
 }
 
@@ -19,10 +20,10 @@ macro_rules! pick_step {
 #[macro_export]
 macro_rules! fetch_step {
     () => {
-        flowstate_diesel::Step::start($crate::flows::Sync::START_FETCH)
-            .finish($crate::flows::Sync::FINISH_FETCH)
-            .fail($crate::flows::Sync::FAIL_FETCH)
-            .retry(flowstate_diesel::Backoff::fixed(std::time::Duration::from_mins(1)).attempts(3))
+        flowstate_diesel::Step::retry(
+            $crate::flows::Sync::FETCH,
+            flowstate_diesel::Backoff::fixed(std::time::Duration::from_mins(1)).attempts(3),
+        )
     };
 }
 
@@ -30,11 +31,10 @@ macro_rules! fetch_step {
 #[macro_export]
 macro_rules! save_step {
     () => {
-        flowstate_diesel::Step::start($crate::flows::Sync::START_SAVE)
-            .finish($crate::flows::Sync::FINISH_SAVE)
-            .then($crate::flows::Sync::COMPLETE)
-            .fail($crate::flows::Sync::FAIL_SAVE)
-            .retry(flowstate_diesel::Backoff::fixed(std::time::Duration::from_mins(1)).attempts(3))
+        flowstate_diesel::Step::retry(
+            $crate::flows::Sync::SAVE,
+            flowstate_diesel::Backoff::fixed(std::time::Duration::from_mins(1)).attempts(3),
+        )
     };
 }
 
@@ -42,11 +42,10 @@ macro_rules! save_step {
 #[macro_export]
 macro_rules! round_step {
     () => {
-        flowstate_diesel::Step::start($crate::flows::Round::START)
-            .finish($crate::flows::Round::FINISH)
-            .then($crate::flows::Round::AGAIN)
-            .fail($crate::flows::Round::FAIL)
-            .retry(flowstate_diesel::Backoff::fixed(std::time::Duration::from_mins(1)).attempts(3))
+        flowstate_diesel::Step::retry(
+            $crate::flows::Round::WORK,
+            flowstate_diesel::Backoff::fixed(std::time::Duration::from_mins(1)).attempts(3),
+        )
     };
 }
 
@@ -54,21 +53,21 @@ macro_rules! round_step {
 #[macro_export]
 macro_rules! pay_step {
     () => {
-        flowstate_diesel::Step::start($crate::flows::Round::PAY)
-            .finish($crate::flows::Round::PAID)
-            .fail($crate::flows::Round::REFUSE)
-            .retry(flowstate_diesel::Backoff::fixed(std::time::Duration::from_mins(1)).attempts(3))
+        flowstate_diesel::Step::retry(
+            $crate::flows::Round::PAY,
+            flowstate_diesel::Backoff::fixed(std::time::Duration::from_mins(1)).attempts(3),
+        )
     };
 }
 
-/// The sending step of [`Letter`](crate::flows::Letter), with what a failed try takes.
+/// The sending step of [`Letter`](crate::flows::Letter).
 #[macro_export]
 macro_rules! send_step {
-    ($fail:ident) => {
-        flowstate_diesel::Step::start($crate::flows::Letter::SEND)
-            .finish($crate::flows::Letter::ARRIVE)
-            .fail($crate::flows::Letter::$fail)
-            .retry(flowstate_diesel::Backoff::fixed(std::time::Duration::ZERO).attempts(3))
+    () => {
+        flowstate_diesel::Step::retry(
+            $crate::flows::Letter::SEND,
+            flowstate_diesel::Backoff::fixed(std::time::Duration::ZERO).attempts(3),
+        )
     };
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use flowstate::Flow as _;
-use flowstate_diesel::{Step, claim_next, prelude::*};
+use flowstate_diesel::{claim_next, prelude::*};
 
 use super::Extent;
 use super::latency::micros;
@@ -50,12 +50,12 @@ pub(crate) fn artefact<D: Database>(database: &D, extent: &Extent, report: &mut 
 pub(crate) fn claim<D: Database>(database: &D, extent: &Extent, report: &mut Report) {
     let conn = &mut database.connect();
     let mut serve = |rounds: usize, slice: Duration| {
-        let step = Step::start(Chore::START).finish(Chore::FINISH).fail(Chore::FAIL);
+        let step = Chore::WORK;
         let mut round = |slice| {
             let (mut spent, mut claims) = (Duration::ZERO, 0_u32);
             while spent < slice {
                 let start = Instant::now();
-                let claim = claim_next(&step, conn).expect("asked").expect("one is due");
+                let claim = claim_next(step, conn).expect("asked").expect("one is due");
                 spent += start.elapsed();
                 claim.finish((), conn).expect("finished");
                 Chore::new().create(conn).expect("created");

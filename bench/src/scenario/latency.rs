@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flowstate::Flow as _;
-use flowstate_diesel::{Step, Worker, prelude::*};
+use flowstate_diesel::{Worker, prelude::*};
 
 use super::Extent;
 use crate::database::Database;
@@ -46,7 +46,7 @@ fn round_trip<D: Database>(database: &D) -> f64 {
 /// The least that must happen between a commit and a handler: a claim that is committed.
 fn claim_by_hand<D: Database>(database: &D) -> f64 {
     let (mut conn, mut floor) = (database.connect(), database.floor());
-    let (flow, from, transition, to) = (Chore::NAME, "waiting", "start", "working");
+    let (flow, from, transition, to) = (Chore::NAME, "waiting", "start_work", "working");
     let times = (0..SAMPLES).map(|_| {
         Chore::new().create(&mut conn).expect("created");
         let start = Instant::now();
@@ -101,7 +101,7 @@ type Running<D> = flowstate_diesel::Running<diesel::r2d2::ConnectionManager<<D a
 /// A worker that tells when a handler starts.
 fn start<D: Database>(database: &D) -> (Running<D>, Receiver<SystemTime>) {
     let (tell, started) = channel();
-    let step = Step::start(Chore::START).finish(Chore::FINISH).fail(Chore::FAIL);
+    let step = Chore::WORK;
     let worker = Worker::new(database.pool(3)).step(step, move |_, ()| {
         tell.send(SystemTime::now())?;
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::time::Instant;
 
 use flowstate::Flow as _;
-use flowstate_diesel::{Step, Worker, prelude::*};
+use flowstate_diesel::{Worker, prelude::*};
 
 use super::Extent;
 use crate::database::Database;
@@ -49,7 +49,7 @@ pub(crate) fn worker<M>(pool: diesel::r2d2::Pool<M>, threads: usize) -> Worker<M
 where
     M: diesel::r2d2::ManageConnection<Connection: flowstate_diesel::Store>,
 {
-    let step = Step::start(Chore::START).finish(Chore::FINISH).fail(Chore::FAIL).batch(BATCH);
+    let step = Chore::WORK.batch(BATCH);
     Worker::new(pool).step(step, |_, ()| Ok(())).threads(threads)
 }
 

@@ -26,13 +26,9 @@ diesel::table! {
 #[transition(refuse: Requested => Refused)]
 #[transition(expire: Requested => Expired, after("2 seconds"))] // three days, if it were not shown
 // the step that talks to the bank
-#[transition(start_pay: Approved | FailedToPay => Paying)]
-#[transition(finish_pay: Paying => Paid, persist(Receipt))]
-#[transition(fail_pay: Paying => FailedToPay)]
+#[step(pay: Approved | FailedToPay => Paying => Paid(persist(Receipt)), fail(FailedToPay))]
 // the step that writes to this database
-#[transition(start_book: Paid | FailedToBook => Booking, load(Receipt))]
-#[transition(finish_book: Booking => Booked)]
-#[transition(fail_book: Booking => FailedToBook)]
+#[step(book: Paid | FailedToBook => Booking => Booked, load(Receipt), fail(FailedToBook), transactional)]
 pub(crate) struct Payment {
     pub(crate) payee: String,
     pub(crate) cents: i64,

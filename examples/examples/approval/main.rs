@@ -16,10 +16,15 @@ use clap::Parser;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
-use flow::{Payment, PaymentRecord, PaymentState, Receipt, book, bookings};
+use flow::{
+    Payment, PaymentBook, PaymentPay, PaymentRecord, PaymentState, PaymentSteps, Receipt, book,
+    bookings,
+};
 use flowstate::Flow as _;
 use flowstate_diesel::sqlite::Customizer;
-use flowstate_diesel::{Backoff, BoxError, Error, Running, Step, Worker, prelude::*};
+use flowstate_diesel::{
+    Backoff, BoxError, Claim, Error, Policy, Running, StepError, Worker, prelude::*,
+};
 
 type Manager = ConnectionManager<SqliteConnection>;
 
@@ -87,29 +92,39 @@ fn run(args: &Args) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Two steps: the bank is asked without a lock or a connection, the books are written in the
-/// finishing transaction.
 fn start(pool: Pool<Manager>, bank: &Bank) -> flowstate_diesel::Result<Running<Manager>> {
-    let client = bank.client();
     Worker::new(pool)
-        .step(
-            Step::start(Payment::START_PAY)
-                .finish(Payment::FINISH_PAY)
-                .fail(Payment::FAIL_PAY)
-                .retry(Backoff::exponential(Duration::from_millis(100)).attempts(5)),
-            move |payment, ()| {
-                let key = payment.idempotency_key();
-                let number = client.pay(&key, &payment.payee, payment.cents)?;
-                Ok(Receipt { number })
-            },
-        )
-        .transactional_step(
-            Step::start(Payment::START_BOOK).finish(Payment::FINISH_BOOK).fail(Payment::FAIL_BOOK),
-            |payment, receipt, conn| book(payment.id(), &receipt.number, payment.cents, conn),
-        )
+        .serve::<Payment>(Handlers { bank: bank.client() })
         .threads(2)
         .poll(Duration::from_millis(100))
         .start()
+}
+
+/// Two steps: the bank is asked without a lock or a connection, the books are written in the
+/// finishing transaction.
+struct Handlers {
+    bank: bank::Client,
+}
+
+impl PaymentSteps<SqliteConnection> for Handlers {
+    fn pay(&self, payment: &Claim<PaymentPay>) -> Result<Receipt, StepError> {
+        let key = payment.idempotency_key();
+        let number = self.bank.pay(&key, &payment.payee, payment.cents)?;
+        Ok(Receipt { number })
+    }
+
+    fn book(
+        &self,
+        payment: &Claim<PaymentBook>,
+        receipt: Receipt,
+        conn: &mut SqliteConnection,
+    ) -> Result<(), StepError> {
+        Ok(book(payment.id(), &receipt.number, payment.cents, conn)?)
+    }
+
+    fn pay_policy(&self) -> Policy {
+        Policy::default().retry(Backoff::exponential(Duration::from_millis(100)).attempts(5))
+    }
 }
 
 fn request(

@@ -16,12 +16,10 @@ use crate::my_records::MyRecords;
 #[completed(Completed)]
 #[persist(ThirdPartyResponse(serde_json::Value))]
 #[transition(pick: Pending => Picked)]
-#[transition(start_fetch: Picked | FailedToFetch => Fetching)]
-#[transition(finish_fetch: Fetching => Fetched, persist(ThirdPartyResponse))]
-#[transition(fail_fetch: Fetching => FailedToFetch)]
-#[transition(start_save: Fetched | FailedToSave => Saving, load(ThirdPartyResponse))]
-#[transition(finish_save: Saving => Saved)]
-#[transition(fail_save: Saving => FailedToSave)]
+#[step(fetch: Picked | FailedToFetch => Fetching => Fetched(persist(ThirdPartyResponse)),
+       fail(FailedToFetch))]
+#[step(save: Fetched | FailedToSave => Saving => Saved(then(complete)), load(ThirdPartyResponse),
+       fail(FailedToSave), transactional)]
 #[transition(complete: Saved => Completed)]
 pub(crate) struct SyncThirdPartyApi {
     pub my_record_id: String,

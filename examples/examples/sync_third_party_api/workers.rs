@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use diesel::r2d2::ConnectionManager;
 use flowstate_diesel::{
-    Backoff, BoxError, Result, Running, Stats, Step, StepError, Worker, prelude::*,
+    Backoff, BoxError, Claim, Policy, Result, Running, Stats, StepError, Worker, prelude::*,
 };
 
 use crate::client::Client;
 use crate::database::{Connections, Database};
 use crate::flow::{
-    GONE, SyncThirdPartyApi, SyncThirdPartyApiRecord as Record, SyncThirdPartyApiState as State,
+    GONE, SyncThirdPartyApi, SyncThirdPartyApiFetch, SyncThirdPartyApiRecord as Record,
+    SyncThirdPartyApiSave, SyncThirdPartyApiState as State, SyncThirdPartyApiSteps,
     ThirdPartyResponse,
 };
 use crate::leftovers::or_done_by_another;
@@ -24,6 +25,44 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Between two looks at whether the flows are done.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// What the steps of the flow do.
+struct Handlers {
+    client: Client,
+}
+
+impl<C: Database> SyncThirdPartyApiSteps<C> for Handlers {
+    // no transaction is open and no connection taken while the answer is waited for
+    fn fetch(&self, flow: &Claim<SyncThirdPartyApiFetch>) -> Result<ThirdPartyResponse, StepError> {
+        Ok(ThirdPartyResponse(self.client.get(&flow.third_party_id)?))
+    }
+
+    // the application's own write, `saved` and `completed` commit together or not at all
+    fn save(
+        &self,
+        flow: &Claim<SyncThirdPartyApiSave>,
+        response: ThirdPartyResponse,
+        conn: &mut C,
+    ) -> Result<(), StepError> {
+        match conn.save_my_record(&flow.my_record_id, &response.0.to_string())? {
+            0 => Err(StepError::permanent(GONE)),
+            _ => Ok(()),
+        }
+    }
+
+    fn fetch_policy(&self) -> Policy {
+        policy()
+    }
+
+    fn save_policy(&self) -> Policy {
+        policy()
+    }
+}
+
+fn policy() -> Policy {
+    let retry = Backoff::exponential(Duration::from_millis(25)).cap(LEASE).attempts(20);
+    Policy::default().lease(LEASE).retry(retry)
+}
+
 pub(crate) struct Workers<C: Database> {
     running: Running<ConnectionManager<C>>,
     interrupted: Receiver<()>,
@@ -35,29 +74,8 @@ impl<C: Database> Workers<C> {
         client: Client,
         threads: u32,
     ) -> Result<Self, BoxError> {
-        let retry = Backoff::exponential(Duration::from_millis(25)).cap(LEASE).attempts(20);
-        let fetch = Step::start(SyncThirdPartyApi::START_FETCH)
-            .finish(SyncThirdPartyApi::FINISH_FETCH)
-            .fail(SyncThirdPartyApi::FAIL_FETCH);
-        let save = Step::start(SyncThirdPartyApi::START_SAVE)
-            .finish(SyncThirdPartyApi::FINISH_SAVE)
-            .then(SyncThirdPartyApi::COMPLETE)
-            .fail(SyncThirdPartyApi::FAIL_SAVE);
         let running = Worker::new(pool)
-            // no transaction is open and no connection taken while the answer is waited for
-            .step(fetch.lease(LEASE).retry(retry.clone()), move |flow, ()| {
-                Ok(ThirdPartyResponse(client.get(&flow.third_party_id)?))
-            })
-            // the application's own write, `saved` and `completed` commit together or not at all
-            .transactional_step(
-                save.lease(LEASE).retry(retry),
-                |flow, ThirdPartyResponse(body), conn| match conn
-                    .save_my_record(&flow.my_record_id, &body.to_string())?
-                {
-                    0 => Err(StepError::permanent(GONE)),
-                    _ => Ok(()),
-                },
-            )
+            .serve::<SyncThirdPartyApi>(Handlers { client })
             .threads(threads as usize)
             .poll(Duration::from_millis(100))
             .start()?;

@@ -1,17 +1,39 @@
 //! A transition without types: what the dialects write.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use flowstate::{Definition, Flow as _, State as _, Transition};
 
 use crate::error::RecordRef;
+use crate::text::time::micros;
 
 /// One declared transition to be taken. A request has several where one follows at once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Link {
     pub transition: &'static str,
     pub to: &'static str,
     pub to_error: bool,
+    /// It is the next try of what failed before: the failed tries in a row are still counted.
+    pub tries_again: bool,
     /// Names and JSON texts.
     pub artefacts: Vec<(&'static str, String)>,
+}
+
+impl Link {
+    /// A transition that persists nothing so far.
+    pub(crate) fn of<T: Transition>() -> Self {
+        Self::by(T::Flow::DEFINITION, T::NAME, T::TO.as_str())
+    }
+
+    /// The transition of this name, which leads to the state `to`.
+    pub(crate) fn by(flow: &Definition, transition: &'static str, to: &'static str) -> Self {
+        let to_error = flow.state(to).is_some_and(|state| state.is_error);
+        // without steps nothing tells a further try from somebody's decision
+        let tries_again =
+            flow.steps.is_empty() || flow.steps.iter().any(|step| step.start == transition);
+        Self { transition, to, to_error, tries_again, artefacts: Vec::new() }
+    }
 }
 
 /// What is the same for all links of a request.
@@ -68,6 +90,18 @@ pub struct Timing<'a> {
     pub attempts: Option<i32>,
 }
 
+impl Timing<'_> {
+    /// Of a record that comes to this state: due after the delay, unless it is completed there.
+    pub(crate) fn on_arrival(flow: &Definition, state: &str, delay: Duration) -> Timing<'static> {
+        let completes = flow.state(state).is_some_and(|state| state.is_completed);
+        Timing {
+            due_in: (!completes).then(|| micros(delay)),
+            deadline_in: flow.timed(state).map(|(_, after)| micros(after)),
+            ..Timing::default()
+        }
+    }
+}
+
 /// One row of the history, computed from a change.
 #[derive(Debug)]
 pub struct Entry<'a> {
@@ -108,13 +142,13 @@ impl Change<'_> {
     }
 }
 
-/// A try fails by entering an error state and starts again by leaving it; any other move is
-/// progress and starts the count afresh.
+/// A try fails by entering an error state, and the next one leaves it. Any other move is progress, or
+/// somebody's decision, and starts the count afresh.
 fn step<'a>(at: Standing<'a>, link: &'a Link) -> Standing<'a> {
     let attempts = match (at.is_error, link.to_error) {
         (_, true) => at.attempts.saturating_add(1),
-        (true, false) => at.attempts,
-        (false, false) => 0,
+        (true, false) if link.tries_again => at.attempts,
+        (_, false) => 0,
     };
     Standing { seq: at.seq + 1, state: link.to, is_error: link.to_error, attempts }
 }
@@ -153,6 +187,7 @@ pub struct Claims<'a> {
     pub lease: (i64, &'a str),
     pub deadline_in: Option<i64>,
     pub token: &'a str,
-    /// The finish transition, where a record can come to the step again after it.
-    pub finish: Option<&'a str>,
+    /// The transitions by which the step ends well, as a JSON array, where a record can come to the
+    /// step again after one of them.
+    pub finishes: Option<&'a str>,
 }

@@ -6,9 +6,9 @@ use super::Dialect;
 use super::change::{Change, Claims, NewFlow};
 use super::rows::{ClaimedRow, InsertedRow};
 use super::sql::shared::{
-    DueFlows, InsertArtefact, InsertCreation, InsertHistory, InsertPlainHistory, LastTakenOfMany,
+    DueFlows, InsertArtefact, InsertCreation, InsertHistory, InsertPlainHistory,
 };
-use super::sql::statement::Bind;
+use super::sql::statement::{Bind, Statement};
 
 pub(super) fn insert<C: Dialect>(conn: &mut C, change: &Change<'_>) -> QueryResult<()> {
     let notes = change.notes;
@@ -92,8 +92,8 @@ pub(super) fn insert_all<C: Dialect>(
 
 /// A batch of claims where no statement gives back what it has changed: the rows are read under
 /// their locks, then `take` moves those whose ids it is given, as a JSON array, writes their history
-/// and says when.
-pub(super) fn claim<C: Dialect>(
+/// and says when. `LastTaken` says of each when one of several transitions was last taken.
+pub(super) fn claim<C: Dialect, LastTaken: Statement>(
     conn: &mut C,
     claims: &Claims<'_>,
     take: impl FnOnce(&mut C, &str) -> QueryResult<Option<String>>,
@@ -106,8 +106,8 @@ pub(super) fn claim<C: Dialect>(
     }
     let ids = ids_json(rows.iter().map(|row| row.id));
     let taken_at = take(conn, &ids)?;
-    let finishes = match claims.finish {
-        Some(finish) => conn.counts::<LastTakenOfMany>(&[Bind::Text(finish), Bind::Text(&ids)])?,
+    let finishes = match claims.finishes {
+        Some(finishes) => conn.counts::<LastTaken>(&[Bind::Text(finishes), Bind::Text(&ids)])?,
         None => Vec::new(),
     };
     for row in &mut rows {

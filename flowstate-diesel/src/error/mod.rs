@@ -1,45 +1,21 @@
 //! What can go wrong, sorted by what the caller can do about it.
 
+mod record_ref;
+pub(crate) mod unconfirmed;
+mod what;
+
 use std::fmt;
 use std::time::Duration;
 
-use flowstate::Flow;
-
-use crate::transaction::in_doubt::Unconfirmed;
+pub use record_ref::RecordRef;
+use unconfirmed::Unconfirmed;
+pub use what::{ConflictReason, What};
 
 /// What functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of any kind, as closures given to this crate may return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Which record an error speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordRef {
-    /// The stored name of the flow.
-    pub flow: &'static str,
-    /// The key of the row; `None` before the record exists.
-    pub id: Option<i64>,
-}
-
-impl RecordRef {
-    pub(crate) fn of<F: Flow>(id: i64) -> Self {
-        Self { flow: F::NAME, id: Some(id) }
-    }
-
-    pub(crate) fn new<F: Flow>() -> Self {
-        Self { flow: F::NAME, id: None }
-    }
-}
-
-impl fmt::Display for RecordRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.id {
-            Some(id) => write!(f, "{} #{id}", self.flow),
-            None => write!(f, "new {}", self.flow),
-        }
-    }
-}
 
 /// Why a call did not do what it was asked to.
 ///
@@ -252,6 +228,26 @@ pub enum Error {
         /// What the database said.
         source: diesel::result::Error,
     },
+    /// The table `flowstate_database`, which tells this database from its copies, is empty.
+    #[error(
+        "this database has no identity: give it one by `flowstate_diesel::new_identity(&mut conn)`"
+    )]
+    NoIdentity,
+    /// A step is served twice by one worker, or two steps run in one state: a claim of the one could
+    /// not be told from the other's.
+    #[error(
+        "the steps `{step}` and `{other}` of `{flow}` run in one state, `{running}`: serve one of them"
+    )]
+    ServedTwice {
+        /// The flow.
+        flow: &'static str,
+        /// The step that was served first.
+        other: &'static str,
+        /// The step that was served then.
+        step: &'static str,
+        /// The stored name of the state.
+        running: &'static str,
+    },
     /// The connection or the database is not fit for use.
     #[error("{problem}")]
     Setup {
@@ -274,65 +270,6 @@ pub enum Error {
         /// What Diesel said.
         source: diesel::result::Error,
     },
-}
-
-/// What was in the way of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ConflictReason {
-    /// The database is locked by another writer.
-    Busy,
-    /// Two transactions waited for each other.
-    Deadlock,
-    /// The transaction read what another has since changed.
-    Serialization,
-    /// The lock of the row was not given in time.
-    LockTimeout,
-    /// The database cancelled the statement after its time-out for statements, as a rule while it
-    /// waited for a lock.
-    StatementTimeout,
-}
-
-impl fmt::Display for ConflictReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Busy => "the database is locked by another writer",
-            Self::Deadlock => "two transactions waited for each other",
-            Self::Serialization => "another transaction changed what this one had read",
-            Self::LockTimeout => "the row stayed locked by another transaction",
-            Self::StatementTimeout => {
-                "the statement waited for longer than the database lets it run"
-            }
-        })
-    }
-}
-
-/// Which stored value an error speaks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum What {
-    /// The props.
-    Props,
-    /// The artefact of this name.
-    Artefact(String),
-    /// The key given to `create_once`.
-    Key,
-    /// The actor of a transition.
-    Actor,
-    /// The metadata of a transition.
-    Metadata,
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Props => f.write_str("props"),
-            Self::Artefact(name) => write!(f, "artefact `{name}`"),
-            Self::Key => f.write_str("key"),
-            Self::Actor => f.write_str("actor"),
-            Self::Metadata => f.write_str("metadata"),
-        }
-    }
 }
 
 /// The beginning of a message about a record.

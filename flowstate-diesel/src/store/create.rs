@@ -7,26 +7,26 @@ use chrono::{DateTime, Utc};
 use flowstate::{Flow, Record, Row, State as _};
 use serde::Deserialize;
 
-use super::flow_store::Once;
+use super::once::Once;
 use crate::dialect::Dialect;
 use crate::dialect::change::NewFlow;
+use crate::dialect::change::Timing;
 use crate::dialect::fault::{Failure, Fault};
 use crate::dialect::rows::{FlowRow, InsertedRow};
 use crate::dialect::sql::shared::{FindKey, MadeWith};
 use crate::dialect::sql::statement::{Bind, Current};
+use crate::error::unconfirmed::Mark;
 use crate::error::{ConflictReason, Error, RecordRef, Result, What};
 use crate::text::json;
 use crate::text::json::MAX_JSON_BYTES;
 use crate::transaction;
 use crate::transaction::autocommit;
 use crate::transaction::explain::explain;
-use crate::transaction::in_doubt::Mark;
 use crate::transaction::notify;
 use crate::transaction::notify::News;
 use crate::transaction::scope;
 use crate::transaction::token::token;
 use crate::transition::decode;
-use crate::transition::request::timing;
 
 /// What the history keeps of a keyed creation: the props may change, and a later start with the
 /// same key must still be recognized.
@@ -208,7 +208,7 @@ fn new<'a, F: Flow>(
 ) -> Result<NewFlow<'a>> {
     let state = initial::<F>()?;
     let (state_name, completes) = (state.as_str(), state.is_completed());
-    let timing = timing::<F>(state, delay);
+    let timing = Timing::on_arrival(F::DEFINITION, state.as_str(), delay);
     let (key, metadata) = (keyed.map(|keyed| keyed.key), keyed.map(|keyed| keyed.created_with));
     Ok(NewFlow {
         flow: F::NAME,

@@ -8,7 +8,7 @@ use flowstate::{Artefact, Flow, Record, State, TransitionOf};
 use super::create;
 use super::create::Due;
 use super::history::{ArtefactEntry, HistoryEntry, StateCount};
-use super::span::spanned;
+use super::once::Once;
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::rows::FlowRow;
@@ -16,16 +16,17 @@ use crate::dialect::sql::shared::{
     AllArtefacts, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
 };
 use crate::dialect::sql::statement::Bind;
+use crate::error::unconfirmed::Mark;
 use crate::error::{Error, RecordRef, Result, What};
 use crate::text::json;
 use crate::transaction;
 use crate::transaction::explain::explain;
-use crate::transaction::in_doubt::Mark;
 use crate::transaction::read::read;
 use crate::transaction::scope;
 use crate::transition::apply::{destroy, names_json, newest_artefact_of};
 use crate::transition::decode;
 use crate::transition::request::Request;
+use crate::transition::span::spanned;
 
 /// What a flow can do with a database: create, find, list. In the prelude.
 pub trait FlowStore: Flow {
@@ -339,30 +340,6 @@ impl Page {
     #[must_use]
     pub fn after(id: i64, limit: u32) -> Self {
         Self { after: id, limit: limit.into() }
-    }
-}
-
-/// What `create_once` found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Once<R> {
-    /// The key was free: the record is new.
-    Created(R),
-    /// The record was there.
-    Existing(R),
-}
-
-impl<R> Once<R> {
-    /// The record, new or not.
-    pub fn into_record(self) -> R {
-        match self {
-            Self::Created(record) | Self::Existing(record) => record,
-        }
-    }
-
-    /// Whether the record is new.
-    #[must_use]
-    pub fn is_created(&self) -> bool {
-        matches!(self, Self::Created(_))
     }
 }
 

@@ -4,9 +4,10 @@ pub(crate) mod audit;
 mod create;
 pub(crate) mod flow_store;
 pub(crate) mod history;
+pub(crate) mod identity;
 pub(crate) mod migrate;
+pub(crate) mod once;
 pub(crate) mod purge;
-mod span;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod testing;

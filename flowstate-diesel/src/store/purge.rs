@@ -12,11 +12,11 @@ use crate::dialect::sql::shared::{FinishedSince, LockFinished};
 use crate::dialect::sql::statement::Bind;
 use crate::error::{Error, RecordRef, Result};
 use crate::text::chain::chain;
+use crate::text::time::micros;
 use crate::transaction;
 use crate::transaction::explain::explain;
 use crate::transaction::read::read;
 use crate::transition::apply::destroy;
-use crate::transition::request::micros;
 
 /// How many records are deleted in one transaction, if nothing else is said.
 const BATCH: u32 = 100;

@@ -1,5 +1,7 @@
 //! The one text form in which times travel: `2026-01-31 23:59:59.123456`, UTC, fixed width.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 
 /// Reads a time. `None` if the text has another form.
@@ -44,6 +46,13 @@ pub(crate) fn write(time: DateTime<Utc>) -> String {
     }
     put(time.timestamp_subsec_micros(), 6, 20);
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A duration in microseconds, at most 1,000 years: the years of four digits end in 9999, and
+/// SQLite makes a later time NULL, which means never.
+pub(crate) fn micros(duration: Duration) -> i64 {
+    const MOST: i64 = 1_000 * 365 * 86_400 * 1_000_000;
+    i64::try_from(duration.as_micros()).unwrap_or(MOST).min(MOST)
 }
 
 #[cfg(test)]

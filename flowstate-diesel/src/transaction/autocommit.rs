@@ -3,12 +3,12 @@
 use diesel::QueryResult;
 
 use super::explain::explain;
-use super::in_doubt::{Mark, Unconfirmed};
 use super::instrument;
 use super::scope;
 use super::scope::Position;
 use crate::dialect::Dialect;
 use crate::dialect::fault::Fault;
+use crate::error::unconfirmed::{Mark, Unconfirmed};
 use crate::error::{Error, Result};
 
 /// Whether one statement can do a whole request here: the database can, and no transaction is open.

@@ -49,6 +49,8 @@ struct Witness {
     blind: bool,
     /// Where the connection queues to write.
     lane: Option<Lane>,
+    /// What tells the database of this connection from its copies, once it was asked.
+    identity: Option<Arc<str>>,
     /// A transaction seems to be open that others have begun by a text.
     by_hand: bool,
 }
@@ -257,6 +259,18 @@ pub(crate) fn ask_lane_again<C: Dialect>(conn: &mut C) -> QueryResult<()> {
     Ok(())
 }
 
+/// What was remembered of the identity of this connection's database.
+pub(crate) fn identity<C: Dialect>(conn: &mut C) -> Option<Arc<str>> {
+    conn.instrumentation().downcast_mut::<Witness>()?.identity.clone()
+}
+
+/// Remembers the identity of this connection's database, if the connection is watched.
+pub(crate) fn keep_identity<C: Dialect>(conn: &mut C, identity: Arc<str>) {
+    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+        witness.identity = Some(identity);
+    }
+}
+
 /// How many threads of this process wait for their turn to write to the same database.
 pub(crate) fn waiting<C: Dialect>(conn: &mut C) -> usize {
     watch(conn);
@@ -281,6 +295,7 @@ fn install<C: Dialect>(conn: &mut C, inner: Option<Box<dyn Instrumentation>>) {
         undoing: None,
         blind: false,
         lane,
+        identity: None,
         by_hand: false,
     });
     if depth == 0 {

@@ -16,7 +16,6 @@ pub(crate) mod token;
 
 use self::explain::{conflict, explain};
 use self::hooks::run_hooks;
-use self::in_doubt::{Mark, Unconfirmed};
 use self::instrument::Seen;
 use self::open::{Code, Open};
 use self::retry::Tries;
@@ -25,6 +24,7 @@ use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::{Failure, Fault};
 use crate::error::Error;
+use crate::error::unconfirmed::{Mark, Unconfirmed};
 use crate::unwind::discard;
 
 /// Runs `body` in one transaction: several records and the caller's own writes, all or nothing.

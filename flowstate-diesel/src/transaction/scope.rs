@@ -8,10 +8,10 @@ use std::cell::RefCell;
 
 use flowstate::TransactionOutcome;
 
-use super::in_doubt::Mark;
 use super::notify::News;
 use crate::dialect::Dialect;
 use crate::dialect::fault::copy;
+use crate::error::unconfirmed::Mark;
 use crate::error::{ConflictReason, RecordRef};
 use crate::unwind::discard;
 

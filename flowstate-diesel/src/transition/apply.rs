@@ -16,11 +16,11 @@ use crate::dialect::sql::shared::{
     NewestArtefactAmong, NewestArtefactAmongOf, NewestArtefactOf,
 };
 use crate::dialect::sql::statement::{Bind, Current, Statement};
+use crate::error::unconfirmed::Mark;
 use crate::error::{Error, RecordRef, Result};
 use crate::transaction;
 use crate::transaction::autocommit;
 use crate::transaction::explain::explain;
-use crate::transaction::in_doubt::Mark;
 use crate::transaction::notify;
 use crate::transaction::notify::News;
 use crate::transaction::scope;

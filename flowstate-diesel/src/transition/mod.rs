@@ -4,4 +4,5 @@ pub(crate) mod apply;
 pub(crate) mod callbacks;
 pub(crate) mod decode;
 pub(crate) mod request;
+pub(crate) mod span;
 pub(crate) mod typed;

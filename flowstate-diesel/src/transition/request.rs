@@ -11,15 +11,16 @@ use flowstate::{
 use super::apply::{Applied, Plan, apply};
 use super::callbacks::{Closures, HookResult, Verdict};
 use super::decode;
+use super::span::outcome;
 use super::typed::{Encoder, Typed};
 use crate::dialect::Dialect;
 use crate::dialect::change::{Link, Notes, Timing};
+use crate::error::unconfirmed::Mark;
 use crate::error::{BoxError, Error, RecordRef, Result, What};
 use crate::text::chain::chain;
 use crate::text::json;
 use crate::transaction::explain::explain;
 use crate::transaction::hooks::run_hook;
-use crate::transaction::in_doubt::Mark;
 use crate::transaction::scope;
 use crate::transaction::scope::Position;
 use crate::transaction::swallowed;
@@ -61,7 +62,7 @@ impl<'a, C: Dialect, T: Transition> Request<'a, C, T> {
             record,
             conn,
             closures: Closures::none(),
-            links: vec![link::<T>()],
+            links: vec![Link::of::<T>()],
             notes: Notes::default(),
             delay: Duration::ZERO,
             to: T::TO,
@@ -158,7 +159,7 @@ where
         U::Loads: LoadsNothing,
         T::Persists: Provided<S, Next<U> = N>,
     {
-        self.asked.links.push(link::<U>());
+        self.asked.links.push(Link::of::<U>());
         self.asked.to = U::TO;
         Request { asked: self.asked, types: PhantomData }
     }
@@ -256,7 +257,7 @@ impl<F: Flow, C: Dialect> Asked<'_, F, C> {
             notes,
             completes: to.is_completed(),
             destroys: to.definition().destroys,
-            timing: timing::<F>(to, delay),
+            timing: Timing::on_arrival(F::DEFINITION, to.as_str(), delay),
             held_by: None,
         };
         let outcome = position.outcome();
@@ -314,40 +315,4 @@ fn hand_over_hooks<F: Flow, C: Dialect>(
     } else {
         scope::defer(conn, hooks.map(|hook| (mark.clone(), hook)));
     }
-}
-
-/// One word for a span.
-pub(crate) fn outcome(error: &Error) -> &'static str {
-    match error {
-        Error::InvalidTransition { .. } => "invalid",
-        Error::GuardRejected { .. } => "rejected",
-        Error::Conflict { .. } => "conflict",
-        Error::OutcomeUnknown(_) => "unknown",
-        _ => "failed",
-    }
-}
-
-pub(crate) fn link<T: Transition>() -> Link {
-    Link {
-        transition: T::NAME,
-        to: T::TO.as_str(),
-        to_error: T::TO.is_error(),
-        artefacts: Vec::new(),
-    }
-}
-
-/// When workers may take a record that enters this state.
-pub(crate) fn timing<F: Flow>(to: F::State, delay: Duration) -> Timing<'static> {
-    Timing {
-        due_in: (!to.is_completed()).then(|| micros(delay)),
-        deadline_in: F::DEFINITION.timed(to.as_str()).map(|(_, after)| micros(after)),
-        ..Timing::default()
-    }
-}
-
-/// A duration in microseconds, at most 1,000 years: the years of four digits end in 9999, and
-/// SQLite makes a later time NULL, which means never.
-pub(crate) fn micros(duration: Duration) -> i64 {
-    const MOST: i64 = 1_000 * 365 * 86_400 * 1_000_000;
-    i64::try_from(duration.as_micros()).unwrap_or(MOST).min(MOST)
 }

@@ -1,34 +1,38 @@
 //! Steps run from plain threads.
 //!
-//! The state is the queue: a committed transition is the next step's job. `run` holds the loop,
-//! `sweep` what it does to the tables, `handler` what it does with the user's code.
+//! The state is the queue: a committed transition is the next step's job.
 
 pub(crate) mod claim;
 pub(crate) mod engine;
 pub(crate) mod step;
 
-use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use diesel::r2d2::{ManageConnection, Pool};
-use flowstate::{Flow, Transition};
+use flowstate::{
+    Claim, EndHandler, ExpireHandler, Flow, Handler, Handles, IntoStep, Policy, Record, Step,
+    StepEnd, StepError, StepRegistry, TransactionalHandler, Transition,
+};
 
 use crate::dialect::connection::Store;
-use crate::error::{Error, Result};
+use crate::dialect::rows::FlowRow;
+use crate::error::{Error, RecordRef, Result};
+use crate::operator::presence::Presence;
 use crate::store::migrate::refuse_unfit;
 use crate::text::chain::chain;
-use claim::Claim;
-use claim::batches::Timed;
-use engine::handler::{Plain, Transactional};
+use crate::transaction::swallowed;
+use crate::transition::decode;
+use engine::handler::{End, NoEnd, Plain};
 use engine::run::{self, Core};
 use engine::runner::Runner;
 use engine::stats::Stats;
+use engine::transactional::Transactional;
 use engine::unknown::Known;
-use step::error::StepError;
-use step::{FailTransition, FinishTransition, Step, timed};
+use step::StepSpec;
+use step::timed::{self, Timed};
 
 /// Runs steps from plain threads, on connections of an r2d2 pool.
 ///
@@ -38,24 +42,24 @@ use step::{FailTransition, FinishTransition, Step, timed};
 /// ```no_run
 /// # use std::time::Duration;
 /// # use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
-/// # use flowstate_diesel::{Step, Worker, prelude::*};
+/// # use flowstate_diesel::{Claim, StepError, Worker, prelude::*};
 /// # #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
 /// # #[state(Picked, Fetching, Fetched, FailedToFetch(error))]
 /// # #[initial(Picked)]
 /// # #[completed(Fetched)]
-/// # #[transition(start_fetch: Picked | FailedToFetch => Fetching)]
-/// # #[transition(finish_fetch: Fetching => Fetched)]
-/// # #[transition(fail_fetch: Fetching => FailedToFetch)]
-/// # struct Sync { url: String }
+/// # #[step(fetch: Picked | FailedToFetch => Fetching => Fetched, fail(FailedToFetch))]
+/// # struct Import { url: String }
 /// # fn fetch(url: &str) -> Result<(), std::io::Error> { Ok(()) }
+/// struct Handlers;
+///
+/// impl ImportSteps<SqliteConnection> for Handlers {
+///     fn fetch(&self, import: &Claim<ImportFetch>) -> Result<(), StepError> {
+///         Ok(fetch(&import.url)?)
+///     }
+/// }
+///
 /// # fn start(pool: Pool<ConnectionManager<SqliteConnection>>) -> flowstate_diesel::Result<()> {
-/// let worker = Worker::new(pool)
-///     .step(
-///         Step::start(Sync::START_FETCH).finish(Sync::FINISH_FETCH).fail(Sync::FAIL_FETCH),
-///         |claim, ()| Ok(fetch(&claim.url)?),
-///     )
-///     .threads(4)
-///     .start()?;
+/// let worker = Worker::new(pool).serve::<Import>(Handlers).threads(4).start()?;
 /// // …
 /// worker.shutdown(Duration::from_secs(30))?;
 /// # Ok(())
@@ -64,13 +68,18 @@ use step::{FailTransition, FinishTransition, Step, timed};
 #[must_use = "a worker does nothing until it is started"]
 pub struct Worker<M: ManageConnection<Connection: Store>> {
     pool: Pool<M>,
-    runners: Vec<Arc<dyn Runner<M::Connection>>>,
-    timed: Vec<Timed>,
-    known: Vec<Known>,
+    served: Served<M::Connection>,
     /// The name and the version of the program, if it has said them.
     program: Option<(String, String)>,
     threads: usize,
     poll: Duration,
+}
+
+/// What a worker serves.
+struct Served<C> {
+    runners: Vec<Arc<dyn Runner<C>>>,
+    timed: Vec<Timed<C>>,
+    known: Vec<Known>,
 }
 
 impl<M: ManageConnection<Connection: Store>> Worker<M> {
@@ -82,84 +91,69 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     /// another worker may fail them over: give the pool a connection more than such handlers run at
     /// once, or the steps a longer lease.
     pub fn new(pool: Pool<M>) -> Self {
-        Self {
-            pool,
-            runners: Vec::new(),
-            timed: Vec::new(),
-            known: Vec::new(),
-            program: None,
-            threads: 1,
-            poll: Duration::from_secs(1),
-        }
+        let served = Served { runners: Vec::new(), timed: Vec::new(), known: Vec::new() };
+        Self { pool, served, program: None, threads: 1, poll: Duration::from_secs(1) }
     }
 
-    /// Serves a step whose handler talks to the outside world.
+    /// Serves every step of a flow, and its timed transitions.
     ///
-    /// While `handler` runs, no lock, no transaction and no connection is held. It is given the
-    /// claim, which dereferences to the record and its props, and what the start transition loads;
-    /// it returns what the finish transition persists. An error or a panic takes the fail
-    /// transition.
+    /// `handlers` implements the trait `…Steps` that the derive writes beside the flow: a method for
+    /// each step, so that none can be forgotten.
     ///
-    /// It runs *at least* once for each step: a process may die after the handler did its work and
-    /// before the finish is committed. Hand [`Claim::idempotency_key`] to what must not be done
-    /// twice.
-    pub fn step<Start, Finish, Last, Fail, H>(
-        mut self,
-        step: Step<Start, Finish, Last, Fail>,
-        handler: H,
-    ) -> Self
-    where
-        Start: Transition,
-        Finish: FinishTransition,
-        Last: Transition,
-        Fail: FailTransition,
-        H: Fn(&Claim<Start, Finish>, Start::Loads) -> Result<Finish::Persists, StepError>
-            + Send
-            + Sync
-            + 'static,
-    {
-        let runner =
-            Plain { step: step.spec, handler, types: PhantomData::<fn() -> (Start, Finish)> };
-        self.runners.push(Arc::new(runner));
-        self.timed::<Start::Flow>()
+    /// While a plain handler runs, no lock, no transaction and no connection is held. It runs *at
+    /// least* once for each unit of work: a process may die after the handler did its work and before
+    /// the outcome is committed. Hand [`Claim::idempotency_key`] to what must not be done twice.
+    ///
+    /// A handler of a `transactional` step runs in the transaction that ends the step, under the
+    /// row's lock, on its connection: what it writes commits with the outcome, exactly once. It sees
+    /// its record in the running state. If another transaction is in the way, the whole is rolled
+    /// back and it runs again. The lease is not extended while it runs: the lock keeps others out. On
+    /// SQLite nobody else can write meanwhile, not even to extend a lease: let it take less time than
+    /// the leases of the other steps, and than the busy time-out.
+    ///
+    /// What a step does `within` the transaction that ends it runs whichever way it ends. If it
+    /// returns an error where the handler succeeded, the try has failed with that error; if it does
+    /// where the try failed, the record is left to its lease, and tried to be failed over then.
+    pub fn serve<F: Flow>(mut self, handlers: impl Handles<F, M::Connection>) -> Self {
+        register::<F, _, _>(Arc::new(handlers), &mut self.served);
+        self
     }
 
-    /// Serves a step whose handler writes to this database: its writes commit with the finish
-    /// transition, exactly once.
+    /// Serves one step, by a closure: for programs that serve a part of a flow's steps.
     ///
-    /// `handler` runs in the finishing transaction, under the row's lock, on its connection. If
-    /// another transaction is in the way, the whole is rolled back and it runs again. The lease is
-    /// not extended while it runs: the lock keeps others out.
-    ///
-    /// On SQLite nobody else can write meanwhile, not even to extend a lease: let it take less time
-    /// than the leases of the other steps, and than the busy time-out.
-    pub fn transactional_step<Start, Finish, Last, Fail, E, H>(
-        mut self,
-        step: Step<Start, Finish, Last, Fail>,
-        handler: H,
-    ) -> Self
+    /// It is given the claim and what the step loads, and returns an outcome. See
+    /// [`Worker::serve`] for what is promised of it.
+    pub fn step<S, H>(mut self, step: S, handler: H) -> Self
     where
-        Start: Transition,
-        Finish: FinishTransition,
-        Last: Transition,
-        Fail: FailTransition,
-        E: Into<StepError> + 'static,
+        S: IntoStep,
         H: Fn(
-                &Claim<Start, Finish>,
-                Start::Loads,
-                &mut M::Connection,
-            ) -> Result<Finish::Persists, E>
+                &Claim<S::Step>,
+                <S::Step as Step>::Loads,
+            ) -> Result<<S::Step as Step>::Outcome, StepError>
             + Send
             + Sync
             + 'static,
     {
-        let runner = Transactional {
-            step: step.spec,
-            handler,
-            types: PhantomData::<fn() -> (Start, Finish)>,
-        };
-        self.runners.push(Arc::new(runner));
-        self.timed::<Start::Flow>()
+        self.served.plain::<S::Step>(step.into_policy(), handler, NoEnd);
+        self.timed::<<S::Step as Step>::Flow>()
+    }
+
+    /// Serves one step whose handler writes to this database, by a closure: its writes commit with
+    /// the outcome, exactly once. See [`Worker::serve`] for what is promised of it.
+    pub fn transactional_step<S, H>(mut self, step: S, handler: H) -> Self
+    where
+        S: IntoStep,
+        H: Fn(
+                &Claim<S::Step>,
+                <S::Step as Step>::Loads,
+                &mut M::Connection,
+            ) -> Result<<S::Step as Step>::Outcome, StepError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.served.transactional::<S::Step>(step.into_policy(), handler);
+        self.timed::<<S::Step as Step>::Flow>()
     }
 
     /// Takes the timed transitions of a flow of which this worker serves no step. Those of flows
@@ -168,10 +162,7 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     /// The time counts from when the record came to be in the state. A step that starts there takes
     /// it out, so a claim ends that time; a failed try or a release that leads back begins it anew.
     pub fn timed<F: Flow>(mut self) -> Self {
-        if self.known.iter().all(|known| known.flow != F::NAME) {
-            self.known.push(Known::of::<F>());
-            self.timed.extend(timed::<F>());
-        }
+        self.served.flow::<F>();
         self
     }
 
@@ -200,28 +191,24 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     /// Starts the threads.
     ///
     /// # Errors
-    /// [`Error::Setup`] if a step is served twice, or if the server is too old. A server that cannot
-    /// be asked now is waited for.
+    /// [`Error::ServedTwice`]; a server that is too old is refused. One that cannot be asked now is
+    /// waited for.
     pub fn start(self) -> Result<Running<M>> {
-        let mut seen = HashSet::new();
-        for runner in &self.runners {
-            let step = runner.step();
-            if !seen.insert((step.flow, step.running)) {
-                let problem = format!(
-                    "two steps of `{}` share the running state `{}`: a claim could not be told \
-                     from the other's",
-                    step.flow, step.running
-                );
-                return Err(Error::Setup { problem });
-            }
-        }
+        self.begin(true)
+    }
+
+    /// `stays`: it is told to those who operate it.
+    fn begin(self, stays: bool) -> Result<Running<M>> {
+        let Self { pool, served, program, threads, poll } = self;
+        served.refuse_doubles()?;
         // whatever else is wrong now may be right when there is work
-        if let Some(mut conn) = self.pool.try_get()
+        if let Some(mut conn) = pool.try_get()
             && let Err(refused @ Error::Setup { .. }) = refuse_unfit(&mut *conn)
         {
             return Err(refused);
         }
-        let Self { pool, runners, timed, known, program, threads, poll } = self;
+        let program = stays.then(|| program.unwrap_or_else(Presence::this_program));
+        let Served { runners, timed, known } = served;
         let core = Core::new(pool, runners, timed, known, program, threads, poll)?;
         Ok(Running { threads: run::spawn(&core, threads)?, core })
     }
@@ -233,10 +220,126 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     /// As [`Worker::start`]; [`Error::Database`], [`Error::NoConnection`] and conflicts if the
     /// database cannot be looked at.
     pub fn run_until_idle(self) -> Result<Stats> {
-        let running = self.start()?;
+        let running = self.begin(false)?;
         let waited = running.core.wait_until_idle();
         let stats = running.shutdown(Duration::from_hours(1))?;
         waited.map(|()| stats)
+    }
+}
+
+impl<C: Store> Served<C> {
+    fn plain<S: Step>(
+        &mut self,
+        policy: Policy,
+        handler: impl Fn(&Claim<S>, S::Loads) -> Result<S::Outcome, StepError> + Send + Sync + 'static,
+        end: impl End<S, C> + 'static,
+    ) {
+        let (step, types) = (StepSpec::of::<S>(policy), PhantomData);
+        self.runners.push(Arc::new(Plain { step, handler, end, types }));
+    }
+
+    fn transactional<S: Step>(
+        &mut self,
+        policy: Policy,
+        handler: impl Fn(&Claim<S>, S::Loads, &mut C) -> Result<S::Outcome, StepError>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        let (step, types) = (StepSpec::of::<S>(policy), PhantomData);
+        self.runners.push(Arc::new(Transactional { step, handler, types }));
+    }
+
+    fn flow<F: Flow>(&mut self) {
+        if self.known.iter().all(|known| known.flow != F::NAME) {
+            self.known.push(Known::of::<F>());
+            self.timed.extend(timed::all::<F, C>());
+        }
+    }
+
+    fn refuse_doubles(&self) -> Result<()> {
+        for (at, runner) in self.runners.iter().enumerate() {
+            let step = runner.step();
+            let before = self.runners.iter().take(at).map(|before| before.step());
+            let mut same =
+                before.filter(|other| (other.flow, other.running) == (step.flow, step.running));
+            if let Some(other) = same.next() {
+                let (flow, running) = (step.flow, step.running);
+                let (step, other) = (step.name, other.name);
+                return Err(Error::ServedTwice { flow, other, step, running });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn register<F: Flow, H: Handles<F, C>, C: Store + 'static>(
+    handlers: Arc<H>,
+    served: &mut Served<C>,
+) {
+    H::register(&mut Registry { handlers, served });
+}
+
+/// The methods of `H` become the handlers of a worker.
+struct Registry<'s, H, C> {
+    handlers: Arc<H>,
+    served: &'s mut Served<C>,
+}
+
+impl<H: Send + Sync + 'static, C: Store + 'static> StepRegistry<H, C> for Registry<'_, H, C> {
+    fn plain<S: Step>(&mut self, policy: fn(&H) -> Policy, handler: Handler<H, S>) {
+        let handlers = Arc::clone(&self.handlers);
+        let handler = move |claim: &Claim<S>, loads| handler(&handlers, claim, loads);
+        self.served.plain::<S>(policy(&self.handlers), handler, NoEnd);
+    }
+
+    fn transactional<S: Step>(
+        &mut self,
+        policy: fn(&H) -> Policy,
+        handler: TransactionalHandler<H, S, C>,
+    ) {
+        let handlers = Arc::clone(&self.handlers);
+        let handler =
+            move |claim: &Claim<S>, loads, conn: &mut C| handler(&handlers, claim, loads, conn);
+        self.served.transactional::<S>(policy(&self.handlers), handler);
+    }
+
+    fn within<S: Step>(
+        &mut self,
+        policy: fn(&H) -> Policy,
+        handler: Handler<H, S>,
+        end: EndHandler<H, S, C>,
+    ) {
+        let (handlers, of_end) = (Arc::clone(&self.handlers), Arc::clone(&self.handlers));
+        let handler = move |claim: &Claim<S>, loads| handler(&handlers, claim, loads);
+        let end = move |record: &Record<S::Flow>, how: &StepEnd<'_, S>, conn: &mut C| {
+            end(&of_end, record, how, conn)
+        };
+        self.served.plain::<S>(policy(&self.handlers), handler, end);
+    }
+
+    fn timed<T: Transition>(&mut self, expire: ExpireHandler<H, T, C>) {
+        self.served.flow::<T::Flow>();
+        let handlers = Arc::clone(&self.handlers);
+        let expire: timed::Expire<C> = Arc::new(move |row: FlowRow, conn: &mut C| {
+            let record = RecordRef::of::<T::Flow>(row.id);
+            let flow = Record::new(decode::decode::<T::Flow>(row, None)?);
+            expire(&handlers, &flow, conn).map_err(|error| {
+                let source = step::error::text(&error).into();
+                Error::Within { record, transition: T::NAME, source }
+            })?;
+            swallowed::refuse(conn)
+        });
+        let taken = |timed: &&mut Timed<C>| {
+            (timed.flow, timed.transition.name) == (<T::Flow as Flow>::NAME, T::NAME)
+        };
+        for timed in self.served.timed.iter_mut().filter(taken) {
+            timed.expire = Some(Arc::clone(&expire));
+        }
+    }
+
+    fn flow<F: Flow>(&mut self) {
+        self.served.flow::<F>();
     }
 }
 

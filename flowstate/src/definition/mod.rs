@@ -99,6 +99,18 @@ pub struct ArtefactDefinition {
 }
 
 impl Definition {
+    /// The state that is stored under this name.
+    #[must_use]
+    pub fn state(&self, name: &str) -> Option<&'static StateDefinition> {
+        self.states.iter().find(|state| state.name == name)
+    }
+
+    /// The transition that is stored under this name.
+    #[must_use]
+    pub fn transition(&self, name: &str) -> Option<&'static TransitionDefinition> {
+        self.transitions.iter().find(|transition| transition.name == name)
+    }
+
     /// The timed transition of a state, and how long the state may last. By stored names.
     #[must_use]
     pub fn timed(&self, state: &str) -> Option<(&'static TransitionDefinition, Duration)> {

@@ -1,3 +1,4 @@
+DROP TABLE IF EXISTS flowstate_database;
 DROP TABLE IF EXISTS flowstate_labels;
 DROP TABLE IF EXISTS flowstate_workers;
 DROP TABLE IF EXISTS flowstate_definitions;

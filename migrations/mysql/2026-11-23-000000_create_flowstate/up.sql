@@ -94,6 +94,15 @@ CREATE TABLE IF NOT EXISTS flowstate_labels (
     CONSTRAINT flowstate_labels_flow FOREIGN KEY (flow_id) REFERENCES flowstate_flows (id) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- What begins the idempotency keys of this database, in the only row. A copy that is used beside the
+-- original needs one of its own: see `flowstate_diesel::new_identity`.
+CREATE TABLE IF NOT EXISTS flowstate_database (
+    identity VARCHAR(64) NOT NULL PRIMARY KEY
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT INTO flowstate_database (identity)
+SELECT LEFT(SHA2(CONCAT(UUID(), RAND()), 256), 12) FROM (SELECT 1) AS one
+WHERE NOT EXISTS (SELECT 1 FROM flowstate_database);
+
 -- Which migrations of flowstate have run, by `flowstate_diesel::migrate` or by your own tool.
 CREATE TABLE IF NOT EXISTS flowstate_migrations (
     version VARCHAR(64) NOT NULL PRIMARY KEY,

@@ -89,6 +89,13 @@ CREATE TABLE flowstate_labels (
 
 CREATE INDEX flowstate_labels_value ON flowstate_labels (flow, name, value, flow_id);
 
+-- What begins the idempotency keys of this database, in the only row. A copy that is used beside the
+-- original needs one of its own: see `flowstate_diesel::new_identity`.
+CREATE TABLE flowstate_database (
+    identity TEXT COLLATE "C" NOT NULL PRIMARY KEY
+);
+INSERT INTO flowstate_database (identity) VALUES (left(replace(gen_random_uuid()::text, '-', ''), 12));
+
 -- Which migrations of flowstate have run, by `flowstate_diesel::migrate` or by your own tool.
 CREATE TABLE IF NOT EXISTS flowstate_migrations (
     version TEXT NOT NULL PRIMARY KEY,

@@ -1,3 +1,4 @@
+DROP TABLE flowstate_database;
 DROP TABLE flowstate_labels;
 DROP TABLE flowstate_workers;
 DROP TABLE flowstate_definitions;

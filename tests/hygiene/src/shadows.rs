@@ -68,11 +68,10 @@ pub trait Send {
     }
 )]
 #[transition(drop: Some => None, persist(Iterator, Into))]
-#[transition(clone: None => Copy)]
+#[step(clone: None => Copy => Clone(persist(Vec)), fail(Err))]
 #[transition(copy: Copy => Clone, load(Into), persist(Vec))]
 #[transition(default: Clone => Default, load(Vec, Iterator))]
 #[transition(ok: None | Clone => Ok)]
-#[transition(copy_again: Copy => Clone, persist(Vec))]
 #[transition(err: * => Err)]
 #[transition(state: Err => Some)]
 pub struct Sync {
@@ -90,7 +89,7 @@ impl SyncRecord {
         both: (Iterator, Into),
         conn: &mut SqliteConnection,
     ) -> ::flow_store::Result<()> {
-        self.transition(Sync::DROP, conn).persist(both).then(Sync::CLONE).run()
+        self.transition(Sync::DROP, conn).persist(both).then(Sync::START_CLONE).run()
     }
 
     /// Uses one that loads.
@@ -108,5 +107,5 @@ impl SyncRecord {
 /// A step of a worker.
 #[must_use]
 pub fn step() -> impl ::core::marker::Send {
-    Step::start(Sync::CLONE).fail(Sync::ERR).finish(Sync::COPY_AGAIN)
+    Sync::CLONE.lease(::core::time::Duration::from_secs(1))
 }

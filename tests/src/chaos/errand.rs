@@ -61,12 +61,8 @@ impl Temper {
 #[initial(New)]
 #[completed(Booked)]
 #[persist(Answer(i64))]
-#[transition(call: New | CallFailed => Calling)]
-#[transition(finish_call: Calling => Called, persist(Answer))]
-#[transition(fail_call: Calling => CallFailed)]
-#[transition(book: Called | BookFailed => Booking, load(Answer))]
-#[transition(finish_book: Booking => Booked)]
-#[transition(fail_book: Booking => BookFailed)]
+#[step(call: New | CallFailed => Calling => Called(persist(Answer)), fail(CallFailed))]
+#[step(book: Called | BookFailed => Booking => Booked, load(Answer), fail(BookFailed), transactional)]
 pub(super) struct Errand {
     pub(super) temper: Temper,
 }
@@ -78,28 +74,17 @@ pub(super) fn work<D: Database>(url: &str, visits: File) {
     let visits = Arc::new(visits);
     let booked = Arc::clone(&visits);
     let running = Worker::new(D::probed_pool(url, 2, Probe::new(|_| {})))
-        .step(
-            Step::start(Errand::CALL)
-                .finish(Errand::FINISH_CALL)
-                .fail(Errand::FAIL_CALL)
-                .lease(LEASE)
-                .retry(retry.clone()),
-            move |claim, ()| {
-                let _visit = Visit::begin(&visits, claim.id(), claim.seq());
-                if claim.temper == Temper::Slow {
-                    // the heartbeat has to keep the claim
-                    std::thread::sleep(LEASE * 3);
-                }
-                claim.temper.show(claim.attempt())?;
-                Ok(Answer(claim.id()))
-            },
-        )
+        .step(Errand::CALL.lease(LEASE).retry(retry.clone()), move |claim, ()| {
+            let _visit = Visit::begin(&visits, claim.id(), claim.seq());
+            if claim.temper == Temper::Slow {
+                // the heartbeat has to keep the claim
+                std::thread::sleep(LEASE * 3);
+            }
+            claim.temper.show(claim.attempt())?;
+            Ok(Answer(claim.id()))
+        })
         .transactional_step(
-            Step::start(Errand::BOOK)
-                .finish(Errand::FINISH_BOOK)
-                .fail(Errand::FAIL_BOOK)
-                .lease(LEASE)
-                .retry(retry),
+            Errand::BOOK.lease(LEASE).retry(retry),
             move |claim, Answer(id), conn| {
                 let _visit = Visit::begin(&booked, claim.id(), claim.seq());
                 if id != claim.id() {

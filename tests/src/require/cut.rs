@@ -126,7 +126,7 @@ pub fn a12_a_finish_is_resolved<D: Served>() {
     let conn = &mut database.connect();
     for cut in [Cut::Before, Cut::After] {
         let id = picked::<D>(conn, "a");
-        let claim = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+        let claim = claim_next(fetch_step!(), conn).expect("no error").expect("a claim");
         let committed = resolved(&database, (cut, D::LAST_WORDS), |conn| {
             claim.finish(Response(json!("cut here")), conn)
         });

@@ -100,7 +100,7 @@ pub fn a_retry_begins_anew<D: Database>() {
     let mut round = Round::new().create(conn).expect("created");
     for _ in 0..3 {
         flowstate_diesel::testing::make_everything_due(conn).expect("due");
-        let claim = claim_next(&round_step!(), conn).expect("no error").expect("a claim");
+        let claim = claim_next(round_step!(), conn).expect("no error").expect("a claim");
         claim.fail("no", conn).expect("failed");
     }
     round.reload(conn).expect("read");
@@ -122,7 +122,7 @@ pub fn a_retry_begins_anew<D: Database>() {
     let last = history.last().expect("a row");
     assert_eq!((&*last.transition, last.actor.as_deref()), ("operator.retry", Some("anna@laptop")));
     assert_eq!(last.metadata, Some(json!({ "reason": "the van was found" })));
-    let claim = claim_next(&round_step!(), conn).expect("no error").expect("a claim");
+    let claim = claim_next(round_step!(), conn).expect("no error").expect("a claim");
     assert_eq!(claim.attempt(), 1);
     clean(conn);
 }
@@ -201,7 +201,7 @@ pub fn a_claim_is_released_when_its_holder_is_gone<D: Database>() {
     let release = Action::Release { gone: None };
     let refused = refusal(act(&release, letter.id(), &wish(), conn).unwrap_err());
     assert!(matches!(refused, Refusal::NotClaimed { .. }), "{refused}");
-    let claim = claim_next(&send_step!(BURY), conn).expect("no error").expect("a claim");
+    let claim = claim_next(send_step!(), conn).expect("no error").expect("a claim");
     let refused = refusal(act(&release, letter.id(), &wish(), conn).unwrap_err());
     let Refusal::HolderLives { holder, .. } = refused else { panic!("{refused}") };
 
@@ -213,7 +213,7 @@ pub fn a_claim_is_released_when_its_holder_is_gone<D: Database>() {
     assert!(matches!(claim.finish((), conn), Err(flowstate_diesel::Error::LeaseLost { .. })));
 
     // and when the lease has run out, whoever held it
-    drop(claim_next(&send_step!(BURY), conn).expect("no error").expect("a claim"));
+    drop(claim_next(send_step!(), conn).expect("no error").expect("a claim"));
     flowstate_diesel::testing::expire_leases(conn).expect("expired");
     act(&release, letter.id(), &wish(), conn).expect("released");
     clean(conn);

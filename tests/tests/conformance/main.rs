@@ -230,7 +230,7 @@ macro_rules! exercise {
                     faults:
                         a_panic_keeps_the_thread
                         a09_a_handler_that_panics_after_writing
-                        what_cannot_be_read_ends_in_the_error_state
+                        what_cannot_be_read_is_left_to_others
                         a_handler_that_ignores_a_failure_has_failed
                         a_commit_that_is_refused_is_a_failed_try
                         ;

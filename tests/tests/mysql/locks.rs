@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{BoxError, ConflictReason, Error, Step, claim_next, transaction};
+use flowstate_diesel::{BoxError, ConflictReason, Error, claim_next, transaction};
 use flowstate_tests::flows::{Job, JobState, Response, Sync};
 use flowstate_tests::race::race;
 use flowstate_tests::{check, refused};
@@ -45,7 +45,7 @@ pub(crate) fn m05_creating_and_claiming_do_not_collide<D: Server>() {
     let database = D::migrated();
     let claimed = race(6, |number, barrier| {
         let conn = &mut database.connect();
-        let step = Step::start(Sync::START_FETCH).finish(Sync::FINISH_FETCH).fail(Sync::FAIL_FETCH);
+        let step = Sync::FETCH.lease(std::time::Duration::from_mins(1));
         barrier.wait();
         let mut claimed = 0;
         for _ in 0..60 {

@@ -22,7 +22,7 @@ pub(crate) fn m06_an_old_server_is_refused<D: Server>() {
     let worker = Worker::new(pool).step(fetch_step!(), |_, ()| unreachable!());
     for refused in [
         flowstate_diesel::migrate(conn).map(drop),
-        claim_next(&fetch_step!(), conn).map(drop),
+        claim_next(fetch_step!(), conn).map(drop),
         worker.start().map(drop),
     ] {
         let problem = refused!(refused, Error::Setup { problem } => problem);

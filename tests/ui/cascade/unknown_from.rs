@@ -1,6 +1,6 @@
 use flowstate::Flow;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Result, Step};
+use flowstate_diesel::Result;
 use serde::{Deserialize, Serialize};
 
 #[derive(Flow, Serialize, Deserialize)]
@@ -32,5 +32,5 @@ fn seal(number: u64) -> Label {
 }
 
 fn main() {
-    let _ = Step::start(Order::PACK).finish(Order::SEAL).fail(Order::LOSE);
+    let _ = (Order::PACK, Order::SEAL, Order::LOSE);
 }

@@ -1,5 +1,5 @@
 use flowstate::Flow;
-use flowstate_diesel::{Result, Step, claim_next, prelude::*};
+use flowstate_diesel::{Result, claim_next, prelude::*};
 use serde::{Deserialize, Serialize};
 
 #[derive(Flow, Serialize, Deserialize)]
@@ -7,14 +7,12 @@ use serde::{Deserialize, Serialize};
 #[initial(Queued)]
 #[completed(Fetched)]
 #[persist(Page(String))]
-#[transition(start: Queued | Failed => Fetching)]
-#[transition(finish: Fetching => Fetched, persist(Page))]
-#[transition(fail: Fetching => Failed)]
+#[step(fetch: Queued | Failed => Fetching => Fetched(persist(Page)), fail(Failed))]
 struct Fetch {}
 
 fn work(conn: &mut SqliteConnection) -> Result<()> {
-    let step = Step::start(Fetch::START).finish(Fetch::FINISH).fail(Fetch::FAIL);
-    let Some(claim) = claim_next(&step, conn)? else { return Ok(()) };
+    let step = Fetch::FETCH;
+    let Some(claim) = claim_next(step, conn)? else { return Ok(()) };
     claim.finish(String::new(), conn)
 }
 

@@ -1,6 +1,6 @@
 use flowstate::Flow;
 use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
-use flowstate_diesel::{Step, StepError, Worker, prelude::*};
+use flowstate_diesel::{StepError, Worker, prelude::*};
 use serde::{Deserialize, Serialize};
 
 #[derive(Flow, Serialize, Deserialize)]
@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 #[initial(Queued)]
 #[completed(Fetched)]
 #[persist(Page(String))]
-#[transition(start: Queued | Failed => Fetching)]
-#[transition(finish: Fetching => Fetched, persist(Page))]
-#[transition(fail: Fetching => Failed)]
+#[step(fetch: Queued | Failed => Fetching => Fetched(persist(Page)), fail(Failed))]
 struct Fetch {}
 
 fn fetch() -> Result<String, StepError> {
@@ -18,7 +16,7 @@ fn fetch() -> Result<String, StepError> {
 }
 
 fn worker(pool: Pool<ConnectionManager<SqliteConnection>>) {
-    let step = Step::start(Fetch::START).finish(Fetch::FINISH).fail(Fetch::FAIL);
+    let step = Fetch::FETCH;
     let _ = Worker::new(pool).step(step, |_, ()| fetch());
 }
 

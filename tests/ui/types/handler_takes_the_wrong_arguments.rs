@@ -1,6 +1,6 @@
 use flowstate::Flow;
 use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
-use flowstate_diesel::{Step, Worker, prelude::*};
+use flowstate_diesel::{Worker, prelude::*};
 use serde::{Deserialize, Serialize};
 
 #[derive(Flow, Serialize, Deserialize)]
@@ -8,13 +8,11 @@ use serde::{Deserialize, Serialize};
 #[initial(Queued)]
 #[completed(Fetched)]
 #[persist(Page(String))]
-#[transition(start: Queued | Failed => Fetching)]
-#[transition(finish: Fetching => Fetched, persist(Page))]
-#[transition(fail: Fetching => Failed)]
+#[step(fetch: Queued | Failed => Fetching => Fetched(persist(Page)), fail(Failed))]
 struct Fetch {}
 
 fn worker(pool: Pool<ConnectionManager<SqliteConnection>>) {
-    let step = Step::start(Fetch::START).finish(Fetch::FINISH).fail(Fetch::FAIL);
+    let step = Fetch::FETCH;
     let _ = Worker::new(pool).step(step, |_| Ok(Page(String::new())));
 }
 

@@ -19,8 +19,8 @@ use diesel::{Connection as _, QueryResult, RunQueryDsl, dsl};
 use self::poll::{NO_AUTOCOMMIT, Scout};
 use self::statements::{
     Advance, AdvanceOnce, AutocommitOff, AutocommitOn, Begin, ExtendLeases, FindVersions,
-    HeldLeases, InsertFlow, Inserted, LockMigrations, MakeVersions, NoteClaims, NoteCreations,
-    SERVER, TakeClaims, UnlockMigrations,
+    HeldLeases, InsertFlow, Inserted, LastTaken, LockMigrations, MakeVersions, NoteClaims,
+    NoteCreations, SERVER, TakeClaims, UnlockMigrations,
 };
 use self::time::now;
 use self::version::refusal;
@@ -230,7 +230,7 @@ impl Dialect for MysqlConnection {
     }
 
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
-        fallback::claim(self, claims, |conn, ids| {
+        fallback::claim::<_, LastTaken>(self, claims, |conn, ids| {
             conn.run::<TakeClaims>(&[
                 Bind::Text(ids),
                 Bind::Text(claims.link.to),

@@ -81,6 +81,14 @@ statements! {
          SELECT id, 0, ?, state, 1, ?, created_at \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
          STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
+    /// When one of several transitions was last taken, of each of several records: backwards through
+    /// the history, as far as the first of them.
+    LastTaken =
+        "SELECT CAST(it AS CHAR), seq FROM (SELECT it, \
+           (SELECT seq FROM flowstate_transitions FORCE INDEX (PRIMARY) WHERE flow_id = it \
+            AND JSON_CONTAINS(?, JSON_QUOTE(transition)) ORDER BY seq DESC LIMIT 1) AS seq \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids) AS found \
+         WHERE seq IS NOT NULL";
     // read in this order, by the key: a scan of the table would lock, or wait for, every row; MySQL
     // refuses to lock what JSON_TABLE gives (3569), but in a derived table has nothing to lock
     HeldLeases =

@@ -176,10 +176,10 @@ impl Dialect for PgConnection {
             Bind::Text(worker),
             Bind::Text(claims.token),
         ];
-        let Some(finish) = claims.finish else {
+        let Some(finishes) = claims.finishes else {
             return Bound::<ClaimOnce, ClaimedColumns>::new(&binds).load(self);
         };
-        let binds = [&binds[..], &[Bind::Text(finish)]].concat();
+        let binds = [&binds[..], &[Bind::Text(finishes)]].concat();
         Bound::<Claim, ClaimedColumns>::new(&binds).load(self)
     }
 

@@ -199,7 +199,7 @@ statements! {
          FROM made JOIN given USING (id) ORDER BY place";
     Claim = claim!(
         "(SELECT seq FROM flowstate_transitions AS past \
-         WHERE past.flow_id = moved.id AND past.transition = ? ORDER BY past.seq DESC LIMIT 1)"
+         WHERE past.flow_id = moved.id AND past.transition IN @among ORDER BY past.seq DESC LIMIT 1)"
     );
     /// Without that: a claim is planned at each execution, since the plan depends on how many are
     /// wanted.

@@ -39,17 +39,14 @@ statements! {
         "SELECT ", flow_columns!(), " FROM flowstate_flows @bydeadline \
          WHERE flow = ? AND state = ? AND deadline_at <= @began ORDER BY deadline_at LIMIT ? @skip"
     );
-    /// When a transition was last taken, of each of several records: read from the end of their
-    /// histories, however long those are.
-    LastTakenOfMany =
-        "SELECT CAST(id AS @string), COALESCE((SELECT past.seq FROM flowstate_transitions AS past \
-         WHERE past.flow_id = flow.id AND past.transition = ? ORDER BY past.seq DESC LIMIT 1), -1) \
-         FROM flowstate_flows AS flow WHERE id IN @ids";
     /// The records of a state that somebody has claimed.
     LeasedBy = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows @bylease \
          WHERE flow = ? AND state = ? AND leased_until IS NOT NULL AND leased_by = ?"
     );
+    /// Of some records those that this worker has claimed.
+    HeldBy =
+        "SELECT CAST(id AS @string), seq FROM flowstate_flows WHERE leased_by = ? AND id IN @ids";
     /// The state from which a transition was taken, as it is committed now.
     CameFrom =
         "SELECT from_state, seq FROM flowstate_transitions \
@@ -70,6 +67,9 @@ statements! {
         "SELECT state, COUNT(*) FROM flowstate_flows \
          WHERE flow = ? AND leased_until IS NOT NULL AND NOT (state IN @among) \
          GROUP BY state ORDER BY state LIMIT 100";
+    Identity = "SELECT identity, 1 FROM flowstate_database LIMIT 1";
+    ForgetIdentity = "DELETE FROM flowstate_database WHERE identity <> ?";
+    NewIdentity = "INSERT INTO flowstate_database (identity) VALUES (?)";
     CountStates =
         "SELECT state, COUNT(*) FROM flowstate_flows WHERE flow = ? GROUP BY state ORDER BY state";
     InsertHistory =

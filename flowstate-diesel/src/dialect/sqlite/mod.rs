@@ -90,6 +90,13 @@ statements! {
          (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
          SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
          FROM flowstate_flows WHERE id IN @ids";
+    /// When one of several transitions was last taken, of each of several records: backwards through
+    /// the history, as far as the first of them.
+    LastTaken =
+        "SELECT CAST(id AS TEXT), seq FROM (SELECT ids.value AS id, \
+           (SELECT seq FROM flowstate_transitions WHERE flow_id = ids.value \
+            AND transition IN @among ORDER BY seq DESC LIMIT 1) AS seq \
+         FROM json_each(?) AS ids) WHERE seq IS NOT NULL";
     // materialized, for else each search is made twice: to filter, and to show
     Scout =
         "WITH seen (source, since) AS MATERIALIZED ( \
@@ -248,7 +255,7 @@ impl Dialect for SqliteConnection {
 
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
         let [lease, deadline] = [Some(claims.lease.0), claims.deadline_in].map(seconds);
-        fallback::claim(self, claims, |conn, ids| {
+        fallback::claim::<_, LastTaken>(self, claims, |conn, ids| {
             let taken: Vec<StampRow> = Bound::<TakeClaims, StampColumns>::new(&[
                 Bind::Text(claims.link.to),
                 Bind::Maybe(lease.as_deref()),

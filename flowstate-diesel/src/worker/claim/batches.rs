@@ -3,35 +3,27 @@
 //! Claims are many, so the database moves them all at once; the others are few: their rows are
 //! locked, and moved one by one, in one transaction.
 
-use flowstate::TransitionDefinition;
+use flowstate::{NextTry, StepError};
 
+use super::settle::failing;
 use crate::dialect::Dialect;
 use crate::dialect::change::{Change, Claims, Link, Notes, Standing, Timing};
 use crate::dialect::rows::{ClaimedRow, FlowRow};
 use crate::dialect::sql::shared::{ExpiredFlows, OverdueFlows};
 use crate::dialect::sql::statement::{Bind, Statement};
 use crate::error::{RecordRef, Result};
+use crate::text::time::micros;
 use crate::transaction;
 use crate::transaction::autocommit;
 use crate::transaction::explain::explain;
 use crate::transaction::token::token;
 use crate::transition::apply::write;
-use crate::transition::request::micros;
 use crate::worker::step::backoff::pause;
+use crate::worker::step::timed::Timed;
 use crate::worker::step::{Landing, StepSpec};
 
 /// At most so many expired claims or timed transitions in one transaction.
-const SWEPT_AT_ONCE: i64 = 100;
-
-/// Which rows a batch takes, and where each of them goes.
-struct Batch<'a> {
-    flow: &'static str,
-    state: &'a str,
-    links: Vec<Link>,
-    notes: Notes,
-    completes: bool,
-    destroys: bool,
-}
+const BATCH: i64 = 100;
 
 /// Claims up to `limit` records that are due in the state `source` by at most `reach` microseconds,
 /// the oldest first.
@@ -43,18 +35,17 @@ pub(crate) fn claim<C: Dialect>(
     limit: usize,
     worker: &str,
 ) -> Result<Vec<ClaimedRow>> {
-    let (link, token) = ((step.start_link)(), token()?);
-    let finish = step.finish.first().filter(|_| step.repeats).map(|finish| finish().transition);
+    let token = token()?;
     let claims = Claims {
         flow: step.flow,
         from: source,
-        link: &link,
+        link: &step.start,
         reach,
         limit: i64::try_from(limit).unwrap_or(i64::MAX),
-        lease: (micros(step.lease), worker),
+        lease: (micros(step.lease()), worker),
         deadline_in: step.running_deadline,
         token: &token,
-        finish,
+        finishes: step.repeats.as_deref(),
     };
     if autocommit::possible(conn) {
         match conn.claim(&claims) {
@@ -69,148 +60,125 @@ pub(crate) fn claim<C: Dialect>(
     })
 }
 
-/// Fails over up to [`SWEPT_AT_ONCE`] claims of this step whose lease has run out; `running` is a
-/// stored name of its running state. Those that are `spared` are left alone. Returns how many.
+/// The user's part of failing a try over, on the row under its lock; the last argument says whether
+/// no further try follows.
+pub(crate) type FailOver<'f, C> = &'f dyn Fn(FlowRow, &StepError, bool, &mut C) -> Result<()>;
+
+/// Fails over up to [`BATCH`] claims of this step whose lease has run out; `running` is a stored name
+/// of its running state. Those that are `spared` are left alone. Returns how many.
 pub(crate) fn reap<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
     running: &'static str,
     spared: &dyn Fn(&FlowRow) -> bool,
+    fail_over: FailOver<'_, C>,
 ) -> Result<usize> {
-    let batch = Batch {
-        flow: step.flow,
-        state: running,
-        links: vec![(step.fail)()],
-        notes: Notes {
-            error: Some("lease expired".to_owned()),
-            token: token()?,
-            ..Notes::default()
-        },
-        completes: step.failed.completes,
-        destroys: step.failed.destroys,
-    };
-    let Landing { timing, completes, .. } = step.failed;
-    let mut timing = |row: &FlowRow| failed_timing(step, row, timing, completes);
-    transaction::run(conn, &mut |conn| {
-        let mut rows = batch.lock::<C, ExpiredFlows>(conn)?;
+    let error = StepError::from("lease expired");
+    let notes = Notes { error: Some(error.to_string()), token: token()?, ..Notes::default() };
+    transaction::run_closures(conn, &mut |conn| {
+        let mut rows = lock::<C, ExpiredFlows>(conn, step.flow, running)?;
         rows.retain(|row| !spared(row));
-        batch.move_each(conn, rows, &mut timing)
+        let mut reaped = 0;
+        for row in rows {
+            let failing = failing(step, row.attempts, NextTry::Backoff);
+            let (links, landing) = (failing.ending.links(Vec::new()), failing.ending.landing);
+            let landing = Landing { timing: failing.timing, ..landing };
+            let place = Place::of(step.flow, &row);
+            fail_over(row, &error, failing.next.is_none(), conn)?;
+            reaped += usize::from(step_row(conn, &place, &links, &notes, landing)?);
+        }
+        Ok(reaped)
     })
 }
 
-/// When the next try is after one that nobody ended.
-fn failed_timing(
-    step: &StepSpec,
-    row: &FlowRow,
-    landing: Timing<'static>,
-    completes: bool,
-) -> Timing<'static> {
-    let failed = row.attempts.saturating_add(1);
-    let pause = pause(&step.retry, failed).filter(|_| !completes);
-    Timing { due_in: pause.map(micros), attempts: Some(failed), ..landing }
-}
-
-/// Takes the timed transition of up to [`SWEPT_AT_ONCE`] records whose time in `state` is over.
+/// Takes the timed transition of up to [`BATCH`] records whose time in the state is over. Returns how
+/// many.
 ///
 /// Where `step` runs in that state and starts where the transition leads, it ends a try: this is
 /// counted as any failed one, and followed by the same pause.
 pub(crate) fn take_timed<C: Dialect>(
     conn: &mut C,
-    timed: &Timed,
+    timed: &Timed<C>,
     step: Option<&StepSpec>,
 ) -> Result<usize> {
-    let batch = Batch {
-        flow: timed.flow,
-        state: timed.state,
-        links: vec![timed.link()],
-        notes: Notes { token: token()?, ..Notes::default() },
-        completes: timed.completes,
-        destroys: timed.destroys,
-    };
-    let mut timing = |row: &FlowRow| match step {
-        Some(step) => failed_timing(step, row, timed.timing, timed.completes),
-        None => timed.timing,
-    };
-    batch.run::<C, OverdueFlows>(conn, &mut timing)
-}
-
-/// A timed transition out of one state.
-#[derive(Debug)]
-pub(crate) struct Timed {
-    pub(crate) flow: &'static str,
-    pub(crate) state: &'static str,
-    pub(crate) transition: &'static TransitionDefinition,
-    pub(crate) to_error: bool,
-    pub(crate) completes: bool,
-    pub(crate) destroys: bool,
-    pub(crate) timing: Timing<'static>,
-}
-
-impl Timed {
-    /// Whether it ends a try of this step.
-    pub(crate) fn ends(&self, step: &StepSpec) -> bool {
-        step.flow == self.flow
-            && step.running_names.contains(&self.state)
-            && step.sources.contains(&self.transition.to)
-    }
-
-    fn link(&self) -> Link {
-        let TransitionDefinition { name, to, .. } = *self.transition;
-        Link { transition: name, to, to_error: self.to_error, artefacts: Vec::new() }
-    }
-}
-
-impl Batch<'_> {
-    /// Locks the rows and moves each, in one transaction. Returns how many.
-    fn run<'t, C: Dialect, Rows: Statement>(
-        &self,
-        conn: &mut C,
-        timing: &mut dyn FnMut(&FlowRow) -> Timing<'t>,
-    ) -> Result<usize> {
-        transaction::run(conn, &mut |conn| {
-            let rows = self.lock::<C, Rows>(conn)?;
-            self.move_each(conn, rows, timing)
-        })
-    }
-
-    fn lock<C: Dialect, Rows: Statement>(&self, conn: &mut C) -> Result<Vec<FlowRow>> {
-        let binds = [Bind::Text(self.flow), Bind::Text(self.state), Bind::Int(SWEPT_AT_ONCE)];
-        conn.flows::<Rows>(&binds).map_err(|error| explain(conn, None, error))
-    }
-
-    fn move_each<'t, C: Dialect>(
-        &self,
-        conn: &mut C,
-        rows: Vec<FlowRow>,
-        timing: &mut dyn FnMut(&FlowRow) -> Timing<'t>,
-    ) -> Result<usize> {
-        let mut moved = 0;
+    let notes = Notes { token: token()?, ..Notes::default() };
+    let links = [timed.link.clone()];
+    transaction::run_closures(conn, &mut |conn| {
+        let rows = lock::<C, OverdueFlows>(conn, timed.flow, timed.state)?;
+        let mut taken = 0;
         for row in rows {
-            moved += usize::from(self.step(conn, &row, timing(&row))?);
+            let place = Place::of(timed.flow, &row);
+            let timing = step.map(|step| timed_out(step, row.attempts, timed.landing));
+            let landing =
+                Landing { timing: timing.unwrap_or(timed.landing.timing), ..timed.landing };
+            if let Some(expire) = &timed.expire {
+                expire(row, conn)?;
+            }
+            taken += usize::from(step_row(conn, &place, &links, &notes, landing)?);
         }
-        Ok(moved)
-    }
+        Ok(taken)
+    })
+}
 
-    fn step<C: Dialect>(&self, conn: &mut C, row: &FlowRow, timing: Timing<'_>) -> Result<bool> {
-        let record = RecordRef { flow: self.flow, id: Some(row.id) };
-        let change = Change {
-            born: None,
-            held_by: None,
-            record,
-            id: row.id,
-            before: Standing {
-                seq: row.seq,
-                state: &row.state,
-                is_error: false,
-                attempts: row.attempts,
-            },
-            links: &self.links,
-            notes: &self.notes,
-            completes: self.completes,
-            destroys: self.destroys,
-            timing,
-            props: None,
-        };
-        write(conn, &change).map(|applied| applied.is_some())
+/// When the next try is after one that took too long.
+fn timed_out(step: &StepSpec, attempts: i32, landing: Landing) -> Timing<'static> {
+    let failed = attempts.saturating_add(1);
+    let pause = pause(step.policy.backoff(), failed).filter(|_| !landing.completes);
+    Timing { due_in: pause.map(micros), attempts: Some(failed), ..landing.timing }
+}
+
+/// Where a locked row stands.
+struct Place {
+    record: RecordRef,
+    id: i64,
+    seq: i64,
+    state: String,
+    attempts: i32,
+}
+
+impl Place {
+    fn of(flow: &'static str, row: &FlowRow) -> Self {
+        let (id, state) = (row.id, row.state.clone());
+        let record = RecordRef { flow, id: Some(id) };
+        Self { record, id, seq: row.seq, state, attempts: row.attempts }
     }
+}
+
+fn lock<C: Dialect, Rows: Statement>(
+    conn: &mut C,
+    flow: &'static str,
+    state: &str,
+) -> Result<Vec<FlowRow>> {
+    let binds = [Bind::Text(flow), Bind::Text(state), Bind::Int(BATCH)];
+    conn.flows::<Rows>(&binds).map_err(|error| explain(conn, None, error))
+}
+
+/// Moves one locked row. `false` if it is no longer where it was.
+fn step_row<C: Dialect>(
+    conn: &mut C,
+    place: &Place,
+    links: &[Link],
+    notes: &Notes,
+    landing: Landing,
+) -> Result<bool> {
+    let Landing { completes, destroys, timing } = landing;
+    let before =
+        Standing { seq: place.seq, state: &place.state, is_error: false, attempts: place.attempts };
+    let timing: Timing<'_> = timing;
+    let (record, id, props) = (place.record, place.id, None);
+    let (born, held_by) = (None, None);
+    let change = Change {
+        record,
+        id,
+        before,
+        links,
+        notes,
+        completes,
+        destroys,
+        timing,
+        props,
+        born,
+        held_by,
+    };
+    write(conn, &change).map(|applied| applied.is_some())
 }

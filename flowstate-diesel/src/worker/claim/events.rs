@@ -1,19 +1,55 @@
 //! What is told to `tracing` of a claim's end, by whatever way it came: see `docs/observing.md`,
 //! whose names are stable.
 
-use super::settle::{Fence, next_try};
+use std::time::Duration;
+
+use flowstate::StepError;
+
+use super::settle::Fence;
+use crate::error::Error;
+use crate::text::chain::chain;
+use crate::worker::engine::runner::Settled;
 use crate::worker::step::StepSpec;
-use crate::worker::step::error::{StepError, text};
+use crate::worker::step::error::text;
+
+/// How a claim of a worker ended.
+pub(crate) fn settled(step: &StepSpec, fence: &Fence, settled: &Settled) {
+    match settled {
+        Settled::Finished => finished(step, fence),
+        Settled::Failed { error, next } => failed(step, fence, error, *next),
+        Settled::PutOff => put_off(step, fence),
+        Settled::LeftAlone(error) => left_alone(step, fence, error),
+    }
+}
 
 pub(crate) fn finished(step: &StepSpec, fence: &Fence) {
     let (flow, id, step, attempt) = of(step, fence);
     tracing::debug!(flow, id, step, attempt, "finished");
 }
 
-pub(crate) fn failed(of_step: &StepSpec, fence: &Fence, error: &StepError) {
-    let (flow, id, step, attempt) = of(of_step, fence);
-    let again = next_try(of_step, fence, error).is_some();
-    tracing::warn!(flow, id, step, attempt, again, error = text(error), "failed");
+/// `next`: the pause before the next try, if one follows.
+pub(crate) fn failed(step: &StepSpec, fence: &Fence, error: &StepError, next: Option<Duration>) {
+    let (flow, id, step, attempt) = of(step, fence);
+    let (error, again) = (text(error), next.is_some());
+    tracing::warn!(flow, id, step, attempt, again, error, "failed");
+}
+
+pub(crate) fn put_off(step: &StepSpec, fence: &Fence) {
+    let (flow, id, step, attempt) = of(step, fence);
+    tracing::debug!(flow, id, step, attempt, "put off");
+}
+
+fn left_alone(step: &StepSpec, fence: &Fence, error: &Error) {
+    let (flow, id, step, attempt) = of(step, fence);
+    let error = chain(error);
+    tracing::warn!(
+        flow,
+        id,
+        step,
+        attempt,
+        error,
+        "left alone: this program cannot read the record"
+    );
 }
 
 pub(crate) fn released(step: &StepSpec, fence: &Fence) {
@@ -22,5 +58,5 @@ pub(crate) fn released(step: &StepSpec, fence: &Fence) {
 }
 
 fn of(step: &StepSpec, fence: &Fence) -> (&'static str, i64, &'static str, i32) {
-    (step.flow, fence.id, step.start, fence.attempts.saturating_add(1))
+    (step.flow, fence.id, step.name, fence.attempts.saturating_add(1))
 }

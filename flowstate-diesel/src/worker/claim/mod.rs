@@ -1,84 +1,69 @@
-//! A claim as handlers and users' own threads see it.
+//! Claims by hand: one hold on a record, for code that runs its own threads.
 
 pub(super) mod batches;
 pub(super) mod events;
 pub(super) mod release;
 pub(super) mod settle;
 
-use std::fmt;
-use std::marker::PhantomData;
-use std::ops::Deref;
 use std::sync::Arc;
 
-use flowstate::{ArtefactSet, Flow, Record, Transition};
+use flowstate::{ArtefactSet, Claim, Hold, IntoStep, Record, Signals, Step, StepError};
 
-use self::release::release;
-use self::settle::Fence;
+use self::release::{put_off, release};
+use self::settle::{Fence, Outcome};
 use super::engine::watermark::EVERYTHING;
-use super::step::error::StepError;
-use super::step::{FailTransition, FinishTransition, Step, StepSpec};
+use super::step::StepSpec;
 use crate::dialect::connection::AsStore;
 use crate::dialect::rows::{ClaimedRow, CountRow};
 use crate::dialect::{Asked, Asking, Dialect};
 use crate::error::{Error, RecordRef, Result};
+use crate::store::identity::identity;
 use crate::store::migrate::refuse_unfit;
+use crate::text::time::micros;
 use crate::transaction;
 use crate::transaction::explain::explain;
+use crate::transaction::instrument;
 use crate::transaction::read::read;
 use crate::transaction::token::worker_id;
 use crate::transition::apply::newest_artefact;
 use crate::transition::decode;
-use crate::transition::request::micros;
 use crate::transition::typed::{Decoder, Encoder};
-
-/// A step's exclusive hold on a record, until its lease runs out. Dereferences to the record and
-/// its props.
-///
-/// A worker's handler is lent one. Code with threads of its own gets one from [`claim_next`] and
-/// ends it by [`Claim::finish`], [`Claim::fail`] or [`Claim::release`]; a claim that is dropped
-/// stays leased until its lease runs out, and is then failed over by a worker that serves the step,
-/// or by [`reap`].
-#[must_use = "a claim that is dropped blocks its record until the lease runs out"]
-pub struct Claim<Start: Transition, Finish: Transition> {
-    record: Record<Start::Flow>,
-    step: Arc<StepSpec>,
-    worker: Arc<str>,
-    last_finish: Option<i64>,
-    finish: PhantomData<fn() -> Finish>,
-}
 
 /// Claims the oldest due record of this step, if there is one, and takes its start transition.
 ///
 /// For code that runs its own threads; a [`Worker`](crate::Worker) does this by itself. Several
 /// threads and processes may call it at once: each record goes to one of them, and what others are
-/// claiming at this moment is passed over. Nobody extends the lease but [`Claim::extend`], and
-/// nobody fails over what a dead process left but a worker or [`reap`].
+/// claiming at this moment is passed over. The claim is ended by the methods of [`ClaimStore`]. Nobody
+/// extends its lease but [`ClaimStore::extend`], and nobody fails over what a dead process left but a
+/// worker or [`reap`].
+///
+/// What a step does `within` the transaction that ends it is done by workers, not by a claim that is
+/// ended by hand.
 ///
 /// # Errors
-/// A conflict or [`Error::Database`]: nothing is claimed. [`Error::Setup`] if the server is too old,
-/// which the first claim with this step asks. [`Error::Decode`] if this code cannot read
+/// A conflict or [`Error::Database`]: nothing is claimed. A server that is too old is refused, which
+/// the first claim on a connection asks. [`Error::Decode`] if this code cannot read
 /// the props: the record was claimed and is failed over when its lease runs out.
-pub fn claim_next<Start, Finish, Last, Fail, S>(
-    step: &Step<Start, Finish, Last, Fail>,
-    conn: &mut S,
-) -> Result<Option<Claim<Start, Finish>>>
-where
-    Start: Transition,
-    Finish: FinishTransition,
-    Last: Transition,
-    Fail: FailTransition,
-    S: AsStore,
-{
+pub fn claim_next<S: IntoStep>(step: S, conn: &mut impl AsStore) -> Result<Option<Claim<S::Step>>> {
     let worker: Arc<str> = worker_id()?.into();
+    let spec = StepSpec::of::<S::Step>(step.into_policy());
     let conn = conn.as_store();
-    if step.spec.asked.get().is_none() {
+    if instrument::identity(conn).is_none() {
+        // the first claim on this connection
         refuse_unfit(conn)?;
-        step.spec.asked.get_or_init(|| ());
+        identity(conn)?;
     }
-    for source in by_age(conn, &step.spec)? {
-        let claimed = batches::claim(conn, &step.spec, source, micros(EVERYTHING), 1, &worker)?;
-        if let Some(claimed) = claimed.into_iter().next() {
-            return Claim::new(claimed, Arc::clone(&step.spec), worker).map(Some);
+    for source in by_age(conn, &spec)? {
+        let claimed = batches::claim(conn, &spec, source, micros(EVERYTHING), 1, &worker)?;
+        if let Some(ClaimedRow { row, last_finish }) = claimed.into_iter().next() {
+            let hold = Hold {
+                worker: Arc::clone(&worker),
+                policy: Arc::clone(&spec.policy),
+                identity: identity(conn)?,
+                visit: last_finish,
+                signals: Signals::default(),
+            };
+            return Ok(Some(Claim::new(Record::new(decode::decode(row, None)?), hold)));
         }
     }
     Ok(None)
@@ -111,21 +96,12 @@ fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>
 ///
 /// # Errors
 /// A conflict or [`Error::Database`]: what was failed over before it remains so.
-pub fn reap<Start, Finish, Last, Fail, S>(
-    step: &Step<Start, Finish, Last, Fail>,
-    conn: &mut S,
-) -> Result<usize>
-where
-    Start: Transition,
-    Finish: FinishTransition,
-    Last: Transition,
-    Fail: FailTransition,
-    S: AsStore,
-{
+pub fn reap<S: IntoStep>(step: S, conn: &mut impl AsStore) -> Result<usize> {
+    let spec = StepSpec::of::<S::Step>(step.into_policy());
     let (conn, mut all) = (conn.as_store(), 0);
-    for running in &step.spec.running_names {
+    for running in &spec.running_names {
         loop {
-            let reaped = batches::reap(conn, &step.spec, running, &|_| false)?;
+            let reaped = batches::reap(conn, &spec, running, &|_| false, &|_, _, _, _| Ok(()))?;
             all += reaped;
             if reaped == 0 {
                 break;
@@ -135,98 +111,28 @@ where
     Ok(all)
 }
 
-impl<Start, Finish> Claim<Start, Finish>
-where
-    Start: Transition,
-    Finish: Transition,
-{
-    pub(crate) fn new(claimed: ClaimedRow, step: Arc<StepSpec>, worker: Arc<str>) -> Result<Self> {
-        let ClaimedRow { row, last_finish } = claimed;
-        let record = Record::new(decode::decode(row, None)?);
-        Ok(Self { record, step, worker, last_finish, finish: PhantomData })
-    }
-
-    /// A key for requests to other systems: the same for every try of this step of this record,
-    /// until the step has finished, and different for every other step, record or visit.
-    ///
-    /// Hand it to an API that knows idempotency keys: a try that was repeated because nobody knows
-    /// whether the first one arrived is then carried out once. Records of different databases may
-    /// share a key; add a prefix where they meet.
-    ///
-    /// ```
-    /// use flowstate_diesel::{Step, StepError, Worker, prelude::*};
-    /// # use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
-    /// # #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
-    /// # #[state(Due, Paying, Paid, NotPaid(error))]
-    /// # #[initial(Due)]
-    /// # #[completed(Paid)]
-    /// # #[transition(pay: Due | NotPaid => Paying)]
-    /// # #[transition(confirm: Paying => Paid)]
-    /// # #[transition(refuse: Paying => NotPaid)]
-    /// # struct Bill { cents: i64 }
-    /// # struct Bank;
-    /// # impl Bank { fn pay(&self, _: i64, _: &str) -> Result<(), StepError> { Ok(()) } }
-    /// # fn serve(pool: Pool<ConnectionManager<SqliteConnection>>, bank: Bank) {
-    /// Worker::new(pool).step(
-    ///     Step::start(Bill::PAY).finish(Bill::CONFIRM).fail(Bill::REFUSE),
-    ///     // a bank that has seen the key does not pay again, and answers as it did
-    ///     move |bill, ()| bank.pay(bill.cents, &bill.idempotency_key()),
-    /// )
-    /// # ;
-    /// # }
-    /// ```
-    ///
-    /// It is made of stored names: those of the flow and the start transition, and, where a step can
-    /// be repeated, of what the history says of its finish transition. Rename none of the three
-    /// while tries are under way: with another start the next try has another key, and what was
-    /// carried out may be carried out again; with another finish the second visit has the first
-    /// one's key, and is not carried out.
-    #[must_use]
-    pub fn idempotency_key(&self) -> String {
-        let StepSpec { flow, start, .. } = *self.step;
-        match self.last_finish {
-            None => format!("{flow}-{}-{start}", self.record.id()),
-            Some(finish) => format!("{flow}-{}-{start}-{finish}", self.record.id()),
-        }
-    }
-
-    /// Reads the artefacts that the start transition loads.
+/// How a claim by hand ends. In the prelude.
+pub trait ClaimStore<S: Step> {
+    /// Reads what the step loads.
     ///
     /// # Errors
     /// [`Error::Decode`] and [`Error::MissingArtefact`]; [`Error::Database`].
-    pub fn loads(&self, conn: &mut impl AsStore) -> Result<Start::Loads> {
-        load::<Start, _>(conn.as_store(), self.record.id())
-    }
+    fn loads(&self, conn: &mut impl AsStore) -> Result<S::Loads>;
 
-    /// Takes the finish transition, with what it persists.
+    /// Ends it well: takes the transition of this outcome and those that follow at once.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] if the claim is no longer held; [`Error::Unstorable`]; others as
     /// [`Request::run`](crate::Request::run).
-    #[expect(clippy::needless_pass_by_value, reason = "handing over reads best by value")]
-    pub fn finish(self, artefacts: Finish::Persists, conn: &mut impl AsStore) -> Result<()> {
-        let artefacts = encode::<Finish>(&artefacts, self.record_ref())?;
-        let (step, fence) = (&self.step, self.fence());
-        let plan = settle::finish_plan(step, &fence, artefacts)?;
-        settle::end(conn.as_store(), step, &fence, &plan)?;
-        events::finished(step, &fence);
-        Ok(())
-    }
+    fn finish(self, outcome: S::Outcome, conn: &mut impl AsStore) -> Result<()>;
 
-    /// Takes the fail transition, with the error's text; the step is tried again after its backoff
-    /// if an attempt is left.
+    /// Ends it badly, with the error's text; the step is tried again after its backoff if an attempt
+    /// is left. [`StepError::not_yet`] puts it off instead.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] if the claim is no longer held; others as
     /// [`Request::run`](crate::Request::run).
-    pub fn fail(self, error: impl Into<StepError>, conn: &mut impl AsStore) -> Result<()> {
-        let error = error.into();
-        let (step, fence) = (&self.step, self.fence());
-        let plan = settle::fail_plan(step, &fence, &error)?;
-        settle::end(conn.as_store(), step, &fence, &plan)?;
-        events::failed(step, &fence, &error);
-        Ok(())
-    }
+    fn fail(self, error: impl Into<StepError>, conn: &mut impl AsStore) -> Result<()>;
 
     /// Gives the record back: it is in the state again from which it was claimed, can be claimed at
     /// once, and the try does not count. The history has a row for it, `claim.release`.
@@ -236,77 +142,83 @@ where
     /// # Errors
     /// [`Error::LeaseLost`] if the claim is no longer held; others as
     /// [`Request::run`](crate::Request::run).
-    pub fn release(self, conn: &mut impl AsStore) -> Result<()> {
-        release(conn.as_store(), &self.step, &self.fence(), "released")?;
-        events::released(&self.step, &self.fence());
-        Ok(())
-    }
+    fn release(self, conn: &mut impl AsStore) -> Result<()>;
 
     /// Starts the lease anew, by the database's clock.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] if the claim is no longer held.
-    pub fn extend(&mut self, conn: &mut impl AsStore) -> Result<()> {
-        let (record, fence) = (self.record_ref(), self.fence());
-        let leases = serde_json::json!([settle::lease(&fence, &self.step)]).to_string();
-        let transition = self.step.start;
-        transaction::run(conn.as_store(), &mut |conn| {
+    fn extend(&mut self, conn: &mut impl AsStore) -> Result<()>;
+}
+
+impl<S: Step> ClaimStore<S> for Claim<S> {
+    fn loads(&self, conn: &mut impl AsStore) -> Result<S::Loads> {
+        load::<S, _>(conn.as_store(), self.id())
+    }
+
+    fn finish(self, outcome: S::Outcome, conn: &mut impl AsStore) -> Result<()> {
+        let (spec, fence) = (spec(&self), fence(&self));
+        let mut encoder = Encoder::new(RecordRef::of::<S::Flow>(fence.id));
+        let at = S::write_outcome(&outcome, &mut encoder)?;
+        let outcome = Outcome { at, artefacts: encoder.written };
+        settle::finish(conn.as_store(), &spec, &fence, outcome)?;
+        events::finished(&spec, &fence);
+        Ok(())
+    }
+
+    fn fail(self, error: impl Into<StepError>, conn: &mut impl AsStore) -> Result<()> {
+        let (spec, fence, error) = (spec(&self), fence(&self), error.into());
+        if let flowstate::NextTry::NotYet(pause) = error.next_try() {
+            put_off(conn.as_store(), &spec, &fence, pause)?;
+            events::put_off(&spec, &fence);
+            return Ok(());
+        }
+        let plan = settle::fail_plan(&spec, &fence, &error)?;
+        settle::end(conn.as_store(), &spec, &fence, &plan)?;
+        let next = settle::failing(&spec, fence.attempts, error.next_try()).next;
+        events::failed(&spec, &fence, &error, next);
+        Ok(())
+    }
+
+    fn release(self, conn: &mut impl AsStore) -> Result<()> {
+        let (spec, fence) = (spec(&self), fence(&self));
+        release(conn.as_store(), &spec, &fence, "released")?;
+        events::released(&spec, &fence);
+        Ok(())
+    }
+
+    fn extend(&mut self, conn: &mut impl AsStore) -> Result<()> {
+        let (spec, fence) = (spec(self), fence(self));
+        let record = RecordRef::of::<S::Flow>(fence.id);
+        let leases = serde_json::json!([settle::lease(&fence, &spec)]).to_string();
+        let lost = Error::LeaseLost { record, transition: S::NAME };
+        let extended = transaction::run::<_, _, Error>(conn.as_store(), &mut |conn| {
             // extending passes over what others have locked: first wait for the lock
-            if !settle::is_held(conn, &self.step, &fence)? {
-                return Err(Error::LeaseLost { record, transition });
+            if settle::lock_held(conn, &spec, &fence)?.is_none() {
+                return Ok(false);
             }
-            match conn.extend_leases(&self.worker, &leases) {
-                Ok(1) => Ok(()),
-                Ok(_) => Err(Error::LeaseLost { record, transition }),
-                Err(error) => Err(explain(conn, Some(record), error)),
-            }
-        })
-    }
-
-    fn fence(&self) -> Fence {
-        let (row, worker) = (self.record.row(), Arc::clone(&self.worker));
-        Fence { id: row.id, seq: row.seq, attempts: row.attempts, worker }
-    }
-
-    fn record_ref(&self) -> RecordRef {
-        RecordRef::of::<Start::Flow>(self.record.id())
+            let extended = conn.extend_leases(&self.hold().worker, &leases);
+            let extended = extended.map_err(|error| explain(conn, Some(record), error))?;
+            Ok(extended == 1)
+        })?;
+        if extended { Ok(()) } else { Err(lost) }
     }
 }
 
-/// Reads what a start transition loads.
-pub(crate) fn load<Start: Transition, C: Dialect>(conn: &mut C, id: i64) -> Result<Start::Loads> {
-    let record = RecordRef::of::<Start::Flow>(id);
+fn spec<S: Step>(claim: &Claim<S>) -> Arc<StepSpec> {
+    StepSpec::of::<S>((*claim.hold().policy).clone())
+}
+
+fn fence<S: Step>(claim: &Claim<S>) -> Fence {
+    let (row, worker) = (claim.row(), Arc::clone(&claim.hold().worker));
+    Fence { id: row.id, seq: row.seq, attempts: row.attempts, worker }
+}
+
+/// Reads what the handler of a step is given.
+pub(crate) fn load<S: Step, C: Dialect>(conn: &mut C, id: i64) -> Result<S::Loads> {
+    let record = RecordRef::of::<S::Flow>(id);
     let mut newest = |name: &'static str, aliases: &'static [&'static str]| {
         read(conn, record, |conn| newest_artefact(conn, id, name, aliases))
     };
-    Start::Loads::read_from(&mut Decoder::new(record, &mut newest))
-}
-
-/// Writes what a finish transition persists as JSON.
-pub(crate) fn encode<Finish: Transition>(
-    artefacts: &Finish::Persists,
-    record: RecordRef,
-) -> Result<Vec<(&'static str, String)>> {
-    let mut encoder = Encoder::new(record);
-    artefacts.write_to(&mut encoder)?;
-    Ok(encoder.written)
-}
-
-impl<Start: Transition, Finish: Transition> Deref for Claim<Start, Finish> {
-    type Target = Record<Start::Flow>;
-
-    fn deref(&self) -> &Record<Start::Flow> {
-        &self.record
-    }
-}
-
-impl<Start: Transition, Finish: Transition> fmt::Debug for Claim<Start, Finish> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim")
-            .field("flow", &<Start::Flow as Flow>::NAME)
-            .field("id", &self.record.id())
-            .field("step", &self.step.start)
-            .field("attempt", &self.record.attempt())
-            .finish_non_exhaustive()
-    }
+    S::Loads::read_from(&mut Decoder::new(record, &mut newest))
 }

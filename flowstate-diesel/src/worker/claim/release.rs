@@ -1,19 +1,25 @@
 //! Giving a record back: to the state from which it was claimed, whatever a failed try would do.
 
+use std::time::Duration;
+
 use super::settle::{Fence, end, plan, standing};
 use crate::dialect::Dialect;
 use crate::dialect::change::{Link, Timing};
 use crate::dialect::sql::shared::{CameFrom, FindFlow, TryLockFlow};
 use crate::dialect::sql::statement::Bind;
 use crate::error::{Error, RecordRef, Result};
+use crate::text::time::micros;
 use crate::transaction;
 use crate::transaction::explain::explain;
 use crate::transaction::read::read;
 use crate::transition::apply::{Plan, write};
 use crate::worker::step::{Landing, Origin, StepSpec};
 
-/// In the history. No transition has this name: they are identifiers.
+/// The name in the history. No transition has one with a dot.
 pub(crate) const RELEASE: &str = "claim.release";
+
+/// The name in the history of a claim whose handler said that it is too early.
+const NOT_YET: &str = "claim.not_yet";
 
 /// Gives the record back: it can be claimed again at once, and the try does not count.
 pub(crate) fn release<C: Dialect>(
@@ -22,18 +28,43 @@ pub(crate) fn release<C: Dialect>(
     fence: &Fence,
     why: &str,
 ) -> Result<()> {
-    let plan = release_plan(conn, step, fence, why)?;
+    let plan = release_plan(conn, step, fence, RELEASE, Duration::ZERO, Some(why))?;
     end(conn, step, fence, &plan)
 }
 
-/// The same, unless somebody else has locked the row: then `false`, without waiting for them.
+/// Puts the step off: the record goes back, is due after the pause, and the try does not count.
+pub(crate) fn put_off<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    fence: &Fence,
+    pause: Duration,
+) -> Result<()> {
+    let plan = release_plan(conn, step, fence, NOT_YET, pause, None)?;
+    end(conn, step, fence, &plan)
+}
+
+/// Leaves the record to those who can read it: it goes back, is due after the pause, and the try does
+/// not count.
+pub(crate) fn leave_alone<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    fence: &Fence,
+    pause: Duration,
+    why: &str,
+) -> Result<()> {
+    let plan = release_plan(conn, step, fence, RELEASE, pause, Some(why))?;
+    end(conn, step, fence, &plan)
+}
+
+/// Gives the record back as [`release`] does, unless somebody else has locked the row: then `false`,
+/// without waiting for them.
 pub(crate) fn try_release<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
     fence: &Fence,
     why: &str,
 ) -> Result<bool> {
-    let plan = release_plan(conn, step, fence, why)?;
+    let plan = release_plan(conn, step, fence, RELEASE, Duration::ZERO, Some(why))?;
     let binds = [Bind::Int(fence.id), Bind::Text(step.flow)];
     let released = transaction::run(conn, &mut |conn| {
         let locked = conn.flows::<TryLockFlow>(&binds);
@@ -58,13 +89,16 @@ fn release_plan<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
     fence: &Fence,
-    why: &str,
+    transition: &'static str,
+    pause: Duration,
+    why: Option<&str>,
 ) -> Result<Plan> {
     let Origin { name, is_error, timing } = origin(conn, step, fence)?;
-    let timing = Timing { attempts: Some(fence.attempts), ..timing };
-    let link = Link { transition: RELEASE, to: name, to_error: is_error, artefacts: Vec::new() };
+    let timing = Timing { due_in: Some(micros(pause)), attempts: Some(fence.attempts), ..timing };
+    let (to_error, artefacts) = (is_error, Vec::new());
+    let link = Link { transition, to: name, to_error, tries_again: true, artefacts };
     let landing = Landing { completes: false, destroys: false, timing };
-    plan(step, fence, vec![link], landing, timing, Some(why.to_owned()))
+    plan(step, fence, vec![link], landing, why.map(str::to_owned))
 }
 
 /// Where the record was before it was claimed.

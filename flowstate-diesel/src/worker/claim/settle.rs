@@ -1,9 +1,10 @@
-//! How a claim ends: finished or failed. Both are fenced by the claim's `seq` and its holder.
+//! How a claim ends: finished, failed or put off. Each is fenced by the claim's `seq` and its
+//! holder.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowstate::NextTry;
+use flowstate::{NextTry, StepError};
 
 use crate::dialect::Dialect;
 use crate::dialect::change::{Link, Notes, Standing, Timing};
@@ -12,13 +13,13 @@ use crate::dialect::sql::shared::LockFlow;
 use crate::dialect::sql::statement::Bind;
 use crate::error::{RecordRef, Result};
 use crate::text::json;
+use crate::text::time::micros;
 use crate::transaction::explain::explain;
 use crate::transaction::token::token;
 use crate::transition::apply::{Newest, Plan, Subject, apply, is_holder};
-use crate::transition::request::micros;
 use crate::worker::step::backoff;
-use crate::worker::step::error::{StepError, text};
-use crate::worker::step::{Landing, StepSpec};
+use crate::worker::step::error::text;
+use crate::worker::step::{Ending, Landing, StepSpec};
 
 /// What identifies a claim: the record as the start transition left it, and who holds it.
 ///
@@ -39,58 +40,70 @@ impl Fence {
     }
 }
 
-/// How a claim is to end, as data.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// By these transitions, the first of which has the artefacts.
-    Finish { links: Vec<Link>, landing: Landing },
-    /// By the fail transition: the error says when the next try is.
-    Fail(StepError),
+/// An outcome as it is written: its place in the step's list, and its artefacts.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) at: usize,
+    pub(crate) artefacts: Vec<(&'static str, String)>,
 }
 
-/// A claim to be extended, as [`Dialect::extend_leases`] takes it.
+/// A claim to be extended, as [`crate::dialect::Dialect::extend_leases`] takes it.
 pub(crate) fn lease(fence: &Fence, step: &StepSpec) -> serde_json::Value {
-    serde_json::json!([fence.id, fence.seq, micros(step.lease)])
+    serde_json::json!([fence.id, fence.seq, micros(step.lease())])
 }
 
-/// What a claim's end writes.
-pub(crate) fn end_plan(step: &StepSpec, fence: &Fence, end: End) -> Result<Plan> {
-    match end {
-        End::Finish { links, landing } => {
-            let timing = Timing { attempts: Some(0), ..landing.timing };
-            plan(step, fence, links, landing, timing, None)
-        }
-        End::Fail(error) => fail_plan(step, fence, &error),
-    }
-}
-
-/// What the finish transition writes, and those that follow at once.
-pub(crate) fn finish_plan(
+/// Takes the transitions of an outcome.
+pub(crate) fn finish<C: Dialect>(
+    conn: &mut C,
     step: &StepSpec,
     fence: &Fence,
-    artefacts: Vec<(&'static str, String)>,
-) -> Result<Plan> {
-    end_plan(step, fence, step.finish(artefacts))
+    outcome: Outcome,
+) -> Result<()> {
+    end(conn, step, fence, &finish_plan(step, fence, outcome)?)
 }
 
-/// When a try that failed so is followed by the next one; `None` for never.
-pub(crate) fn next_try(step: &StepSpec, fence: &Fence, error: &StepError) -> Option<Duration> {
-    let left = backoff::pause(&step.retry, fence.attempts.saturating_add(1));
-    let pause = match error.next_try() {
-        NextTry::Backoff => left,
-        NextTry::After(pause) | NextTry::NotYet(pause) => left.map(|_| pause),
+pub(crate) fn finish_plan(step: &StepSpec, fence: &Fence, outcome: Outcome) -> Result<Plan> {
+    // the derive numbers them as it lists them
+    let ending = step.outcomes.get(outcome.at).unwrap_or(&step.fail);
+    let timing = Timing { attempts: Some(0), ..ending.landing.timing };
+    let landing = Landing { timing, ..ending.landing };
+    plan(step, fence, ending.links(outcome.artefacts), landing, None)
+}
+
+/// How a failed try ends.
+#[derive(Debug)]
+pub(crate) struct Failing<'s> {
+    pub(crate) ending: &'s Ending,
+    pub(crate) timing: Timing<'static>,
+    /// The pause before the next try; `None` if this was the last one.
+    pub(crate) next: Option<Duration>,
+}
+
+/// How a try ends that failed after so many others in a row.
+pub(crate) fn failing(step: &StepSpec, attempts: i32, next: NextTry) -> Failing<'_> {
+    let failed = attempts.saturating_add(1);
+    let left = backoff::pause(step.policy.backoff(), failed);
+    let next = match next {
+        NextTry::Backoff | NextTry::NotYet(_) => left,
+        NextTry::After(pause) => left.map(|_| pause),
         NextTry::Never => None,
     };
-    pause.filter(|_| !step.failed.completes)
+    if let (Some(ending), None) = (&step.give_up, next) {
+        // where it leads others begin anew
+        let timing = Timing { attempts: Some(0), ..ending.landing.timing };
+        return Failing { ending, timing, next };
+    }
+    let Ending { landing, .. } = &step.fail;
+    let due_in = next.filter(|_| !landing.completes).map(micros);
+    let timing = Timing { due_in, attempts: Some(failed), ..landing.timing };
+    Failing { ending: &step.fail, timing, next }
 }
 
-/// What the fail transition writes.
 pub(crate) fn fail_plan(step: &StepSpec, fence: &Fence, error: &StepError) -> Result<Plan> {
-    let failed = fence.attempts.saturating_add(1);
-    let due_in = next_try(step, fence, error).map(micros);
-    let timing = Timing { due_in, attempts: Some(failed), ..step.failed.timing };
+    let Failing { ending, timing, .. } = failing(step, fence.attempts, error.next_try());
+    let landing = Landing { timing, ..ending.landing };
     let error = Some(json::clean_error(&text(error)));
-    plan(step, fence, vec![(step.fail)()], step.failed, timing, error)
+    plan(step, fence, ending.links(Vec::new()), landing, error)
 }
 
 pub(super) fn plan(
@@ -98,7 +111,6 @@ pub(super) fn plan(
     fence: &Fence,
     links: Vec<Link>,
     landing: Landing,
-    timing: Timing<'static>,
     error: Option<String>,
 ) -> Result<Plan> {
     Ok(Plan {
@@ -108,15 +120,11 @@ pub(super) fn plan(
         notes: Notes { error, token: token()?, ..Notes::default() },
         completes: landing.completes,
         destroys: landing.destroys,
-        timing,
+        timing: landing.timing,
         held_by: Some(Arc::clone(&fence.worker)),
     })
 }
 
-/// Ends a claim.
-///
-/// # Errors
-/// [`Error::LeaseLost`](crate::Error::LeaseLost) if it is no longer held by whom the fence names.
 pub(crate) fn end<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
@@ -156,13 +164,16 @@ impl<C> Subject<C> for Held {
     }
 }
 
-/// Locks the row. Whether it is still where the start transition left it, in the same hands.
-pub(crate) fn is_held<C: Dialect>(conn: &mut C, step: &StepSpec, fence: &Fence) -> Result<bool> {
+/// Locks the row. The row, if it is still where the start transition left it.
+pub(crate) fn lock_held<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    fence: &Fence,
+) -> Result<Option<FlowRow>> {
     let rows = conn.flows::<LockFlow>(&[Bind::Int(fence.id), Bind::Text(step.flow)]);
     let record = RecordRef { flow: step.flow, id: Some(fence.id) };
     let rows = rows.map_err(|error| explain(conn, Some(record), error))?;
-    if rows.first().is_none_or(|row| row.seq != fence.seq) {
-        return Ok(false);
-    }
-    is_holder(conn, record, fence.id, &fence.worker)
+    let row = rows.into_iter().next().filter(|row| row.seq == fence.seq);
+    let Some(row) = row else { return Ok(None) };
+    Ok(is_holder(conn, record, fence.id, &fence.worker)?.then_some(row))
 }

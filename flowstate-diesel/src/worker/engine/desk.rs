@@ -11,9 +11,9 @@ use super::unwind::report;
 use crate::dialect::Dialect;
 use crate::dialect::connection::Store;
 use crate::dialect::fault::Fault;
+use crate::error::unconfirmed::Unconfirmed;
 use crate::error::{Error, Result};
 use crate::text::chain::chain;
-use crate::transaction::in_doubt::Unconfirmed;
 use crate::worker::claim::settle::{Fence, lease};
 use crate::worker::step::StepSpec;
 
@@ -60,6 +60,10 @@ impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
 
     fn worker(&self) -> &Arc<str> {
         &self.worker
+    }
+
+    fn identity(&self) -> Arc<str> {
+        self.identity.get().map(Arc::clone).unwrap_or_default()
     }
 
     fn set_locked(&self, fence: &Fence, locked: bool) {

@@ -1,14 +1,15 @@
-//! Running a handler on a claim: types in, and how the claim is to end out.
+//! Running a user's handler on a claim: types in, what it came to out.
 
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use flowstate::{ArtefactSet, Transition};
+use flowstate::{ArtefactSet, Claim, Hold, Record, Signals, Step, StepEnd, StepError};
 
-use super::runner::{Desk, Ran, Runner, Unsettled};
+use super::runner::{Desk, Done, Handled, Runner, Settled, Unsettled};
 use crate::dialect::Dialect;
 use crate::dialect::fault::{Fault, copy};
-use crate::dialect::rows::ClaimedRow;
+use crate::dialect::rows::{ClaimedRow, FlowRow};
 use crate::error::{Error, RecordRef, Result};
 use crate::text::chain::causes;
 use crate::transaction;
@@ -17,83 +18,288 @@ use crate::transaction::hooks::{panic_text, run_hooks};
 use crate::transaction::scope::Hook;
 use crate::transaction::swallowed;
 use crate::transition::apply::{newest_artefact, write};
-use crate::transition::typed::Decoder;
-use crate::worker::claim::settle;
-use crate::worker::claim::settle::{End, Fence, finish_plan, standing};
-use crate::worker::claim::{Claim, encode, load};
+use crate::transition::decode;
+use crate::transition::typed::{Decoder, Encoder};
+use crate::worker::claim::settle::{
+    Fence, Outcome, fail_plan, failing, finish_plan, lock_held, standing,
+};
 use crate::worker::step::StepSpec;
-use crate::worker::step::error::StepError;
 
-/// A step whose handler holds neither a lock nor a connection.
-pub(crate) struct Plain<Start, Finish, H> {
+/// A step whose handler holds neither a lock nor a connection, with the user's part of its end, if it
+/// has one.
+pub(crate) struct Plain<S, H, E> {
     pub(crate) step: Arc<StepSpec>,
     pub(crate) handler: H,
-    pub(crate) types: std::marker::PhantomData<fn() -> (Start, Finish)>,
+    pub(crate) end: E,
+    pub(crate) types: PhantomData<fn() -> S>,
 }
 
-impl<C, Start, Finish, H> Runner<C> for Plain<Start, Finish, H>
+/// What a handler returned with its claim; or what the claim comes to without that.
+type Tried<S> = Result<(Claim<S>, <S as Step>::Outcome), Handled>;
+
+/// The user's part of the transaction that ends a step.
+pub(crate) trait End<S: Step, C>: Send + Sync {
+    /// Whether there is none.
+    const NONE: bool;
+
+    fn end(
+        &self,
+        record: &Record<S::Flow>,
+        end: &StepEnd<'_, S>,
+        conn: &mut C,
+    ) -> Result<(), StepError>;
+}
+
+/// No part: the handler's result is all.
+pub(crate) struct NoEnd;
+
+impl<S: Step, C> End<S, C> for NoEnd {
+    const NONE: bool = true;
+
+    fn end(&self, _: &Record<S::Flow>, _: &StepEnd<'_, S>, _: &mut C) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+impl<S, C, W> End<S, C> for W
+where
+    S: Step,
+    W: Fn(&Record<S::Flow>, &StepEnd<'_, S>, &mut C) -> Result<(), StepError> + Send + Sync,
+{
+    const NONE: bool = false;
+
+    fn end(
+        &self,
+        record: &Record<S::Flow>,
+        end: &StepEnd<'_, S>,
+        conn: &mut C,
+    ) -> Result<(), StepError> {
+        self(record, end, conn)
+    }
+}
+
+impl<C, S, H, E> Runner<C> for Plain<S, H, E>
 where
     C: Dialect,
-    Start: Transition,
-    Finish: Transition,
-    H: Fn(&Claim<Start, Finish>, Start::Loads) -> Result<Finish::Persists, StepError> + Send + Sync,
+    S: Step,
+    H: Fn(&Claim<S>, S::Loads) -> Result<S::Outcome, StepError> + Send + Sync,
+    E: End<S, C>,
 {
     fn step(&self) -> &Arc<StepSpec> {
         &self.step
     }
 
-    fn run(&self, claimed: ClaimedRow, desk: &dyn Desk<C>) -> Result<Ran> {
+    fn run(&self, claimed: ClaimedRow, signals: Signals, desk: &dyn Desk<C>) -> Result<Done> {
         let fence = Fence::of(&claimed.row, desk.worker());
         // the user's code is the handler, and what reads and writes the user's types
-        let handled = catch_unwind(AssertUnwindSafe(|| self.handle(claimed, &fence, desk)));
-        Ok(Ran::Ended(match handled.unwrap_or_else(|panic| Ok(Err(panicked(&*panic))))? {
-            Ok(artefacts) => self.step.finish(artefacts),
-            Err(error) => End::Fail(error),
-        }))
+        let handled =
+            catch_unwind(AssertUnwindSafe(|| self.handle(claimed, &fence, signals, desk)));
+        let handled =
+            handled.unwrap_or_else(|panic| Ok(Err(Handled::Failed(panicked(&*panic)))))?;
+        let (claim, outcome) = match handled {
+            Ok((claim, outcome)) if !E::NONE => (claim, outcome),
+            Ok((_, outcome)) => {
+                return Ok(Done::Handled(encode::<S>(
+                    &outcome,
+                    RecordRef::of::<S::Flow>(fence.id),
+                )));
+            }
+            Err(handled) => return Ok(Done::Handled(handled)),
+        };
+        self.end_within(&claim, &outcome, &fence, desk)
+    }
+
+    fn ends_within(&self) -> bool {
+        !E::NONE
+    }
+
+    fn fail_over(&self, row: FlowRow, error: &StepError, last: bool, conn: &mut C) -> Result<()> {
+        if E::NONE {
+            return Ok(());
+        }
+        let record = RecordRef::of::<S::Flow>(row.id);
+        let flow = Record::new(decode::decode::<S::Flow>(row, None)?);
+        let end = if last { StepEnd::GaveUp(error) } else { StepEnd::Failed(error) };
+        let ended = catch_unwind(AssertUnwindSafe(|| self.end.end(&flow, &end, conn)));
+        let ended = ended.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        ended.map_err(|error| refused_end(&self.step, record, &error))?;
+        swallowed::refuse(conn)
     }
 }
 
-type Handled = Result<Vec<(&'static str, String)>, StepError>;
-
-impl<Start, Finish, H> Plain<Start, Finish, H>
+impl<S: Step, H, E> Plain<S, H, E>
 where
-    Start: Transition,
-    Finish: Transition,
-    H: Fn(&Claim<Start, Finish>, Start::Loads) -> Result<Finish::Persists, StepError>,
+    H: Fn(&Claim<S>, S::Loads) -> Result<S::Outcome, StepError>,
 {
     fn handle<C: Dialect>(
         &self,
         claimed: ClaimedRow,
         fence: &Fence,
+        signals: Signals,
         desk: &dyn Desk<C>,
-    ) -> Result<Handled> {
-        let claim = match Claim::new(claimed, Arc::clone(&self.step), Arc::clone(desk.worker())) {
+    ) -> Result<Tried<S>> {
+        let claim = match new_claim(&self.step, claimed, signals, desk) {
             Ok(claim) => claim,
             Err(error) => return unreadable(error).map(Err),
         };
-        let loads = match read_loads::<Start, C>(desk, &self.step, fence) {
+        let loads = match read_loads::<S, C>(desk, &self.step, fence) {
             Ok(loads) => loads,
             Err(Unsettled::Refused(error)) if is_unreadable(&error) => {
-                return Ok(Err(StepError::permanent(error)));
+                return Ok(Err(Handled::Unreadable(error)));
             }
-            Err(unsettled) => return unsettled.failure().map(Err),
+            Err(unsettled) => return unsettled.failure().map(|error| Err(Handled::Failed(error))),
         };
-        let persists = match (self.handler)(&claim, loads) {
-            Ok(persists) => persists,
-            Err(error) => return Ok(Err(error)),
-        };
-        let record = RecordRef::of::<Start::Flow>(fence.id);
-        Ok(encode::<Finish>(&persists, record).map_err(StepError::permanent))
+        let outcome = (self.handler)(&claim, loads);
+        Ok(outcome.map(|outcome| (claim, outcome)).map_err(Handled::Failed))
     }
 }
 
-/// Reads what the start transition loads: no connection is taken if that is nothing.
-fn read_loads<Start: Transition, C: Dialect>(
+/// Why a transactional try ended without a commit.
+pub(super) enum Undone {
+    Ours(Error),
+    Handler(StepError),
+}
+
+impl From<Error> for Undone {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl<S: Step, H, E> Plain<S, H, E> {
+    /// Runs the user's part of a good end, in the transaction that finishes the step.
+    fn end_within<C: Dialect>(
+        &self,
+        claim: &Claim<S>,
+        outcome: &S::Outcome,
+        fence: &Fence,
+        desk: &dyn Desk<C>,
+    ) -> Result<Done>
+    where
+        E: End<S, C>,
+    {
+        let record = RecordRef::of::<S::Flow>(fence.id);
+        settle_in_transaction(&self.step, fence, desk, &mut |conn, hooks| {
+            transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
+                if lock_held(conn, &self.step, fence)?.is_none() {
+                    return Err(Undone::Ours(lease_lost(&self.step, record)));
+                }
+                desk.set_locked(fence, true);
+                let end = self.end.end(claim, &StepEnd::Finished(outcome), conn);
+                end.map_err(|error| undone::<C>(record, error))?;
+                swallowed::refuse(conn)?;
+                finish_in(conn, &self.step, fence, encode::<S>(outcome, record))
+            })
+        })
+    }
+}
+
+/// What a handler's error undoes: one that comes from a database that is away costs no try.
+pub(super) fn undone<C: Dialect>(record: RecordRef, error: StepError) -> Undone {
+    let away = causes(error.source()).find_map(|cause| {
+        let cause = cause.downcast_ref::<diesel::result::Error>()?;
+        let fault = C::classify(cause);
+        matches!(fault, Fault::Full | Fault::ReadOnly | Fault::Lost).then(|| copy(cause))
+    });
+    match away {
+        Some(source) => Undone::Ours(Error::Database { record: Some(record), source }),
+        None => Undone::Handler(error),
+    }
+}
+
+/// One transaction in which the user's code runs; its hooks are left for later.
+type Once<'o, C> = &'o mut dyn FnMut(&mut C, &mut Vec<Hook>) -> Result<(), Undone>;
+
+/// Settles a claim by a transaction in which the user's code runs.
+pub(super) fn settle_in_transaction<C: Dialect>(
+    step: &StepSpec,
+    fence: &Fence,
+    desk: &dyn Desk<C>,
+    once: Once<'_, C>,
+) -> Result<Done> {
+    let (mut failed, mut hooks) = (None, Vec::new());
+    let settled = desk.insist(step, fence, &mut |conn| {
+        // the connection is taken inside what is unwound, and rolled back on the way out
+        let tried = catch_unwind(AssertUnwindSafe(|| once(conn, &mut hooks)));
+        desk.set_locked(fence, false);
+        failed = match tried {
+            Ok(Ok(())) => None,
+            Ok(Err(Undone::Ours(error))) => Some(of_the_handler(error)?),
+            Ok(Err(Undone::Handler(error))) => Some(Handled::Failed(error)),
+            Err(panic) => Some(Handled::Failed(panicked(&*panic))),
+        };
+        Ok(())
+    });
+    // by now the connection is back in the pool, where they may want it
+    run_hooks(hooks);
+    let failed = match settled {
+        Ok(()) => failed,
+        Err(unsettled) => Some(Handled::Failed(unsettled.failure()?)),
+    };
+    Ok(failed.map_or(Done::Settled(Settled::Finished), Done::Handled))
+}
+
+/// Takes the transitions of an outcome, in the transaction that is open and has locked the row.
+pub(super) fn finish_in<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    fence: &Fence,
+    handled: Handled,
+) -> Result<(), Undone> {
+    let outcome = match handled {
+        Handled::Finished(outcome) => outcome,
+        Handled::Failed(error) => return Err(Undone::Handler(error)),
+        Handled::Unreadable(error) => return Err(Undone::Ours(error)),
+    };
+    let plan = finish_plan(step, fence, outcome)?;
+    match write(conn, &plan.change(standing(step, fence), None))? {
+        Some(_) => Ok(()),
+        None => Err(plan.lease_lost().into()),
+    }
+}
+
+/// Fails a try in one transaction with the user's part of that.
+pub(crate) fn fail_within<C: Dialect>(
+    runner: &dyn Runner<C>,
+    conn: &mut C,
+    fence: &Fence,
+    error: &StepError,
+) -> Result<()> {
+    let step = runner.step();
+    let last = failing(step, fence.attempts, error.next_try()).next.is_none();
+    let plan = fail_plan(step, fence, error)?;
+    transaction::run_closures(conn, &mut |conn| {
+        let row = lock_held(conn, step, fence)?.ok_or_else(|| plan.lease_lost())?;
+        runner.fail_over(row, error, last, conn)?;
+        let written = write(conn, &plan.change(standing(step, fence), None))?;
+        written.map(drop).ok_or_else(|| plan.lease_lost())
+    })
+}
+
+pub(super) fn new_claim<S: Step, C>(
+    step: &StepSpec,
+    claimed: ClaimedRow,
+    signals: Signals,
+    desk: &dyn Desk<C>,
+) -> Result<Claim<S>> {
+    let ClaimedRow { row, last_finish } = claimed;
+    let hold = Hold {
+        worker: Arc::clone(desk.worker()),
+        policy: Arc::clone(&step.policy),
+        identity: desk.identity(),
+        visit: last_finish,
+        signals,
+    };
+    Ok(Claim::new(Record::new(decode::decode(row, None)?), hold))
+}
+
+/// Reads what the handler is given: no connection is taken if that is nothing.
+fn read_loads<S: Step, C: Dialect>(
     desk: &dyn Desk<C>,
     step: &StepSpec,
     fence: &Fence,
-) -> Result<Start::Loads, Unsettled> {
-    let (id, record, mut left) = (fence.id, RecordRef::of::<Start::Flow>(fence.id), false);
+) -> Result<S::Loads, Unsettled> {
+    let (id, record, mut left) = (fence.id, RecordRef::of::<S::Flow>(fence.id), false);
     let mut newest = |name: &'static str, aliases: &'static [&'static str]| {
         let mut found = None;
         let asked = desk.insist(step, fence, &mut |conn| {
@@ -104,11 +310,26 @@ fn read_loads<Start: Transition, C: Dialect>(
         left = matches!(asked, Err(Unsettled::Left(_)));
         asked.map(|()| found).map_err(Error::from)
     };
-    let loads = Start::Loads::read_from(&mut Decoder::new(record, &mut newest));
+    let loads = S::Loads::read_from(&mut Decoder::new(record, &mut newest));
     loads.map_err(|error| if left { Unsettled::Left(error) } else { Unsettled::Refused(error) })
 }
 
-/// Whether the error tells of stored data that this code cannot read: that fails the step for good.
+/// An outcome as it is written.
+pub(super) fn encode<S: Step>(outcome: &S::Outcome, record: RecordRef) -> Handled {
+    let mut encoder = Encoder::new(record);
+    let written = catch_unwind(AssertUnwindSafe(|| S::write_outcome(outcome, &mut encoder)));
+    match written {
+        Ok(Ok(at)) => Handled::Finished(Outcome { at, artefacts: encoder.written }),
+        Ok(Err(error)) => Handled::Failed(StepError::permanent(error)),
+        Err(panic) => Handled::Failed(panicked(&*panic)),
+    }
+}
+
+pub(super) fn lease_lost(step: &StepSpec, record: RecordRef) -> Error {
+    Error::LeaseLost { record, transition: step.name }
+}
+
+/// Whether the error tells of stored data that this program cannot read.
 fn is_unreadable(error: &Error) -> bool {
     matches!(
         error,
@@ -117,13 +338,13 @@ fn is_unreadable(error: &Error) -> bool {
 }
 
 /// Any other error is not the record's.
-fn unreadable(error: Error) -> Result<StepError> {
-    if is_unreadable(&error) { Ok(StepError::permanent(error)) } else { Err(error) }
+fn unreadable(error: Error) -> Result<Handled> {
+    if is_unreadable(&error) { Ok(Handled::Unreadable(error)) } else { Err(error) }
 }
 
 /// What a transactional try failed with, if it is the handler's doing or the record's: what it
 /// ignored, left open or wrote against a constraint. Trying again without counting would never end.
-fn of_the_handler(error: Error) -> Result<StepError> {
+pub(super) fn of_the_handler(error: Error) -> Result<Handled> {
     use diesel::result::DatabaseErrorKind as Kind;
     let refused = match &error {
         Error::FailureIgnored { .. } | Error::Setup { .. } => true,
@@ -136,128 +357,14 @@ fn of_the_handler(error: Error) -> Result<StepError> {
         ),
         _ => false,
     };
-    if refused { Ok(error.into()) } else { unreadable(error) }
+    if refused { Ok(Handled::Failed(error.into())) } else { unreadable(error) }
 }
 
-fn panicked(panic: &(dyn std::any::Any + Send)) -> StepError {
+fn refused_end(step: &StepSpec, record: RecordRef, error: &StepError) -> Error {
+    let source = crate::worker::step::error::text(error).into();
+    Error::Within { record, transition: step.name, source }
+}
+
+pub(super) fn panicked(panic: &(dyn std::any::Any + Send)) -> StepError {
     format!("the handler panicked: {}", panic_text(panic)).into()
-}
-
-/// A step whose handler writes in the finishing transaction.
-pub(crate) struct Transactional<Start, Finish, H> {
-    pub(crate) step: Arc<StepSpec>,
-    pub(crate) handler: H,
-    pub(crate) types: std::marker::PhantomData<fn() -> (Start, Finish)>,
-}
-
-/// Why a transactional try ended without a commit.
-enum Undone {
-    Ours(Error),
-    Handler(StepError),
-}
-
-/// What a handler's error undoes: one that comes from a database that is away costs no try.
-fn undone<C: Dialect>(record: RecordRef, error: StepError) -> Undone {
-    let away = causes(error.source()).find_map(|cause| {
-        let cause = cause.downcast_ref::<diesel::result::Error>()?;
-        let fault = C::classify(cause);
-        matches!(fault, Fault::Full | Fault::ReadOnly | Fault::Lost).then(|| copy(cause))
-    });
-    match away {
-        Some(source) => Undone::Ours(Error::Database { record: Some(record), source }),
-        None => Undone::Handler(error),
-    }
-}
-
-impl From<Error> for Undone {
-    fn from(error: Error) -> Self {
-        Self::Ours(error)
-    }
-}
-
-impl<C, Start, Finish, E, H> Runner<C> for Transactional<Start, Finish, H>
-where
-    C: Dialect,
-    Start: Transition,
-    Finish: Transition,
-    E: Into<StepError>,
-    H: Fn(&Claim<Start, Finish>, Start::Loads, &mut C) -> Result<Finish::Persists, E> + Send + Sync,
-{
-    fn step(&self) -> &Arc<StepSpec> {
-        &self.step
-    }
-
-    fn run(&self, claimed: ClaimedRow, desk: &dyn Desk<C>) -> Result<Ran> {
-        let fence = Fence::of(&claimed.row, desk.worker());
-        let failed = |error| Ok(Ran::Ended(End::Fail(error)));
-        let (step, worker) = (Arc::clone(&self.step), Arc::clone(desk.worker()));
-        let claim = match catch_unwind(AssertUnwindSafe(|| Claim::new(claimed, step, worker))) {
-            Ok(Ok(claim)) => claim,
-            Ok(Err(error)) => return failed(of_the_handler(error)?),
-            Err(panic) => return failed(panicked(&*panic)),
-        };
-        let (mut undone, mut hooks) = (None, Vec::new());
-        let tried = desk.insist(&self.step, &fence, &mut |conn| {
-            // the connection is taken inside what is unwound, and rolled back on the way out
-            let tried = catch_unwind(AssertUnwindSafe(|| {
-                self.once(conn, &claim, &fence, desk, &mut hooks)
-            }));
-            desk.set_locked(&fence, false);
-            undone = match tried {
-                Ok(Ok(())) => None,
-                Ok(Err(Undone::Ours(error))) => Some(of_the_handler(error)?),
-                Ok(Err(Undone::Handler(error))) => Some(error),
-                Err(panic) => Some(panicked(&*panic)),
-            };
-            Ok(())
-        });
-        // by now the connection is back in the pool, where they may want it
-        run_hooks(hooks);
-        match tried {
-            Ok(()) => undone.map_or(Ok(Ran::Committed), failed),
-            Err(unsettled) => failed(unsettled.failure()?),
-        }
-    }
-}
-
-impl<Start, Finish, H> Transactional<Start, Finish, H>
-where
-    Start: Transition,
-    Finish: Transition,
-{
-    /// One transaction: lock, hold against the fence, handler, finish.
-    fn once<C, E>(
-        &self,
-        conn: &mut C,
-        claim: &Claim<Start, Finish>,
-        fence: &Fence,
-        desk: &dyn Desk<C>,
-        hooks: &mut Vec<Hook>,
-    ) -> Result<(), Undone>
-    where
-        C: Dialect,
-        E: Into<StepError>,
-        H: Fn(&Claim<Start, Finish>, Start::Loads, &mut C) -> Result<Finish::Persists, E>,
-    {
-        let record = RecordRef::of::<Start::Flow>(fence.id);
-        transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
-            let plan = finish_plan(&self.step, fence, Vec::new())?;
-            if !settle::is_held(conn, &self.step, fence)? {
-                return Err(plan.lease_lost().into());
-            }
-            desk.set_locked(fence, true);
-            let loads = load::<Start, C>(conn, fence.id)?;
-            let persists = (self.handler)(claim, loads, conn)
-                .map_err(|error| undone::<C>(record, error.into()))?;
-            swallowed::refuse(conn)?;
-            let artefacts = encode::<Finish>(&persists, record)
-                .map_err(|error| Undone::Handler(StepError::permanent(error)))?;
-            let plan = finish_plan(&self.step, fence, artefacts)?;
-            let change = plan.change(standing(&self.step, fence), None);
-            match write(conn, &change)? {
-                Some(_) => Ok(()),
-                None => Err(plan.lease_lost().into()),
-            }
-        })
-    }
 }

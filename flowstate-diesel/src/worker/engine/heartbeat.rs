@@ -1,16 +1,19 @@
 //! The keeper: one thread that extends the claims of a worker while its handlers run.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
 use super::presence::Sayings;
-use super::run::Core;
+use super::run::{Core, Held};
 use super::schedule::Search;
 use super::unknown::REPORT_EVERY;
 use super::unwind::{caught, report};
 use crate::dialect::Dialect as _;
 use crate::dialect::connection::Store;
+use crate::dialect::sql::shared::HeldBy;
+use crate::dialect::sql::statement::Bind;
 use crate::text::chain::chain;
 use crate::transaction::explain::explain;
 use crate::worker::claim::settle::lease;
@@ -22,7 +25,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Extends the leases whenever a third of the shortest has passed, and looks after what others
     /// left when all threads are busy. Ends with the worker.
     pub(crate) fn keep(&self) {
-        let shortest = self.runners.iter().map(|runner| runner.step().lease).min();
+        let shortest = self.runners.iter().map(|runner| runner.step().lease()).min();
         let pause = shortest.map_or(Duration::from_secs(1), |lease| lease / 3);
         let pause = pause.min(Duration::from_secs(20));
         let (mut next, mut next_report) = (pause, Instant::now());
@@ -75,15 +78,27 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let text = leases.iter().map(|held| lease(&held.fence, self.runners[held.step].step()));
         let text = text.collect::<serde_json::Value>().to_string();
         let asked = Instant::now();
-        self.with(|conn| {
+        let held = self.with(|conn| {
             let extended = conn.extend_leases(&self.worker, &text);
             let extended = extended.map_err(|error| explain(conn, None, error))?;
-            if extended < leases.len() {
-                tracing::debug!(held = leases.len(), extended, "some claims are settled or lost");
+            if extended == leases.len() {
+                return Ok(None);
             }
-            Ok(())
+            // one that somebody has locked is passed over, and still held
+            let ids = leases.iter().map(|held| held.fence.id);
+            let ids = ids.collect::<serde_json::Value>().to_string();
+            let held = conn.counts::<HeldBy>(&[Bind::Text(&self.worker), Bind::Text(&ids)]);
+            held.map(Some).map_err(|error| explain(conn, None, error))
         })?;
         self.note_stall(asked);
+        let Some(held) = held else { return Ok(()) };
+        let is_held = |claim: &Held| {
+            let id = claim.fence.id.to_string();
+            held.iter().any(|row| row.label == id && row.number == claim.fence.seq)
+        };
+        for lost in leases.iter().filter(|claim| !is_held(claim)) {
+            lost.signals.lost.store(true, Ordering::Release);
+        }
         Ok(())
     }
 }

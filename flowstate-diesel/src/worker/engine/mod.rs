@@ -11,6 +11,7 @@ mod schedule;
 mod settle;
 mod shutdown;
 pub(crate) mod stats;
+pub(super) mod transactional;
 mod trouble;
 pub(super) mod unknown;
 mod unwind;

@@ -8,18 +8,19 @@ use diesel::r2d2::ManageConnection;
 
 use super::run::{Core, Job};
 use super::runner::Runner;
-use super::schedule::{Found, Search};
+use super::schedule::{Found, Search, Unseen};
 use super::stats::count;
 use super::watermark::{EVERYTHING, Horizon, Source};
 use crate::dialect::connection::Store;
 use crate::dialect::rows::{CountRow, FlowRow};
 use crate::dialect::{Asked, Asking, Dialect as _};
 use crate::error::Result;
+use crate::store::identity::identity;
+use crate::text::time::micros;
 use crate::transaction::explain::explain;
 use crate::transaction::notify::News;
-use crate::transition::request::micros;
 use crate::worker::claim::batches;
-use crate::worker::claim::batches::Timed;
+use crate::worker::step::timed::Timed;
 
 /// What to ask the database.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ enum Label {
 }
 
 impl Questions {
-    pub(crate) fn new<C>(runners: &[std::sync::Arc<dyn Runner<C>>], timed: &[Timed]) -> Self {
+    pub(crate) fn new<C>(runners: &[std::sync::Arc<dyn Runner<C>>], timed: &[Timed<C>]) -> Self {
         let mut labels = Vec::new();
         let mut ask = |flow, state, label| {
             labels.push(label);
@@ -125,10 +126,14 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             seen.due.is_empty() && sources.iter().any(|asked| asked.reach < micros(EVERYTHING));
         let claimed = self.claim(&seen.due, search, jobs)?;
         // what was due when it was seen may lie further back by the time the claim arrives
-        let missed = !seen.due.is_empty() && !claimed.any && claimed.left.is_empty() && !wide;
+        let missed = !seen.due.is_empty() && !claimed.any && claimed.left.is_empty();
         self.horizon.set_wide(missed);
-        let narrow = narrow || missed;
-        Ok(Found { any: swept | claimed.any, swept, narrow, ..claimed })
+        let unseen = match (missed, narrow) {
+            (true, _) if wide => Unseen::Missed,
+            (true, _) | (false, true) => Unseen::FurtherBack,
+            (false, false) => Unseen::Nothing,
+        };
+        Ok(Found { any: swept | claimed.any, swept, unseen, ..claimed })
     }
 
     fn understand(&self, mut rows: Vec<CountRow>, asked: Instant) -> Seen {
@@ -191,11 +196,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     ) -> Result<Vec<&'static str>> {
         let step = self.runners[at].step();
         let held = self.held(at);
-        let wanted = match step.batch {
+        let wanted = match step.policy.batch_size() {
             Some(batch) if share > 0 || search.early => batch.max(share),
             _ => share,
         };
-        let mut left = wanted.min(step.concurrency.saturating_sub(held));
+        let mut left = wanted.min(step.policy.most_at_once().saturating_sub(held));
         let (before, mut left_behind) = (jobs.len(), Vec::new());
         for source in sources {
             if left == 0 {
@@ -203,16 +208,22 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 continue;
             }
             let reach = self.horizon.reach((at, source), search.is_told((at, source)));
-            let claimed =
-                self.with(|conn| batches::claim(conn, step, source, reach, left, &self.worker))?;
+            let claimed = self.with(|conn| {
+                // before anything is claimed that could not be begun without it
+                if self.identity.get().is_none() {
+                    let identity = identity(conn)?;
+                    self.identity.get_or_init(|| identity);
+                }
+                batches::claim(conn, step, source, reach, left, &self.worker)
+            })?;
             left -= claimed.len().min(left);
             if left == 0 {
                 left_behind.push(source);
             }
             for claim in claimed {
                 count(&self.counters.claimed);
-                self.hold(at, &claim);
-                jobs.push(Job { step: at, claim });
+                let signals = self.hold(at, &claim);
+                jobs.push(Job { step: at, claim, signals });
             }
         }
         // a subscriber may panic: by now the claims are in good hands
@@ -220,7 +231,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             tracing::debug!(
                 flow = step.flow,
                 id = claim.row.id,
-                step = step.start,
+                step = step.name,
                 attempt = claim.row.attempts.saturating_add(1),
                 "claimed"
             );
@@ -236,12 +247,15 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         for &(at, state) in leased {
             let step = self.runners[at].step();
             let spared = |row: &FlowRow| self.holds(row.id, row.seq);
-            let reaped = self.with(|conn| batches::reap(conn, step, state, &spared))?;
+            let fail_over = |row, error: &_, last, conn: &mut _| {
+                self.runners[at].fail_over(row, error, last, conn)
+            };
+            let reaped = self.with(|conn| batches::reap(conn, step, state, &spared, &fail_over))?;
             if reaped > 0 {
                 found = true;
                 let reaped_before = u64::try_from(reaped).unwrap_or_default();
                 self.counters.reaped.fetch_add(reaped_before, Ordering::Relaxed);
-                tracing::warn!(flow = step.flow, step = step.start, reaped, "leases expired");
+                tracing::warn!(flow = step.flow, step = step.name, reaped, "leases expired");
             }
         }
         Ok(found)

@@ -32,7 +32,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         if Instant::now() < sayings.next {
             return;
         }
-        let (presence, running) = (&self.presence, self.shared().held.len());
+        let Some(presence) = &self.presence else { return };
+        let running = self.shared().held.len();
         let begun = sayings.begun;
         let said = self
             .say(|conn| if begun { presence.note(conn, running) } else { presence.begin(conn) });
@@ -42,8 +43,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     /// Says that the worker has ended as it should.
     pub(super) fn say_ended(&self, sayings: &Sayings) {
-        if sayings.begun {
-            self.say(|conn| self.presence.end(conn));
+        if let Some(presence) = self.presence.as_ref().filter(|_| sayings.begun) {
+            self.say(|conn| presence.end(conn));
         }
     }
 
@@ -61,11 +62,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 /// What a worker with this id says.
 pub(super) fn presence(
     worker: &str,
-    program: Option<(String, String)>,
+    (program, version): (String, String),
     serves: String,
     threads: usize,
     definitions: Vec<&'static flowstate::Definition>,
 ) -> Presence {
-    let (program, version) = program.unwrap_or_else(Presence::this_program);
     Presence { worker: worker.to_owned(), program, version, serves, threads, definitions }
 }

@@ -1,18 +1,18 @@
 //! The loop of a worker, and the state its threads share.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use diesel::r2d2::{ManageConnection, Pool};
+use flowstate::Signals;
 
 use super::poll::Questions;
 use super::presence::presence;
-use super::runner::Runner;
+use super::runner::{Runner, Settled};
 use super::schedule::{Demand, Next};
-use super::settle::Settled;
 use super::stats::{Counters, Stats, count};
 use super::trouble::Trouble;
 use super::unknown::Known;
@@ -24,8 +24,8 @@ use crate::operator::presence::Presence;
 use crate::text::chain::chain;
 use crate::transaction::notify;
 use crate::transaction::token::worker_id;
-use crate::worker::claim::batches::Timed;
 use crate::worker::claim::settle::Fence;
+use crate::worker::step::timed::Timed;
 
 /// The first pause after a look that found nothing; each further one is twice as long.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -38,17 +38,22 @@ pub(super) const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
     pub(super) pool: Pool<M>,
     pub(crate) runners: Vec<Arc<dyn Runner<M::Connection>>>,
-    pub(crate) timed: Vec<Timed>,
+    pub(crate) timed: Vec<Timed<M::Connection>>,
     pub(super) known: Vec<Known>,
     pub(crate) questions: Questions,
     pub(super) horizon: Horizon,
     pub(crate) worker: Arc<str>,
-    pub(super) presence: Presence,
+    /// What is told to those who operate it, of a worker that stays.
+    pub(super) presence: Option<Presence>,
     pub(crate) counters: Counters,
     /// Which step is first served at the next look.
     pub(crate) turn: AtomicUsize,
     pub(super) threads: usize,
     pub(super) poll: Duration,
+    /// Set when a shutdown begins, for handlers that take long.
+    pub(super) stopping: Arc<AtomicBool>,
+    /// What begins the idempotency keys of the database, once it was asked.
+    pub(super) identity: OnceLock<Arc<str>>,
     /// The most that a step claims at once, if one claims batches.
     pub(super) batch: Option<usize>,
     shared: Mutex<Shared>,
@@ -62,6 +67,7 @@ pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
 pub(crate) struct Job {
     pub(crate) step: usize,
     pub(crate) claim: ClaimedRow,
+    pub(crate) signals: Signals,
 }
 
 pub(super) struct Shared {
@@ -104,6 +110,8 @@ pub(super) enum Phase {
 pub(super) struct Held {
     pub(super) step: usize,
     pub(super) fence: Fence,
+    /// What its handler can ask.
+    pub(super) signals: Signals,
     /// A transactional handler runs: the row's lock holds the claim, and nobody can settle it but it.
     pub(super) locked: bool,
 }
@@ -141,7 +149,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     pub(crate) fn new(
         pool: Pool<M>,
         runners: Vec<Arc<dyn Runner<M::Connection>>>,
-        timed: Vec<Timed>,
+        timed: Vec<Timed<M::Connection>>,
         known: Vec<Known>,
         program: Option<(String, String)>,
         threads: usize,
@@ -171,11 +179,12 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let serves = Presence::serves(sources);
         let definitions = known.iter().map(|known| known.definition).collect();
         Ok(Arc::new(Self {
-            presence: presence(&worker, program, serves, threads, definitions),
+            presence: program
+                .map(|program| presence(&worker, program, serves, threads, definitions)),
             questions: Questions::new(&runners, &timed),
             horizon: Horizon::default(),
             counters: Counters::new(runners.len()),
-            batch: runners.iter().filter_map(|runner| runner.step().batch).max(),
+            batch: runners.iter().filter_map(|runner| runner.step().policy.batch_size()).max(),
             pool,
             runners,
             timed,
@@ -184,6 +193,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             turn: AtomicUsize::new(0),
             threads,
             poll: longest_pause,
+            stopping: Arc::default(),
+            identity: OnceLock::new(),
             shared: Mutex::new(shared),
             work: Condvar::new(),
             changed: Condvar::new(),
@@ -224,23 +235,33 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             "flowstate.step",
             flow = step.flow,
             id,
-            step = step.start,
+            step = step.name,
             attempt = fence.attempts.saturating_add(1),
             outcome = tracing::field::Empty,
         );
         let entered = span.enter();
-        let ran = runner.run(job.claim, self).and_then(|ran| self.settle(step, &fence, ran));
+        let done = runner.run(job.claim, job.signals, self);
+        let ran = done.and_then(|done| self.settle(&**runner, &fence, done));
         let (outcome, counter) = match &ran {
             Ok(Settled::Finished) => ("finished", Some(&self.counters.finished)),
-            Ok(Settled::Failed) => ("failed", Some(&self.counters.failed)),
+            Ok(Settled::Failed { .. }) => ("failed", Some(&self.counters.failed)),
+            Ok(Settled::PutOff | Settled::LeftAlone(_)) => {
+                ("put off", Some(&self.counters.put_off))
+            }
             Err(Error::LeaseLost { .. }) => ("lost", Some(&self.counters.lost)),
             Err(_) => ("abandoned", None),
         };
         span.record("outcome", outcome);
         if let Err(error) = &ran {
-            let error = chain(error);
-            let (flow, step, attempt) = (step.flow, step.start, fence.attempts.saturating_add(1));
-            tracing::warn!(flow, id, step, attempt, error, "a claim was not settled");
+            let (flow, step, attempt) = (step.flow, step.name, fence.attempts.saturating_add(1));
+            tracing::warn!(
+                flow,
+                id,
+                step,
+                attempt,
+                error = chain(error),
+                "a claim was not settled"
+            );
         }
         drop(entered);
         // the last of the subscriber's code, which may panic: what follows is done once
@@ -260,7 +281,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let steps: Vec<_> = self.runners.iter().map(|runner| runner.step().start).collect();
+        let steps: Vec<_> = self.runners.iter().map(|runner| runner.step().name).collect();
         let running = self.shared().held.len();
         self.counters.read(running, &steps)
     }
@@ -270,9 +291,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         self.shared().held.values().filter(|held| held.step == step).count()
     }
 
-    pub(crate) fn hold(&self, step: usize, claim: &ClaimedRow) {
-        let held = Held { step, fence: Fence::of(&claim.row, &self.worker), locked: false };
+    /// Remembers a claim until it is settled. Returns what its handler can ask.
+    pub(crate) fn hold(&self, step: usize, claim: &ClaimedRow) -> Signals {
+        let signals = Signals { stopping: Arc::clone(&self.stopping), ..Signals::default() };
+        let (fence, shared) = (Fence::of(&claim.row, &self.worker), signals.clone());
+        let held = Held { step, fence, signals: shared, locked: false };
         self.shared().held.insert(claim.row.id, held);
+        signals
     }
 
     /// The claims that no row's lock holds.

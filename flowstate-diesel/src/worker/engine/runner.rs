@@ -1,33 +1,62 @@
-//! What the engine knows of a step's handler: a claim goes in, and how it is to end comes out.
+//! What the engine knows of a step's handler: neither the user's types nor their code.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::dialect::rows::ClaimedRow;
+use flowstate::{Signals, StepError};
+
+use crate::dialect::rows::{ClaimedRow, FlowRow};
 use crate::error::{Error, Result};
-use crate::worker::claim::settle::{End, Fence};
+use crate::worker::claim::settle::{Fence, Outcome};
 use crate::worker::step::StepSpec;
-use crate::worker::step::error::StepError;
 
 /// A step with its handler, without types.
 pub(crate) trait Runner<C>: Send + Sync {
     fn step(&self) -> &Arc<StepSpec>;
 
-    /// Runs the handler on a claim. It settles nothing, but for a transactional one, whose own
-    /// transaction takes the finish.
-    ///
-    /// # Errors
-    /// [`Error::LeaseLost`], or what kept the worker from finding out before it gave up: either way
-    /// there is nothing to settle.
-    fn run(&self, claimed: ClaimedRow, desk: &dyn Desk<C>) -> Result<Ran>;
+    /// Runs the handler. What it comes to is still to be settled, unless the handler writes to the
+    /// database itself.
+    fn run(&self, claimed: ClaimedRow, signals: Signals, desk: &dyn Desk<C>) -> Result<Done>;
+
+    /// Whether a part of the user's runs in the transaction that ends a try.
+    fn ends_within(&self) -> bool;
+
+    /// The user's part of failing a try over, in the transaction that does, on the row under its
+    /// lock. `last`: whether no further try follows.
+    fn fail_over(&self, row: FlowRow, error: &StepError, last: bool, conn: &mut C) -> Result<()>;
 }
 
-/// What is left to do after a handler.
+/// What a handler has come to.
+pub(crate) enum Done {
+    /// It is still to be written.
+    Handled(Handled),
+    /// It is written.
+    Settled(Settled),
+}
+
+/// What a handler has returned.
 #[derive(Debug)]
-pub(crate) enum Ran {
-    /// The claim is to end so.
-    Ended(End),
-    /// Nothing: the handler's own transaction has taken the finish.
-    Committed,
+pub(crate) enum Handled {
+    Finished(Outcome),
+    /// With this error, which says too whether it is only too early.
+    Failed(StepError),
+    /// Nothing: this program cannot read what it would need. The record is left to one that can.
+    Unreadable(Error),
+}
+
+/// What a claim came to.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    Finished,
+    /// `next`: the pause before the next try.
+    Failed {
+        error: StepError,
+        next: Option<Duration>,
+    },
+    /// It was too early.
+    PutOff,
+    /// The record was left to another version of the program.
+    LeftAlone(Error),
 }
 
 /// Where runners get their connections.
@@ -42,6 +71,9 @@ pub(crate) trait Desk<C> {
     ) -> Result<(), Unsettled>;
 
     fn worker(&self) -> &Arc<str>;
+
+    /// What begins the idempotency keys of this database.
+    fn identity(&self) -> Arc<str>;
 
     /// Says whether the row's lock holds a claim.
     fn set_locked(&self, fence: &Fence, locked: bool);

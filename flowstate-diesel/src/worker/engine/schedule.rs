@@ -67,10 +67,21 @@ pub(super) struct Found {
     pub(super) any: bool,
     /// There may be more to sweep.
     pub(super) swept: bool,
-    /// It was not looked all the way back.
-    pub(super) narrow: bool,
+    /// What may be due all the same.
+    pub(super) unseen: Unseen,
     /// Where there may be more than could be claimed.
     pub(super) left: Vec<Source>,
+}
+
+/// What a look that did nothing may not have seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Unseen {
+    #[default]
+    Nothing,
+    /// It was not looked all the way back.
+    FurtherBack,
+    /// Something was due, and nothing of it could be claimed.
+    Missed,
 }
 
 /// Why to look before the next poll.
@@ -197,17 +208,18 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 shared.idle = None;
             }
             Ok(Found { left, .. }) if search.hints.is_some() => shared.demand.keep(search, left),
-            Ok(Found { narrow: true, .. }) => {
+            Ok(Found { unseen: Unseen::FurtherBack, .. }) => {
                 // what lies further back is asked for before anybody is told that there is nothing
                 shared.demand.left = Vec::new();
                 shared.demand.woken = true;
             }
             looked => {
+                let missed = looked.as_ref().is_ok_and(|found| found.unseen == Unseen::Missed);
                 let looked = looked.map(|found| shared.demand.left = found.left);
                 shared.next_look = now + shared.pause;
                 let longest = if looked.is_ok() { self.poll } else { LONGEST_OUTAGE_PAUSE };
                 shared.pause = (shared.pause * 2).min(longest);
-                if !shared.works() && !shared.demand.is_pressing() {
+                if !shared.works() && !shared.demand.is_pressing() && !missed {
                     shared.idle = Some(looked);
                 }
             }

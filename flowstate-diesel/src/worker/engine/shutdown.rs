@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
@@ -32,6 +33,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let begun = Instant::now();
         let mut shared = self.shared();
         shared.phase = Phase::Stopping;
+        self.stopping.store(true, Ordering::Release);
         let unbegun = shared.ready.len();
         let running = shared.held.len().saturating_sub(unbegun);
         drop(shared);
@@ -100,7 +102,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Gives back what waits for a thread, also what a look under way brings; when the handlers'
     /// time is over, whatever is held. Ends when nothing is left, or when the leases have run out.
     fn give_back_all(&self) {
-        let longest = self.runners.iter().map(|runner| runner.step().lease).max();
+        let longest = self.runners.iter().map(|runner| runner.step().lease()).max();
         let longest = longest.unwrap_or_default();
         let (mut unbegun, mut pause, mut abandoned_at) = (HashSet::new(), FIRST_PAUSE, None);
         loop {
@@ -140,7 +142,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     fn give_back_each(&self, held: Vec<Held>) -> bool {
         let mut all = true;
         for held in held {
-            match caught("giving a claim back", || self.give_back(held)) {
+            match caught("giving a claim back", || self.give_back(&held)) {
                 Ok(true) => {}
                 // somebody has locked it: the others first
                 Ok(false) => all = false,
@@ -164,11 +166,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// hold it: a transactional handler ends its claim itself. That is what a look under way has
     /// claimed since, and what could not be given back before.
     pub(super) fn give_back_held(&self) -> Result<()> {
-        self.unlocked().into_iter().try_for_each(|held| self.give_back(held).map(drop))
+        self.unlocked().into_iter().try_for_each(|held| self.give_back(&held).map(drop))
     }
 
     /// `false` if somebody has locked it.
-    fn give_back(&self, held: Held) -> Result<bool> {
+    fn give_back(&self, held: &Held) -> Result<bool> {
         let (step, fence) = (self.runners[held.step].step(), &held.fence);
         let why = "released: the worker stopped";
         // a shorter time than there is at the least: then it is known what was in the way

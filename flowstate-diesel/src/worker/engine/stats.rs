@@ -13,6 +13,9 @@ pub struct Stats {
     pub finished: u64,
     /// Tries that failed by an error or a panic.
     pub failed: u64,
+    /// Claims put off without counting as a try: it was too early, or this program could not read the
+    /// record.
+    pub put_off: u64,
     /// Claims of any worker whose lease ran out and that this worker failed over.
     pub reaped: u64,
     /// Claims that this worker lost: they came too late.
@@ -23,7 +26,7 @@ pub struct Stats {
     pub timed: u64,
     /// Claims that this worker holds now.
     pub running: u64,
-    /// For each step, by its start transition: how long the oldest due record has been waiting, as
+    /// For each step, by its name: how long the oldest due record has been waiting, as
     /// of the last look. Steps with nothing due are left out.
     pub oldest_due: Vec<(&'static str, Duration)>,
 }
@@ -34,6 +37,7 @@ pub(crate) struct Counters {
     pub(crate) claimed: AtomicU64,
     pub(crate) finished: AtomicU64,
     pub(crate) failed: AtomicU64,
+    pub(crate) put_off: AtomicU64,
     pub(crate) reaped: AtomicU64,
     pub(crate) lost: AtomicU64,
     pub(crate) released: AtomicU64,
@@ -58,6 +62,7 @@ impl Counters {
             claimed: read(&self.claimed),
             finished: read(&self.finished),
             failed: read(&self.failed),
+            put_off: read(&self.put_off),
             reaped: read(&self.reaped),
             lost: read(&self.lost),
             released: read(&self.released),

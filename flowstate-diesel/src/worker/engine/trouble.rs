@@ -57,7 +57,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// The database took long to answer what was asked at `asked`: others may not have been able to
     /// extend their leases meanwhile.
     pub(super) fn note_stall(&self, asked: Instant) {
-        let shortest = self.runners.iter().map(|runner| runner.step().lease).min();
+        let shortest = self.runners.iter().map(|runner| runner.step().lease()).min();
         if shortest.is_some_and(|lease| asked.elapsed() >= lease / 3) {
             self.shared().trouble.outage = Some(Instant::now());
         }

@@ -6,16 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use diesel::r2d2::ManageConnection;
 
 use super::run::{Core, Job};
-use super::runner::Desk as _;
 use super::schedule::{Found, Search};
 use super::stats::count;
 use crate::dialect::connection::Store;
 use crate::error::{Error, Result};
 use crate::text::chain::chain;
 use crate::transaction::hooks::panic_text;
-use crate::worker::claim::settle;
 use crate::worker::claim::settle::Fence;
-use crate::worker::step::error::StepError;
+use flowstate::StepError;
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Runs a job. If it panics outside its handler, its try has failed.
@@ -27,11 +25,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         });
         let Err(error) = ran else { return };
         let failed = caught("failing a claim", || {
-            let step = self.runners[step].step();
             let error = StepError::from(error.to_string());
-            let plan = settle::fail_plan(step, &fence, &error)?;
-            self.insist(step, &fence, &mut |conn| settle::end(conn, step, &fence, &plan))?;
-            Ok(())
+            self.fail(&*self.runners[step], &fence, error).map(drop)
         });
         if failed.is_ok() {
             count(&self.counters.failed);

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::transition::request::micros;
+use crate::text::time::micros;
 
 /// As far back as times go.
 pub(crate) const EVERYTHING: Duration = Duration::MAX;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use flowstate::Backoff;
+use flowstate::Backoff;
 
 /// The pause after so many failed tries in a row, from 1. `None` when they are used up.
 pub(crate) fn pause(backoff: &Backoff, failed: i32) -> Option<Duration> {

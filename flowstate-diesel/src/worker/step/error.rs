@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use flowstate::StepError;
+use flowstate::StepError;
 
 use crate::text::chain::chain;
 use crate::transaction::hooks::panic_text;

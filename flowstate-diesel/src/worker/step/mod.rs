@@ -1,86 +1,54 @@
-//! A unit of work: the transitions that start it, finish it and fail it.
+//! What to do: a step as a worker knows it, by stored names.
 
 pub(crate) mod backoff;
 pub(crate) mod error;
+pub(crate) mod timed;
 
-use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use flowstate::{
-    Definition, Flow, Follows, LoadsNothing, PersistsNothing, State, Transition, TransitionOf,
-};
+use flowstate::{Definition, Flow, OutcomeDefinition, Policy, State as _, Step, Transition};
 
-use self::backoff::Backoff;
-use super::claim::batches::Timed;
-use super::claim::settle::End;
 use crate::dialect::change::{Link, Timing};
 use crate::store::flow_store::stored_names;
-use crate::transition::request::{link, timing};
-
-/// A unit of work for workers: `Step::start(T).finish(T).fail(T)`, the last two in any order.
-///
-/// Claiming a record takes the start transition; a handler that returns `Ok` takes the finish
-/// transition (and those of [`Step::then`] at once); an error, a panic or a lease that ran out takes
-/// the fail transition. The compiler checks that finish and fail start where start leads to.
-#[must_use = "a step does nothing until a worker has it"]
-pub struct Step<Start, Finish = (), Last = Finish, Fail = ()> {
-    pub(crate) spec: Arc<StepSpec>,
-    types: Types<Start, Finish, Last, Fail>,
-}
-
-/// The finish transition of a step that has one.
-#[diagnostic::on_unimplemented(
-    message = "this step has no finish transition yet: add `.finish(…)` first",
-    label = "a step without `.finish(…)`"
-)]
-pub trait FinishTransition: Transition {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Transition> FinishTransition for T {}
-
-/// The fail transition of a step that is complete.
-#[diagnostic::on_unimplemented(
-    message = "this step has no fail transition: add `.fail(…)`",
-    label = "a step without `.fail(…)`",
-    note = "the fail transition is taken when the handler returns an error or panics, or when the lease runs out"
-)]
-pub trait FailTransition: Transition {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Transition> FailTransition for T {}
-
-/// Owns none of them: a step is `Send` and `Sync` whatever its transitions are.
-type Types<Start, Finish, Last, Fail> = PhantomData<fn() -> (Start, Finish, Last, Fail)>;
 
 /// A step without types.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct StepSpec {
     pub(crate) flow: &'static str,
-    pub(crate) start: &'static str,
+    /// As it is named in the code.
+    pub(crate) name: &'static str,
+    /// The transition that claims a record.
+    pub(crate) start: Link,
     /// The state of a claimed record.
     pub(crate) running: &'static str,
-    /// Its stored names: a former version of the program may have left a claim under an old one.
+    /// The stored names of the running state: a former version of the program may have left a claim
+    /// under an old one.
     pub(crate) running_names: Vec<&'static str>,
+    /// How long a claimed record may stay in the running state, if a transition takes it out by
+    /// itself, in microseconds.
+    pub(crate) running_deadline: Option<i64>,
     /// The stored names, old ones too, of the states from which it starts.
     pub(crate) sources: Vec<&'static str>,
-    /// The same, with what is true of a record there: a released one goes back.
+    /// What is true of a record in each of the sources: a released one goes back.
     pub(crate) origins: Vec<Origin>,
-    pub(crate) finish: Vec<fn() -> Link>,
-    /// After the last of them.
-    pub(crate) finished: Landing,
-    pub(crate) fail: fn() -> Link,
-    pub(crate) failed: Landing,
-    pub(crate) running_deadline: Option<i64>,
-    pub(crate) start_link: fn() -> Link,
-    pub(crate) lease: Duration,
-    pub(crate) retry: Backoff,
-    pub(crate) concurrency: usize,
-    pub(crate) batch: Option<usize>,
-    /// Whether a record can come to this step again after it finished.
-    pub(crate) repeats: bool,
-    /// Whether the server of the first claim was asked if it is fit for use.
-    pub(crate) asked: OnceLock<()>,
+    /// How it may end well.
+    pub(crate) outcomes: Vec<Ending>,
+    /// How a failed try ends.
+    pub(crate) fail: Ending,
+    /// How the last failed try ends; `None` if as any other, with nothing due.
+    pub(crate) give_up: Option<Ending>,
+    pub(crate) policy: Arc<Policy>,
+    /// The transitions by which it ends well, as a JSON array, if a record can come to this step
+    /// again after one of them.
+    pub(crate) repeats: Option<String>,
+}
+
+/// One way for a step to end: the transitions that are taken at once, and where the last one leads.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    links: Vec<Link>,
+    pub(crate) landing: Landing,
 }
 
 /// What is known of the state that a transition leads to.
@@ -101,156 +69,85 @@ pub(crate) struct Origin {
     pub(crate) timing: Timing<'static>,
 }
 
-impl Origin {
-    fn all<T: Transition>() -> impl Iterator<Item = Self> {
-        T::FROM.iter().flat_map(|&state| {
-            let timing = timing::<T::Flow>(state, Duration::ZERO);
-            stored_names(state).map(move |name| Self { name, is_error: state.is_error(), timing })
+impl StepSpec {
+    pub(crate) fn of<S: Step>(policy: Policy) -> Arc<Self> {
+        let (flow, running) = (S::Flow::DEFINITION, <S::Start as Transition>::TO);
+        let origins: Vec<_> = Origin::all::<S::Start>().collect();
+        let outcomes = S::DEFINITION.outcomes.iter();
+        let outcomes: Vec<_> = outcomes.map(|outcome| Ending::of(flow, outcome)).collect();
+        let repeats = outcomes.iter().any(|ending| reaches(flow, ending.to(), running.as_str()));
+        let finishes = S::DEFINITION.outcomes.iter().map(|outcome| outcome.transition);
+        Arc::new(Self {
+            flow: flow.name,
+            name: S::NAME,
+            start: Link::of::<S::Start>(),
+            running: running.as_str(),
+            running_names: stored_names(running).collect(),
+            running_deadline: Landing::at(flow, running.as_str()).timing.deadline_in,
+            sources: origins.iter().map(|origin| origin.name).collect(),
+            origins,
+            outcomes,
+            fail: Ending::by::<S::Fail>(),
+            give_up: S::DEFINITION.give_up.map(|_| Ending::by::<S::GiveUp>()),
+            policy: Arc::new(policy),
+            repeats: repeats.then(|| finishes.collect::<serde_json::Value>().to_string()),
         })
+    }
+
+    /// How long a claim holds.
+    pub(crate) fn lease(&self) -> Duration {
+        self.policy.lease_time()
+    }
+}
+
+impl Ending {
+    fn by<T: Transition>() -> Self {
+        let landing = Landing::at(T::Flow::DEFINITION, T::TO.as_str());
+        Self { links: vec![Link::of::<T>()], landing }
+    }
+
+    fn of(flow: &'static Definition, outcome: &OutcomeDefinition) -> Self {
+        let mut to = outcome.to;
+        let mut links = vec![Link::by(flow, outcome.transition, to)];
+        for then in outcome.then {
+            to = flow.transition(then).map_or(to, |then| then.to);
+            links.push(Link::by(flow, then, to));
+        }
+        Self { links, landing: Landing::at(flow, to) }
+    }
+
+    /// The state in which it leaves the record.
+    fn to(&self) -> &'static str {
+        self.links.last().map_or("", |link| link.to)
+    }
+
+    /// The links, the first with these artefacts.
+    pub(crate) fn links(&self, artefacts: Vec<(&'static str, String)>) -> Vec<Link> {
+        let mut links = self.links.clone();
+        if let Some(first) = links.first_mut() {
+            first.artefacts = artefacts;
+        }
+        links
     }
 }
 
 impl Landing {
-    fn of<T: Transition>() -> Self {
+    fn at(flow: &'static Definition, state: &'static str) -> Self {
+        let definition = flow.state(state);
         Self {
-            completes: T::TO.is_completed(),
-            destroys: T::TO.definition().destroys,
-            timing: timing::<T::Flow>(T::TO, Duration::ZERO),
+            completes: definition.is_some_and(|state| state.is_completed),
+            destroys: definition.is_some_and(|state| state.destroys),
+            timing: Timing::on_arrival(flow, state, Duration::ZERO),
         }
     }
 }
 
-/// A transition that a step may take by itself: it needs no artefact and gives none.
-fn no_link() -> Link {
-    Link { transition: "", to: "", to_error: false, artefacts: Vec::new() }
-}
-
-impl<Start: Transition> Step<Start> {
-    /// The transition that claims a record. It persists nothing: nobody is there to hand it over.
-    pub fn start(_: Start) -> Self
-    where
-        Start::Persists: PersistsNothing,
-    {
-        let landing = Landing::of::<Start>();
-        let origins: Vec<_> = Origin::all::<Start>().collect();
-        let spec = StepSpec {
-            flow: <Start::Flow as Flow>::NAME,
-            start: Start::NAME,
-            running: Start::TO.as_str(),
-            running_names: stored_names(Start::TO).collect(),
-            sources: origins.iter().map(|origin| origin.name).collect(),
-            origins,
-            finish: Vec::new(),
-            finished: landing,
-            fail: no_link,
-            failed: landing,
-            running_deadline: landing.timing.deadline_in,
-            start_link: link::<Start>,
-            lease: Duration::from_mins(1),
-            retry: Backoff::default(),
-            concurrency: usize::MAX,
-            batch: None,
-            repeats: false,
-            asked: OnceLock::new(),
-        };
-        Self { spec: Arc::new(spec), types: PhantomData }
-    }
-}
-
-impl<Start: Transition, Last, Fail> Step<Start, (), Last, Fail> {
-    /// The transition that a successful handler takes; the handler returns what it persists.
-    pub fn finish<Finish>(mut self, _: Finish) -> Step<Start, Finish, Finish, Fail>
-    where
-        Finish: TransitionOf<Start::Flow>,
-        Finish::Own: Follows<Start::To, Start::Flow>,
-        Finish::Loads: LoadsNothing,
-    {
-        self.edit().finish_with::<Finish>();
-        Step { spec: self.spec, types: PhantomData }
-    }
-}
-
-impl<Start: Transition, Finish, Last, Fail> Step<Start, Finish, Last, Fail> {
-    /// A further transition that a successful handler takes at once, in the same transaction.
-    pub fn then<Then>(mut self, _: Then) -> Step<Start, Finish, Then, Fail>
-    where
-        Last: Transition,
-        Then: TransitionOf<Start::Flow>,
-        Then::Own: Follows<Last::To, Start::Flow>,
-        Then::Persists: PersistsNothing,
-        Then::Loads: LoadsNothing,
-    {
-        self.edit().finish_with::<Then>();
-        Step { spec: self.spec, types: PhantomData }
-    }
-}
-
-impl<Start: Transition, Finish, Last> Step<Start, Finish, Last> {
-    /// The transition that a failed try takes.
-    pub fn fail<Fail>(mut self, _: Fail) -> Step<Start, Finish, Last, Fail>
-    where
-        Fail: TransitionOf<Start::Flow>,
-        Fail::Own: Follows<Start::To, Start::Flow>,
-        Fail::Persists: PersistsNothing,
-        Fail::Loads: LoadsNothing,
-    {
-        let spec = self.edit();
-        spec.fail = link::<Fail>;
-        spec.failed = Landing::of::<Fail>();
-        Step { spec: self.spec, types: PhantomData }
-    }
-}
-
-impl<Start, Finish, Last, Fail> Step<Start, Finish, Last, Fail> {
-    fn edit(&mut self) -> &mut StepSpec {
-        Arc::make_mut(&mut self.spec)
-    }
-
-    /// How long a claim holds: 60 seconds by default. A worker extends it while the handler runs,
-    /// so it says how soon a step whose process died is failed over. After an outage of the
-    /// database that takes half a minute more, which leaves the living the time to extend theirs.
-    pub fn lease(mut self, lease: Duration) -> Self {
-        self.edit().lease = lease.max(Duration::from_millis(10));
-        self
-    }
-
-    /// How often it is tried and how long it waits in between: see [`Backoff::default`].
-    pub fn retry(mut self, retry: Backoff) -> Self {
-        self.edit().retry = retry;
-        self
-    }
-
-    /// At most so many at once in one worker: as many as it has threads by default.
-    pub fn concurrency(mut self, most: usize) -> Self {
-        self.edit().concurrency = most.max(1);
-        self
-    }
-
-    /// Claims up to so many at once. By default as many as there are free threads, so that no
-    /// record is claimed before it can be worked on; a larger batch pays where handlers take
-    /// milliseconds. The next batch is fetched before the last is through, so that a worker may hold
-    /// up to two.
-    pub fn batch(mut self, most: usize) -> Self {
-        self.edit().batch = Some(most.max(1));
-        self
-    }
-}
-
-impl StepSpec {
-    /// Takes `T` as the last transition of the finish.
-    fn finish_with<T: Transition>(&mut self) {
-        self.finish.push(link::<T>);
-        self.finished = Landing::of::<T>();
-        self.repeats = reaches(T::Flow::DEFINITION, T::TO.as_str(), self.running);
-    }
-
-    /// The finish, with the artefacts of its first transition.
-    pub(crate) fn finish(&self, artefacts: Vec<(&'static str, String)>) -> End {
-        let mut links: Vec<_> = self.finish.iter().map(|link| link()).collect();
-        if let Some(first) = links.first_mut() {
-            first.artefacts = artefacts;
-        }
-        End::Finish { links, landing: self.finished }
+impl Origin {
+    fn all<T: Transition>() -> impl Iterator<Item = Self> {
+        T::FROM.iter().flat_map(|&state| {
+            let timing = Timing::on_arrival(T::Flow::DEFINITION, state.as_str(), Duration::ZERO);
+            stored_names(state).map(move |name| Self { name, is_error: state.is_error(), timing })
+        })
     }
 }
 
@@ -270,24 +167,4 @@ fn reaches(flow: &Definition, from: &'static str, to: &str) -> bool {
         at += 1;
     }
     false
-}
-
-/// The timed transitions of a flow, one for each stored name of a state that has one.
-pub(crate) fn timed<F: Flow>() -> Vec<Timed> {
-    let states = F::State::ALL.iter().copied();
-    states.flat_map(|state| timed_of::<F>(state).into_iter().flatten()).collect()
-}
-
-fn timed_of<F: Flow>(state: F::State) -> Option<impl Iterator<Item = Timed>> {
-    let (transition, _) = F::DEFINITION.timed(state.as_str())?;
-    let to: F::State = transition.to.parse().ok()?;
-    Some(stored_names(state).map(move |state| Timed {
-        flow: F::NAME,
-        state,
-        transition,
-        to_error: to.is_error(),
-        completes: to.is_completed(),
-        destroys: to.definition().destroys,
-        timing: timing::<F>(to, Duration::ZERO),
-    }))
 }

@@ -262,14 +262,14 @@ pub fn a_late_extend_leaves_the_next_claim_alone<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     picked::<D>(conn, "a");
-    let mut late = claim_next(&fetch_step!().lease(Duration::from_hours(9)), conn)
+    let mut late = claim_next(fetch_step!().lease(Duration::from_hours(9)), conn)
         .expect("no error")
         .expect("a claim");
     testing::expire_leases(conn).expect("expired");
     let worker = Worker::new(database.pool(1)).step(fetch_step!(), |_, ()| Ok(Response(json!(1))));
     assert_eq!(worker.run_until_idle().expect("ran").reaped, 1);
     testing::make_everything_due(conn).expect("due");
-    let next = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+    let next = claim_next(fetch_step!(), conn).expect("no error").expect("a claim");
     let lease = "SELECT CAST(leased_until AS CHAR(40)) FROM flowstate_flows";
     let before = D::text(conn, lease);
     refused!(late.extend(conn), Error::LeaseLost { .. });

@@ -51,7 +51,7 @@ pub fn a18_a_clock_that_jumps_back<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let id = picked::<D>(conn, "a");
-    let claim = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+    let claim = claim_next(fetch_step!(), conn).expect("no error").expect("a claim");
     // what was written before the jump lies in the future
     let later = "2999-01-01 00:00:00.000000";
     for sql in [
@@ -88,7 +88,7 @@ pub fn a18_a_worker_with_another_clock<D: Database>() {
         let database = D::migrated();
         let conn = &mut database.connect();
         picked::<D>(conn, "leased");
-        let held = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+        let held = claim_next(fetch_step!(), conn).expect("no error").expect("a claim");
         let minutes = Duration::from_mins(30);
         let mut later = Sync::new("later").create(conn).expect("created");
         later.transition(Sync::PICK, conn).delay(minutes).run().expect("picked");
@@ -121,7 +121,7 @@ pub fn other_clock_in_child<D: Database>(url: &str) {
     assert_eq!(at.due_at(), Some(soon), "just then");
     at.transition(Sync::PICK, conn).delay(Duration::from_hours(1)).run().expect("picked");
     let mut claimed = 0;
-    while let Some(claim) = claim_next(&fetch_step!(), conn).expect("no error") {
+    while let Some(claim) = claim_next(fetch_step!(), conn).expect("no error") {
         claimed += 1;
         drop(claim);
     }

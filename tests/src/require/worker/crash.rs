@@ -28,11 +28,11 @@ fn prepare<D: Database>(scene: &str, conn: &mut D::Conn) -> i64 {
     let id = picked::<D>(conn, scene);
     match scene {
         "transactional" => {
-            let claim = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+            let claim = claim_next(fetch_step!(), conn).expect("no error").expect("a claim");
             claim.finish(Response(json!(1)), conn).expect("finished");
         }
         "reap" => {
-            drop(claim_next(&fetch_step!(), conn).expect("no error").expect("a claim"));
+            drop(claim_next(fetch_step!(), conn).expect("no error").expect("a claim"));
             testing::expire_leases(conn).expect("expired");
         }
         _ => {}
@@ -117,7 +117,7 @@ fn serve<D: Database>(worker: Worker<Pooled<D>>) {
     worker
         .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
         .transactional_step(save_step!(), |claim, _, conn| {
-            conn.batch_execute(&format!("INSERT INTO effects VALUES ('{}')", claim.id()))
+            Ok(conn.batch_execute(&format!("INSERT INTO effects VALUES ('{}')", claim.id()))?)
         })
         .run_until_idle()
         .expect("ran");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::SimpleConnection as _;
-use flowstate_diesel::{BoxError, Worker, prelude::*};
+use flowstate_diesel::{Worker, prelude::*};
 use serde_json::json;
 
 use crate::database::server::Served;
@@ -50,7 +50,7 @@ pub fn a12_a_worker_finds_out<D: Served>() {
                         proxy.cut(cut, D::LAST_WORDS_OF_OTHERS);
                     }
                     conn.batch_execute("INSERT INTO effects VALUES ('saved')")?;
-                    Ok::<_, BoxError>(())
+                    Ok(())
                 }
             })
             .run_until_idle()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{Worker, claim_next, prelude::*, testing};
+use flowstate_diesel::{StepError, Worker, claim_next, prelude::*, testing};
 use serde_json::json;
 
 use crate::flows::{Approval, Response, Sync};
@@ -60,7 +60,7 @@ pub fn events_in_child<D: Database>(url: &str) {
     let outcomes = |told: &Captured| told.fields.get("outcome").cloned();
     let steps = told.iter().filter(|told| told.what == "flowstate.step");
     let outcomes: BTreeSet<_> = steps.filter_map(outcomes).collect();
-    let all = ["failed", "finished", "lost"].map(str::to_owned);
+    let all = ["failed", "finished", "lost", "put off"].map(str::to_owned);
     assert_eq!(outcomes, BTreeSet::from(all));
 }
 
@@ -84,14 +84,18 @@ fn act<D: Database>(url: &str, conn: &mut D::Conn) {
     let sql = "UPDATE flowstate_flows SET state = 'from_the_future' WHERE id = ";
     conn.batch_execute(&format!("{sql}{stranger}")).expect("a stranger");
     conn.batch_execute(&format!("{sql}{claimed}")).expect("a stranger that is claimed");
-    for name in ["fine", "failing", "lost"] {
+    for name in ["fine", "failing", "lost", "early"] {
         picked::<D>(conn, name);
     }
+    let unreadable = picked::<D>(conn, "unreadable");
+    let sql = "UPDATE flowstate_flows SET props = '{\"record_id\":1}' WHERE id = ";
+    conn.batch_execute(&format!("{sql}{unreadable}")).expect("unreadable");
     let elsewhere = url.to_owned();
     let running = Worker::new(D::probed_pool(url, 2, Probe::new(|_| {})))
         .step(fetch_step!().lease(Duration::from_secs(1)), move |claim, ()| {
             match &*claim.record_id {
                 "failing" => return Err("it fails".into()),
+                "early" => return Err(StepError::not_yet(Duration::from_hours(1))),
                 "lost" => {
                     let conn = &mut D::connect_to(&elsewhere);
                     let mut flow = Sync::find(claim.id(), conn)?;
@@ -107,7 +111,7 @@ fn act<D: Database>(url: &str, conn: &mut D::Conn) {
         .expect("started");
     let done = "SELECT COUNT(*) FROM flowstate_flows WHERE \
                 (leased_until IS NOT NULL AND state <> 'from_the_future') OR \
-                (due_at IS NOT NULL AND state = 'picked')";
+                (due_at IS NOT NULL AND state = 'picked' AND seq < 3)";
     while D::number(conn, done) > 0 {
         std::thread::yield_now();
     }

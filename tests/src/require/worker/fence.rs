@@ -9,7 +9,7 @@ use flowstate_diesel::{Error, Worker, claim_next, prelude::*, testing, transacti
 use serde_json::json;
 
 use crate::check::clean;
-use crate::flows::{Receipt, Response, Round, RoundState, Sync, SyncState};
+use crate::flows::{Receipt, Response, Round, RoundState, RoundWorkOutcome, Sync, SyncState};
 use crate::gate::Gate;
 use crate::statement_probe::Probe;
 use crate::steps::{leased, picked};
@@ -23,7 +23,7 @@ pub fn a14_a_finish_behind_the_reaper_is_late<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let id = picked::<D>(conn, "a");
-    let stalled = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+    let stalled = claim_next(fetch_step!(), conn).expect("no error").expect("a claim");
     testing::expire_leases(conn).expect("expired");
     let (selected, finishing) = (Gate::new(), Gate::new());
     let pool = D::probed_pool(&database.url(), 1, {
@@ -61,7 +61,7 @@ pub fn a14_the_reaper_lets_a_finish_pass<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let id = picked::<D>(conn, "a");
-    let mut claim = claim_next(&fetch_step!(), conn).expect("no error");
+    let mut claim = claim_next(fetch_step!(), conn).expect("no error");
     testing::expire_leases(conn).expect("expired");
     let looked = Gate::new();
     // others wait for SQLite's one writer, and pass over the row elsewhere
@@ -103,7 +103,7 @@ pub fn a_claim_is_ended_only_by_its_holder<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let id = picked::<D>(conn, "a");
-    let finishing = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+    let finishing = claim_next(fetch_step!(), conn).expect("no error").expect("a claim");
     // as if the tables had been restored, and claimed by another process
     let sql = "UPDATE flowstate_flows SET leased_by = 'another-process' WHERE id = ";
     conn.batch_execute(&format!("{sql}{id}")).expect("another holder");
@@ -113,7 +113,7 @@ pub fn a_claim_is_ended_only_by_its_holder<D: Database>() {
     assert_eq!(flow.artefact::<Response>(conn).expect("read"), None);
     for end in ["fail", "release"] {
         picked::<D>(conn, end);
-        let claim = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+        let claim = claim_next(fetch_step!(), conn).expect("no error").expect("a claim");
         conn.batch_execute(&format!("{sql}{}", claim.id())).expect("another holder");
         let ended = match end {
             "fail" => claim.fail("late", conn),
@@ -251,7 +251,7 @@ pub fn a_claim_under_an_old_name_is_failed_over<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let mut round = Round::new().create(conn).expect("created");
-    drop(claim_next(&round_step!(), conn).expect("no error").expect("a claim"));
+    drop(claim_next(round_step!(), conn).expect("no error").expect("a claim"));
     for sql in [
         "UPDATE flowstate_flows SET state = 'at_work'",
         "UPDATE flowstate_transitions SET to_state = 'at_work' WHERE seq = 1",
@@ -259,7 +259,8 @@ pub fn a_claim_under_an_old_name_is_failed_over<D: Database>() {
         conn.batch_execute(sql).expect("the older program's name");
     }
     testing::expire_leases(conn).expect("expired");
-    let worker = Worker::new(database.pool(1)).step(round_step!(), |_, ()| Ok(Receipt::new()));
+    let worker = Worker::new(database.pool(1))
+        .step(round_step!(), |_, ()| Ok(RoundWorkOutcome::Resting(Receipt::new())));
     assert_eq!(worker.run_until_idle().expect("ran").reaped, 1);
     round.reload(conn).expect("read");
     assert_eq!(round.state(), RoundState::Broken);

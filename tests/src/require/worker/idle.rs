@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
-use flowstate_diesel::{Running, Step, Worker, prelude::*};
+use flowstate_diesel::{Running, Worker, prelude::*};
 use serde_json::json;
 
 use crate::check::clean;
-use crate::flows::{Receipt, Response, releases};
+use crate::flows::{Receipt, Response, RoundWorkOutcome, releases};
 use crate::gate::Gate;
 use crate::statement_probe::Probe;
 use crate::steps::picked;
@@ -77,7 +77,7 @@ fn be_idle<D: Database>(url: &str) {
     let _running = Worker::new(pool)
         .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
         .step(save_step!(), |_, _| Ok(()))
-        .step(round_step!(), |_, ()| Ok(Receipt::new()))
+        .step(round_step!(), |_, ()| Ok(RoundWorkOutcome::Resting(Receipt::new())))
         .step(pay_step!(), |_, _| Ok(()))
         .threads(3)
         .poll(Duration::from_hours(1))
@@ -140,10 +140,10 @@ pub fn a21_the_older_program_leaves_new_states_alone<D: Database>() {
     let mut weighed = v2::Parcel { to: "a".to_owned() }.create(conn).expect("created");
     weighed.transition(v2::Parcel::WEIGH, conn).run().expect("weighed");
     let plain = v1::Parcel { to: "b".to_owned() }.create(conn).expect("created");
-    let old = || Step::start(v1::Parcel::SEND).finish(v1::Parcel::ARRIVE).fail(v1::Parcel::LOSE);
+    let old = || v1::Parcel::SEND;
     let stats = Worker::new(database.pool(1)).step(old(), |_, ()| Ok(())).run_until_idle();
     assert_eq!(stats.expect("ran").finished, 1);
-    let new = Step::start(v2::Parcel::SEND).finish(v2::Parcel::ARRIVE).fail(v2::Parcel::LOSE);
+    let new = v2::Parcel::SEND;
     weighed.reload(conn).expect("read");
     assert_eq!(weighed.state(), v2::ParcelState::Weighed);
     assert!(v1::Parcel::find(plain.id(), conn).expect("found").is_completed());
@@ -172,7 +172,7 @@ pub fn a21_two_versions_at_once<D: Database>() {
     }
     let taken = Arc::new(Mutex::new(Vec::new()));
     let older = Worker::new(database.pool(1))
-        .step(Step::start(v1::Parcel::SEND).finish(v1::Parcel::ARRIVE).fail(v1::Parcel::LOSE), {
+        .step(v1::Parcel::SEND, {
             let taken = Arc::clone(&taken);
             move |claim, ()| {
                 taken.lock().expect("not poisoned").push(claim.id());
@@ -182,10 +182,7 @@ pub fn a21_two_versions_at_once<D: Database>() {
         .start()
         .expect("started");
     let newer = Worker::new(database.pool(1))
-        .step(
-            Step::start(v2::Parcel::SEND).finish(v2::Parcel::ARRIVE).fail(v2::Parcel::LOSE),
-            |_, ()| Ok(()),
-        )
+        .step(v2::Parcel::SEND, |_, ()| Ok(()))
         .start()
         .expect("started");
     let sent = "SELECT COUNT(*) FROM flowstate_flows WHERE state = 'sent'";

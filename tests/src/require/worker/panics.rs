@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use flowstate_diesel::{BoxError, Worker, claim_next, prelude::*, testing};
+use flowstate_diesel::{BoxError, StepError, Worker, claim_next, prelude::*, testing};
 use serde_json::json;
 
 use crate::check::clean;
@@ -30,7 +30,7 @@ pub fn an_error_without_a_text_fails_the_step<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let (plain, by_hand) = (picked::<D>(conn, "plain"), picked::<D>(conn, "by hand"));
-    let claim = claim_next(&fetch_step!(), conn).expect("no error").expect("a claim");
+    let claim = claim_next(fetch_step!(), conn).expect("no error").expect("a claim");
     assert_eq!(claim.id(), plain);
     claim.fail(Untold, conn).expect("failed");
     let stats = Worker::new(database.pool(1))
@@ -46,7 +46,7 @@ pub fn an_error_without_a_text_fails_the_step<D: Database>() {
     testing::make_everything_due(conn).expect("due");
     let stats = Worker::new(database.pool(1))
         .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
-        .transactional_step(save_step!(), |_, _, _| Err::<(), _>(BoxError::from(Untold)))
+        .transactional_step(save_step!(), |_, _, _| Err(StepError::from(BoxError::from(Untold))))
         .run_until_idle()
         .expect("ran");
     assert_eq!((stats.finished, stats.failed, stats.running), (2, 2, 0));

@@ -1,10 +1,10 @@
 //! What the database refuses, however often it is asked, is no outage.
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{BoxError, Worker, prelude::*};
+use flowstate_diesel::{Worker, prelude::*};
 
 use crate::check::{self, clean};
-use crate::flows::{Receipt, Round, RoundState};
+use crate::flows::{Receipt, Round, RoundState, RoundWorkOutcome};
 use crate::{Database, round_step};
 
 /// Has the database refuse every artefact, by the statement or by the commit.
@@ -47,7 +47,7 @@ pub fn a_finish_that_is_refused_again_and_again_has_failed<D: Database>() {
     refuse_artefacts::<D>(conn, false);
     let id = Round::new().create(conn).expect("created").id();
     let stats = Worker::new(database.pool(1))
-        .step(round_step!(), |_, ()| Ok(Receipt::new()))
+        .step(round_step!(), |_, ()| Ok(RoundWorkOutcome::Resting(Receipt::new())))
         .run_until_idle()
         .expect("ran");
     assert_eq!((stats.failed, stats.finished, stats.running), (1, 0, 0));
@@ -65,7 +65,7 @@ pub fn a_transactional_finish_that_is_refused_has_failed<D: Database>() {
     let stats = Worker::new(database.pool(1))
         .transactional_step(round_step!(), |_, (), conn| {
             conn.batch_execute("INSERT INTO effects VALUES ('kept')")?;
-            Ok::<_, BoxError>(Receipt::new())
+            Ok(RoundWorkOutcome::Resting(Receipt::new()))
         })
         .run_until_idle()
         .expect("ran");

@@ -8,11 +8,11 @@ use flowstate_diesel::{Error, Worker, claim_next, prelude::*, reap, testing};
 use serde_json::json;
 
 use crate::check::clean;
-use crate::flows::{Response, Sync, SyncState};
+use crate::flows::{Errand, Response, Sync, SyncState};
 use crate::gate::Gate;
 use crate::statement_probe::Probe;
 use crate::steps::picked;
-use crate::{Database, child, fetch_step, pick_step, race, refused, save_step};
+use crate::{Database, child, errand_step, fetch_step, race, refused, save_step};
 
 /// A31: several threads share one connection, in every kind of step, failing ones too.
 pub fn a31_several_threads_share_one_connection<D: Database>() {
@@ -31,7 +31,7 @@ pub fn a31_several_threads_share_one_connection<D: Database>() {
             })
             .transactional_step(save_step!(), |claim, _, conn| {
                 assert!(claim.record_id != "5" || claim.attempt() > 1, "once");
-                conn.batch_execute(&format!("INSERT INTO saved VALUES ({})", claim.id()))
+                Ok(conn.batch_execute(&format!("INSERT INTO saved VALUES ({})", claim.id()))?)
             })
             .threads(4)
             .run_until_idle()
@@ -88,20 +88,20 @@ pub fn what_is_due_later_is_left<D: Database>() {
     let hour = Duration::from_hours(1);
     let run = || {
         let worker = Worker::new(database.pool(1));
-        worker.step(pick_step!(), |_, ()| Ok(())).run_until_idle().expect("ran")
+        worker.step(errand_step!(), |_, ()| Ok(())).run_until_idle().expect("ran")
     };
     let now = chrono::DateTime::from(std::time::SystemTime::now());
-    Sync::new("in").create_in(hour, conn).expect("created");
-    Sync::new("at").create_at(now + hour, conn).expect("created");
+    Errand::new("in").create_in(hour, conn).expect("created");
+    Errand::new("at").create_at(now + hour, conn).expect("created");
     assert_eq!(run().claimed, 0, "neither is due");
     testing::make_everything_due(conn).expect("due");
-    Sync::new("past").create_at(now - hour, conn).expect("created");
+    Errand::new("past").create_at(now - hour, conn).expect("created");
     assert_eq!(run().finished, 3);
     let mut delayed = Sync::new("delayed").create(conn).expect("created");
     delayed.transition(Sync::PICK, conn).delay(hour).run().expect("picked");
-    assert!(claim_next(&fetch_step!(), conn).expect("no error").is_none(), "not due");
+    assert!(claim_next(fetch_step!(), conn).expect("no error").is_none(), "not due");
     testing::make_everything_due(conn).expect("due");
-    let claim = claim_next(&fetch_step!(), conn).expect("no error").expect("due");
+    let claim = claim_next(fetch_step!(), conn).expect("no error").expect("due");
     assert_eq!(claim.id(), delayed.id());
 }
 
@@ -111,8 +111,8 @@ pub fn a_step_served_twice_is_refused<D: Database>() {
     let worker = Worker::new(database.pool(1))
         .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
         .step(fetch_step!(), |_, ()| Ok(Response(json!(2))));
-    let problem = refused!(worker.start(), Error::Setup { problem } => problem);
-    assert!(problem.contains("`fetching`"), "{problem}");
+    let problem = refused!(worker.start(), Error::ServedTwice { step, other, running, .. } => format!("{step} {other} {running}"));
+    assert!(problem == "fetch fetch fetching", "{problem}");
 }
 
 /// The numbers of a worker.
@@ -208,8 +208,8 @@ pub fn batches_are_worked_off<D: Database>() {
     let conn = &mut database.connect();
     let pool = database.pool(5);
     for _ in 0..100 {
-        Sync::create_many((0..RECORDS).map(|_| Sync::new("a")), conn).expect("created");
-        let step = pick_step!().batch(32);
+        Errand::create_many((0..RECORDS).map(|_| Errand::new("a")), conn).expect("created");
+        let step = errand_step!().batch(32);
         let worker = Worker::new(pool.clone()).step(step, |_, ()| Ok(())).threads(8);
         assert_eq!(worker.run_until_idle().expect("ran").finished, RECORDS);
     }
@@ -221,16 +221,16 @@ pub fn batches_are_worked_off<D: Database>() {
 pub fn what_lies_far_back_is_found_before_idle<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
-    Sync::new("first").create(conn).expect("created");
+    Errand::new("first").create(conn).expect("created");
     let url = database.url();
-    let worker = Worker::new(database.pool(1)).step(pick_step!(), move |claim, ()| {
-        if claim.record_id == "first" {
+    let worker = Worker::new(database.pool(1)).step(errand_step!(), move |claim, ()| {
+        if claim.name == "first" {
             // another process would do so: nobody here is told
             let conn = &mut D::connect_to(&url);
             let sql = "UPDATE flowstate_flows SET due_at = '2020-01-01 00:00:00.000000' \
-                 WHERE state = 'pending'";
+                 WHERE state = 'waiting'";
             diesel::Connection::transaction(conn, |conn| {
-                Sync::new("late").create(conn)?;
+                Errand::new("late").create(conn)?;
                 Ok::<_, Error>(conn.batch_execute(sql)?)
             })?;
         }
@@ -301,7 +301,7 @@ pub fn stats_say_what_waits<D: Database>() {
     gate.wait_for(1);
     let year = Duration::from_hours(365 * 24);
     let oldest = running.stats().oldest_due;
-    assert!(matches!(*oldest, [("start_fetch", age)] if age > year), "{oldest:?}");
+    assert!(matches!(*oldest, [("fetch", age)] if age > year), "{oldest:?}");
     gate.open();
     gate.wait_for(2);
     while running.stats().finished < 4 || !running.stats().oldest_due.is_empty() {

@@ -39,7 +39,7 @@ pub fn p11_a_restarted_server_costs_no_flow<D: Database>() {
             }
         })
         .transactional_step(save_step!(), |claim, _, conn| {
-            conn.batch_execute(&format!("INSERT INTO effects VALUES ('{}')", claim.id()))
+            Ok(conn.batch_execute(&format!("INSERT INTO effects VALUES ('{}')", claim.id()))?)
         })
         .threads(3)
         .poll(Duration::from_millis(100))

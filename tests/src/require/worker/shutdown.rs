@@ -123,7 +123,7 @@ pub fn a29_a_transactional_handler_outlives_the_grace<D: Database>() {
                 conn.batch_execute("INSERT INTO effects VALUES ('saved')")?;
                 gate.pass();
                 ended.note();
-                Ok::<_, diesel::result::Error>(())
+                Ok(())
             }
         })
         .start()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{Backoff, Error, Step, StepError, Worker, claim_next, prelude::*, testing};
+use flowstate_diesel::{Backoff, Error, StepError, Worker, claim_next, prelude::*, testing};
 use serde_json::json;
 
 use crate::check::clean;
@@ -24,7 +24,7 @@ pub fn steps_run_to_the_end<D: Database>() {
         .step(fetch_step!(), |claim, ()| Ok(Response(json!({ "of": claim.record_id }))))
         .transactional_step(save_step!(), |claim, Response(body), conn| {
             let id = claim.id();
-            conn.batch_execute(&format!("INSERT INTO saved VALUES ({id}, '{}')", body["of"]))
+            Ok(conn.batch_execute(&format!("INSERT INTO saved VALUES ({id}, '{}')", body["of"]))?)
         })
         .threads(4)
         .run_until_idle()
@@ -147,8 +147,8 @@ pub fn a29_a_shutdown_gives_back_what_is_left<D: Database>() {
         let flow = Sync::find(id, conn).expect("found");
         assert_eq!((flow.state(), flow.attempt()), (SyncState::Picked, 1));
     }
-    let again = claim_next(&fetch_step!(), conn).expect("no error").expect("claimed at once");
-    let other = claim_next(&fetch_step!(), conn).expect("no error").expect("claimed at once");
+    let again = claim_next(fetch_step!(), conn).expect("no error").expect("claimed at once");
+    let other = claim_next(fetch_step!(), conn).expect("no error").expect("claimed at once");
     let keys = [again.idempotency_key(), other.idempotency_key()];
     assert!(keys.contains(&key) && keys[0] != keys[1], "{keys:?} {key}");
     again.finish(Response(json!(1)), conn).expect("finished");
@@ -190,12 +190,7 @@ pub fn a_timed_transition_is_taken_in_time<D: Database>() {
     // claimable and timed at once: a claim takes it out of the timed state, the finish into another
     let mut reminded = ask("reminded", conn);
     let stats = Worker::new(database.pool(1))
-        .step(
-            Step::start(Approval::START_REMIND)
-                .finish(Approval::FINISH_REMIND)
-                .fail(Approval::FAIL_REMIND),
-            |_, ()| Ok(()),
-        )
+        .step(Approval::REMIND, |_, ()| Ok(()))
         .run_until_idle()
         .expect("ran");
     assert_eq!((stats.finished, stats.timed), (1, 0));

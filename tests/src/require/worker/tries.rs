@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{Backoff, Step, StepError, Worker, claim_next, prelude::*, testing};
+use flowstate_diesel::{Backoff, StepError, Worker, claim_next, prelude::*, testing};
 
 use crate::check::{self, clean};
-use crate::flows::{Limited, LimitedState, Receipt, Round, RoundState, Sync, SyncState};
+use crate::flows::{
+    Limited, LimitedState, Receipt, Round, RoundState, RoundWorkOutcome, Sync, SyncState,
+};
 use crate::steps::picked;
 use crate::{Database, child, fetch_step, round_step};
 
@@ -49,7 +51,7 @@ pub fn attempts_restart_after_a_finish<D: Database>() {
             testing::make_everything_due(conn).expect("due");
         }
         let claim = claim_next(&step, conn).expect("no error").expect("a claim");
-        claim.finish(Receipt::new(), conn).expect("finished");
+        claim.finish(RoundWorkOutcome::Resting(Receipt::new()), conn).expect("finished");
     }
     flow.reload(conn).expect("read");
     assert_eq!((flow.state(), flow.attempt()), (RoundState::Waiting, 1));
@@ -72,7 +74,9 @@ pub fn the_idempotency_key_is_that_of_the_step<D: Database>() {
             match end {
                 "fail" => claim.fail("no", conn).expect("failed"),
                 "release" => claim.release(conn).expect("released"),
-                "finish" => claim.finish(Receipt::new(), conn).expect("finished"),
+                "finish" => {
+                    claim.finish(RoundWorkOutcome::Resting(Receipt::new()), conn).expect("finished");
+                }
                 _ => {
                     drop(claim);
                     testing::expire_leases(conn).expect("expired");
@@ -105,12 +109,8 @@ pub fn a_time_limit_of_the_running_state_counts<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let id = Limited {}.create(conn).expect("created").id();
-    let step = || {
-        Step::start(Limited::RUN)
-            .finish(Limited::DONE)
-            .fail(Limited::NOT_DONE)
-            .retry(Backoff::fixed(Duration::from_hours(1)).jitter(0.0).attempts(2))
-    };
+    let step =
+        || Limited::RUN.retry(Backoff::fixed(Duration::from_hours(1)).jitter(0.0).attempts(2));
     for failed in 1..=2 {
         drop(claim_next(&step(), conn).expect("no error").expect("a claim"));
         testing::pass_deadlines(conn).expect("passed");

@@ -2,8 +2,7 @@
 
 use flowstate::Flow;
 
-use crate::error::Result;
-use crate::transition::request::outcome;
+use crate::error::{Error, Result};
 
 /// Runs `call` in a span, which is told the id of the record if only `id` of its result knows it.
 pub(crate) fn spanned<F: Flow, R>(
@@ -29,4 +28,15 @@ pub(crate) fn spanned<F: Flow, R>(
     }
     span.record("outcome", if let Err(error) = &result { outcome(error) } else { "done" });
     result
+}
+
+/// One word for how a call ended.
+pub(crate) fn outcome(error: &Error) -> &'static str {
+    match error {
+        Error::InvalidTransition { .. } => "invalid",
+        Error::GuardRejected { .. } => "rejected",
+        Error::Conflict { .. } => "conflict",
+        Error::OutcomeUnknown(_) => "unknown",
+        _ => "failed",
+    }
 }

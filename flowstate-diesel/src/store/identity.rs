@@ -1,0 +1,47 @@
+//! What tells this database from a copy of it.
+
+use std::sync::Arc;
+
+use crate::dialect::Dialect;
+use crate::dialect::connection::AsStore;
+use crate::dialect::sql::shared::{ForgetIdentity, Identity, NewIdentity};
+use crate::dialect::sql::statement::Bind;
+use crate::error::{Error, Result};
+use crate::transaction;
+use crate::transaction::explain::explain;
+use crate::transaction::instrument;
+use crate::transaction::token::token;
+
+/// What begins the idempotency keys of this database. It is drawn by `migrate`, and asked of a
+/// connection once.
+pub(crate) fn identity<C: Dialect>(conn: &mut C) -> Result<Arc<str>> {
+    if let Some(identity) = instrument::identity(conn) {
+        return Ok(identity);
+    }
+    let rows = conn.counts::<Identity>(&[]).map_err(|error| explain(conn, None, error))?;
+    let identity: Arc<str> = match rows.into_iter().next() {
+        Some(row) => row.label.into(),
+        None => return Err(Error::NoIdentity),
+    };
+    instrument::keep_identity(conn, Arc::clone(&identity));
+    Ok(identity)
+}
+
+/// Gives this database an identity of its own, for a copy that is used beside the original: the
+/// idempotency keys of its steps no longer are those of the original, with which it may share an
+/// account at some other system. Programs learn of it when they connect anew.
+///
+/// A backup that is restored in place of the original keeps the identity: what was requested before
+/// is then recognized.
+///
+/// # Errors
+/// [`Error::NotMigrated`] without tables; a conflict; [`Error::Database`].
+pub fn new_identity(conn: &mut impl AsStore) -> Result<()> {
+    transaction::run(conn.as_store(), &mut |conn| {
+        let identity = token()?;
+        let bind = [Bind::Text(&identity)];
+        let replaced =
+            conn.run::<ForgetIdentity>(&bind).and_then(|_| conn.run::<NewIdentity>(&bind));
+        replaced.map(drop).map_err(|error| explain(conn, None, error))
+    })
+}
