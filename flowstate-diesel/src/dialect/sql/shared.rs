@@ -67,7 +67,7 @@ statements! {
         "SELECT state, COUNT(*) FROM flowstate_flows \
          WHERE flow = ? AND leased_until IS NOT NULL AND NOT (state IN @among) \
          GROUP BY state ORDER BY state LIMIT 100";
-    Identity = "SELECT identity, 1 FROM flowstate_database LIMIT 1";
+    Identity = "SELECT identity, COUNT(*) FROM flowstate_database GROUP BY identity LIMIT 1";
     ForgetIdentity = "DELETE FROM flowstate_database WHERE identity <> ?";
     NewIdentity = "INSERT INTO flowstate_database (identity) VALUES (?)";
     CountStates =

@@ -75,7 +75,9 @@ pub fn the_idempotency_key_is_that_of_the_step<D: Database>() {
                 "fail" => claim.fail("no", conn).expect("failed"),
                 "release" => claim.release(conn).expect("released"),
                 "finish" => {
-                    claim.finish(RoundWorkOutcome::Resting(Receipt::new()), conn).expect("finished");
+                    claim
+                        .finish(RoundWorkOutcome::Resting(Receipt::new()), conn)
+                        .expect("finished");
                 }
                 _ => {
                     drop(claim);
