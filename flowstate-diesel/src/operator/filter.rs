@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
+use super::reading::reading;
 use super::registry::Registry;
 use super::standing::{Standing, Stuck};
 use crate::dialect::Dialect;
@@ -100,9 +101,12 @@ pub fn list(
 ) -> Result<Listing> {
     let conn = conn.as_store();
     let registry = Registry::load(conn)?;
-    let mut search = Search { filter, registry: &registry, limit: limit.max(1), found: Vec::new() };
-    let next = search.run(conn, after)?;
-    Ok(Listing { records: search.found, next })
+    reading(conn, |conn| {
+        let (limit, found) = (limit.max(1), Vec::new());
+        let mut search = Search { filter, registry: &registry, limit, found };
+        let next = search.run(conn, after)?;
+        Ok(Listing { records: search.found, next })
+    })
 }
 
 struct Search<'a> {

@@ -22,6 +22,7 @@ mod overview;
 mod plan;
 #[cfg(feature = "r2d2")]
 pub(crate) mod presence;
+mod reading;
 mod registry;
 mod schema;
 mod show;

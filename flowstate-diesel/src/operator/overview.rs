@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::error::{Error, Result};
 use super::filter::{next_flow, next_state};
+use super::reading::reading;
 use super::registry::Registry;
 use super::standing::PATIENCE;
 use crate::dialect::Dialect;
@@ -65,12 +66,14 @@ pub fn numbers(
     let conn = conn.as_store();
     let registry = Registry::load(conn)?;
     let most = most.clamp(1, COUNTED_AT_MOST);
-    let mut all = Vec::new();
-    each_state(conn, flow, |conn, flow, state| {
-        all.push(of_state(conn, &registry, flow, state, most)?);
-        Ok(())
-    })?;
-    Ok(all)
+    reading(conn, |conn| {
+        let mut all = Vec::new();
+        each_state(conn, flow, |conn, flow, state| {
+            all.push(of_state(conn, &registry, flow, state, most)?);
+            Ok(())
+        })?;
+        Ok(all)
+    })
 }
 
 /// A kind of error, and how many records have met it.
@@ -96,6 +99,14 @@ pub struct Failure {
 pub fn failures(flow: Option<&str>, conn: &mut impl AsStore) -> Result<Vec<Failure>> {
     let conn = conn.as_store();
     let registry = Registry::load(conn)?;
+    reading(conn, |conn| group(flow, &registry, conn))
+}
+
+fn group<C: Dialect>(
+    flow: Option<&str>,
+    registry: &Registry,
+    conn: &mut C,
+) -> Result<Vec<Failure>> {
     let mut groups: BTreeMap<(String, String, String), (String, i64)> = BTreeMap::new();
     each_state(conn, flow, |conn, flow, state| {
         // an unknown state may stand for a failure
@@ -130,9 +141,13 @@ pub fn failures(flow: Option<&str>, conn: &mut impl AsStore) -> Result<Vec<Failu
 /// # Errors
 /// [`Error::Failed`].
 pub fn lately(flow: &str, conn: &mut impl AsStore) -> Result<BTreeMap<String, i64>> {
+    reading(conn.as_store(), |conn| taken(flow, conn))
+}
+
+fn taken<C: Dialect>(flow: &str, conn: &mut C) -> Result<BTreeMap<String, i64>> {
     const HOUR: i64 = 3_600_000_000;
     let mut taken = BTreeMap::new();
-    each_state(conn.as_store(), Some(flow), |conn, flow, state| {
+    each_state(conn, Some(flow), |conn, flow, state| {
         let binds = [Bind::Text(flow), Bind::Text(state), Bind::Int(LATELY_AMONG), Bind::Int(HOUR)];
         let rows = conn.counts::<TakenLately>(&binds);
         for row in rows.map_err(|error| explain(conn, None, error))? {

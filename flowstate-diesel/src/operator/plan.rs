@@ -6,6 +6,7 @@ use super::act::{Moved, Target, Wish, act_in, origin};
 use super::action::{Action, Move, decide};
 use super::error::{Error, Refusal, Result};
 use super::filter::{Filter, list};
+use super::reading::reading;
 use super::registry::Registry;
 use super::standing::Standing;
 use crate::dialect::connection::AsStore;
@@ -75,7 +76,7 @@ pub fn plan(filter: &Filter, action: Action, conn: &mut impl AsStore) -> Result<
         let page = list(filter, after.as_ref(), 1_000, conn)?;
         for standing in &page.records {
             let origin = match plan.action {
-                Action::Release { .. } => origin(conn.as_store(), standing)?,
+                Action::Release { .. } => reading(conn.as_store(), |conn| origin(conn, standing))?,
                 _ => None,
             };
             plan.add(standing, decide(standing, &plan.action, &registry, origin.as_deref()));

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::error::{Error, Result};
 use super::graph::{Graph, hash};
+use super::reading::reading;
 use crate::dialect::Dialect;
 use crate::dialect::connection::{AsStore, Store};
 use crate::dialect::operate::{DefinitionRow, Operate, WorkerRow};
@@ -146,6 +147,10 @@ pub fn registry(conn: &mut impl AsStore) -> Result<Registry> {
 
 impl Registry {
     pub(crate) fn load<C: Dialect + Operate>(conn: &mut C) -> Result<Self> {
+        reading(conn, Self::read)
+    }
+
+    fn read<C: Dialect + Operate>(conn: &mut C) -> Result<Self> {
         let now = clock(conn)?;
         let definitions = conn.definitions().map_err(|error| explain(conn, None, error))?;
         let workers = conn.workers().map_err(|error| explain(conn, None, error))?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::error::{Error, Result};
 use super::filter::add_errors;
 use super::graph::Graph;
+use super::reading::reading;
 use super::registry::Registry;
 use super::standing::Standing;
 use crate::dialect::Dialect;
@@ -55,12 +56,16 @@ pub struct Shown {
 pub fn show(id: i64, conn: &mut impl AsStore) -> Result<Shown> {
     let conn = conn.as_store();
     let registry = Registry::load(conn)?;
+    reading(conn, |conn| read(id, &registry, conn))
+}
+
+fn read<C: Dialect + Operate>(id: i64, registry: &Registry, conn: &mut C) -> Result<Shown> {
     let fail = |conn: &mut _, error| Error::from(explain(conn, None, error));
     let bind = [Bind::Int(id)];
     let rows = conn.standings::<Stand>(&bind).map_err(|error| fail(conn, error))?;
     let row = rows.into_iter().next().ok_or(Error::NotFound { id })?;
     let mut standing = Standing::read(row)?;
-    standing.stuck = standing.why_stuck(&registry);
+    standing.stuck = standing.why_stuck(registry);
     add_errors(conn, std::slice::from_mut(&mut standing))?;
 
     let from = (standing.seq - SHOWN).max(-1);

@@ -17,6 +17,7 @@ pub mod messages;
 pub mod migrations;
 pub mod odd;
 pub mod operator;
+pub mod operators;
 pub mod panics;
 pub mod pools;
 pub mod purge;

@@ -119,6 +119,10 @@ macro_rules! exercise {
                     numbers_are_bounded
                     an_unknown_state_is_stuck
                     ;
+                operators:
+                    operators_and_workers_do_not_tear_anything
+                    a_worker_is_seen_while_it_runs
+                    ;
                 panics:
                     a09_panic_on_a_pooled_connection
                     a09_panic_ends_the_thread
