@@ -3,7 +3,7 @@
 //!
 //! Needs Debian's packages `chromium` and `chromium-driver`: `apt-get install chromium
 //! chromium-driver`. With SCREENSHOTS=folder the pages are kept there.
-#![cfg(all(feature = "dashboard", feature = "sqlite"))]
+#![cfg(all(feature = "command", feature = "dashboard", feature = "sqlite"))]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -57,9 +57,12 @@ fn example(name: &str, file: &str) -> (Process, String) {
     let target = here.ancestors().nth(2).expect("the folder of the build");
     let mut command = Command::new(target.join("examples").join(name));
     command.args([file, "0"]);
-    start(command, |line| {
-        line.starts_with("http://").then(|| line.trim_end_matches('/').to_owned())
-    })
+    start(command, url_in)
+}
+
+/// The address that a server says, without the slash at its end.
+fn url_in(line: &str) -> Option<String> {
+    line.starts_with("http://").then(|| line.trim_end_matches('/').to_owned())
 }
 
 fn shop() -> (TempDir, String) {
@@ -217,15 +220,21 @@ fn a_newcomer_finds_explains_and_heals_it() {
     assert_eq!(browser.text("svg .error .count"), "1");
 }
 
-/// Both servers of the examples mount it, and let nobody in by another name of the host.
+/// The servers of the examples and the command mount it, and let nobody in by another name of the host.
 #[test]
 fn servers_mount_it() {
     let (_folder, file) = shop();
     refused(&file);
     let agent: ureq::Agent =
         ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    for name in ["dashboard_tiny_http", "dashboard_axum"] {
-        let (_server, root) = example(name, &file);
+    for name in ["dashboard_tiny_http", "dashboard_axum", "flowstate dashboard"] {
+        let (_server, root) = if name.starts_with("flowstate") {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_flowstate"));
+            command.args(["--database-url", &file, "dashboard", "--port", "0"]);
+            start(command, url_in)
+        } else {
+            example(name, &file)
+        };
         for path in ["/", "/flow?name=bill", "/records", "/failures", "/workers", "/style.css"] {
             let answer = agent.get(format!("{root}{path}")).call().expect("an answer");
             assert_eq!(answer.status(), 200, "{name} {path}");

@@ -2,6 +2,7 @@
 #![cfg(all(feature = "dashboard", feature = "sqlite"))]
 
 use flowstate::Flow;
+use flowstate_diesel::diesel::connection::SimpleConnection as _;
 use flowstate_diesel::operator::{register, show};
 use flowstate_diesel::prelude::*;
 use flowstate_ops::dashboard::{Access, Dashboard, loopback};
@@ -303,6 +304,51 @@ fn pages_have_their_numbers() {
     assert!(page.contains("href=\"/ops/style.css\"") && page.contains("refused"), "{page}");
     assert_eq!(ask("/", &mut office.conn).status(), 404);
     assert_eq!(ask("/ops/record?id=999", &mut office.conn).status(), 404);
+}
+
+/// What [`Bill`] will be in the next version of the program.
+#[derive(Flow, Serialize, Deserialize)]
+#[flow(name = "bill", record = NextBillRecord, state = NextBillState)]
+#[state(Open, Charging, Refused(error), Paid, Cancelled, Disputed)]
+#[initial(Open)]
+#[completed(Paid, Cancelled)]
+#[transition(start: Open | Refused => Charging)]
+#[transition(pay: Charging | Disputed => Paid)]
+#[transition(refuse: Charging => Refused)]
+#[transition(dispute: Charging => Disputed)]
+#[transition(cancel: * => Cancelled, operator)]
+struct NextBill {}
+
+/// Two versions of a program stand side by side; a worker that died is said to be gone, and what only
+/// it served is stuck.
+#[test]
+fn versions_and_dead_workers_are_told() {
+    let mut office = Office::new();
+    Bill { customer: String::new(), iban: String::new() }
+        .create(&mut office.conn)
+        .expect("created");
+    assert!(register::<(NextBill,)>("shop 2", &mut office.conn).expect("registered").is_empty());
+    let flow = office.page("/flow?name=bill");
+    assert!(flow.contains("shop 1") && flow.contains("shop 2"), "{flow}");
+
+    let worker = |id: &str, seen: &str| {
+        format!(
+            r#"INSERT INTO flowstate_workers VALUES ('{id}', 'shop', '1', 'host', 7,
+               strftime('%Y-%m-%d %H:%M:%f000', 'now', '-1 hour'),
+               strftime('%Y-%m-%d %H:%M:%f000', 'now', '{seen}'), '{{"bill":["open"]}}', 4, 1)"#
+        )
+    };
+    let due_long_ago = "UPDATE flowstate_flows SET due_at = '2020-01-01 00:00:00.000000'";
+    office.conn.batch_execute(due_long_ago).expect("due");
+    office.conn.batch_execute(&worker("alive", "0 seconds")).expect("a worker");
+    assert!(!office.page("/").contains("records are stuck"));
+    office.conn.batch_execute("DELETE FROM flowstate_workers").expect("deleted");
+    office.conn.batch_execute(&worker("dead", "-5 minutes")).expect("a worker");
+    let overview = office.page("/");
+    assert!(overview.contains("0 workers live, 1 gone"), "{overview}");
+    assert!(overview.contains("<strong id=\"stuck\">1</strong>"), "{overview}");
+    assert!(office.page("/records?stuck=1").contains("unserved"));
+    assert!(office.page("/workers").contains("gone"));
 }
 
 /// Requests at random, with words that mean something among them: no panic, and no 500.

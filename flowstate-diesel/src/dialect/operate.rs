@@ -47,13 +47,12 @@ type StandingColumns = (
 #[derive(Debug, Clone, Default, Queryable)]
 pub struct NumbersRow {
     pub records: i64,
-    pub given_up: i64,
     pub expired: i64,
     pub overdue: i64,
     pub oldest_due_at: Option<String>,
 }
 
-type NumbersColumns = (BigInt, BigInt, BigInt, BigInt, Nullable<Text>);
+type NumbersColumns = (BigInt, BigInt, BigInt, Nullable<Text>);
 
 /// A row of `flowstate_definitions`.
 #[derive(Debug, Queryable)]

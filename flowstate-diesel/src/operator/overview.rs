@@ -13,7 +13,9 @@ use super::standing::PATIENCE;
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::operate::{NumbersRow, Operate};
-use crate::dialect::sql::operator::{ErrorsInState, NumbersOfState, RecordsInState, TakenLately};
+use crate::dialect::sql::operator::{
+    ErrorsInState, GivenUpInState, NumbersOfState, RecordsInState, TakenLately,
+};
 use crate::dialect::sql::statement::Bind;
 use crate::text::time;
 use crate::transaction::explain::explain;
@@ -188,11 +190,14 @@ fn of_state<C: Dialect + Operate>(
 ) -> Result<StateNumbers> {
     let known = registry.graph_with(flow, state).and_then(|graph| graph.state(state));
     let is_completed = known.is_some_and(|known| known.completed);
+    let is_error = known.is_some_and(|known| known.error);
     let row = count(conn, flow, state, most, is_completed)?;
     let is_unknown = registry.is_unknown(flow, state);
     let records = row.records.min(most);
+    // without a graph any state may stand for a failure
+    let given_up = if is_error || known.is_none() { given_up(conn, flow, state, most)? } else { 0 };
     let unserved = if registry.is_unserved(flow, state) { row.overdue } else { 0 };
-    let stuck = if is_unknown { records } else { row.given_up + row.expired + unserved };
+    let stuck = if is_unknown { records } else { given_up + row.expired + unserved };
     let oldest = row.oldest_due_at.as_deref().map(|text| {
         time::parse(text).ok_or_else(|| Error::Stored {
             what: format!("a due time of `{flow}`"),
@@ -206,7 +211,7 @@ fn of_state<C: Dialect + Operate>(
         is_capped: row.records > most,
         stuck: if is_completed { 0 } else { stuck.min(records) },
         oldest_due_at: oldest.transpose()?,
-        is_error: known.is_some_and(|known| known.error),
+        is_error,
         is_completed,
         is_unknown,
     })
@@ -229,9 +234,18 @@ fn count<C: Dialect + Operate>(
         return Ok(NumbersRow { records, ..NumbersRow::default() });
     }
     let patience = Bind::Int(PATIENCE.num_microseconds().unwrap_or(i64::MAX));
-    let binds = [patience, patience, flow, state, flow, state, most];
+    let binds =
+        [flow, state, most, flow, state, patience, most, flow, state, patience, most, flow, state];
     let rows = conn.numbers::<NumbersOfState>(&binds).map_err(|error| fail(conn, error))?;
     Ok(rows.into_iter().next().unwrap_or_default())
+}
+
+/// How many of the first records of a state nothing will move after a failure.
+fn given_up<C: Dialect>(conn: &mut C, flow: &str, state: &str, most: i64) -> Result<i64> {
+    let binds = [Bind::Text(flow), Bind::Text(state), Bind::Int(most)];
+    let rows = conn.counts::<GivenUpInState>(&binds);
+    let rows = rows.map_err(|error| explain(conn, None, error))?;
+    Ok(rows.first().map_or(0, |row| row.number))
 }
 
 /// An error with `#` for each number, so that `order 17 not found` is of one kind with `order 18 …`.

@@ -53,20 +53,25 @@ statements! {
     NextFlow = "SELECT flow, id FROM flowstate_flows WHERE flow > ? ORDER BY flow LIMIT 1";
     NextState =
         "SELECT state, id FROM flowstate_flows WHERE flow = ? AND state > ? ORDER BY state LIMIT 1";
-    /// How many records of a state there are, up to a limit, which of them look stuck, and since
-    /// when the oldest is due.
+    /// How many records of a state there are, whose lease or whose due time is long over, each up to
+    /// a limit and from its index, and since when the oldest is due.
     NumbersOfState =
-        "SELECT records, given_up, expired, overdue, @time(oldest) FROM (\
-         SELECT COUNT(*) AS records, \
-         COUNT(CASE WHEN last_errored_at IS NOT NULL AND due_at IS NULL AND deadline_at IS NULL \
-         AND completed_at IS NULL THEN 1 END) AS given_up, \
-         COUNT(CASE WHEN leased_until <= @ago THEN 1 END) AS expired, \
-         COUNT(CASE WHEN due_at <= @ago THEN 1 END) AS overdue, \
+        "SELECT records, expired, overdue, @time(oldest) FROM (SELECT \
+         (SELECT COUNT(*) FROM (SELECT id FROM flowstate_flows \
+         WHERE flow = ? AND state = ? LIMIT ?) AS lane) AS records, \
+         (SELECT COUNT(*) FROM (SELECT id FROM flowstate_flows @bylease \
+         WHERE flow = ? AND state = ? AND leased_until <= @ago LIMIT ?) AS held) AS expired, \
+         (SELECT COUNT(*) FROM (SELECT id FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at <= @ago LIMIT ?) AS due) AS overdue, \
          (SELECT MIN(due_at) FROM flowstate_flows \
-         WHERE flow = ? AND state = ? AND due_at IS NOT NULL) AS oldest FROM (\
-         SELECT due_at, leased_until, deadline_at, completed_at, last_errored_at \
-         FROM flowstate_flows WHERE flow = ? AND state = ? LIMIT ?\
-         ) AS lane) AS numbers";
+         WHERE flow = ? AND state = ? AND due_at IS NOT NULL) AS oldest) AS numbers";
+    /// How many of the first records of an error state nothing will move.
+    GivenUpInState =
+        "SELECT 'records', COUNT(*) FROM (\
+         SELECT due_at, deadline_at, completed_at, last_errored_at FROM flowstate_flows \
+         WHERE flow = ? AND state = ? LIMIT ?\
+         ) AS lane WHERE last_errored_at IS NOT NULL AND due_at IS NULL AND deadline_at IS NULL \
+         AND completed_at IS NULL";
     /// How many records of a state there are, up to a limit: only the index is read.
     RecordsInState =
         "SELECT 'records', COUNT(*) FROM (\
