@@ -3,7 +3,6 @@
 #[cfg(feature = "sqlite")]
 use std::path::Path;
 
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 use flowstate_diesel::prelude::*;
 
 use crate::command::Problem;

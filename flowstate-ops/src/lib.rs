@@ -4,7 +4,7 @@
 pub mod command;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
-#[cfg(feature = "command")]
+#[cfg(all(feature = "command", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 pub mod database;
 pub mod diagram;
 

@@ -1,5 +1,8 @@
 //! The command `flowstate`.
 
+#[cfg(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+compile_error!("the command needs a database: enable `sqlite`, `postgres` or `mysql`");
+
 use std::io::Write;
 use std::process::ExitCode;
 

@@ -48,6 +48,7 @@ const SQL_PLACES: &[&str] = &[
     "flowstate-diesel/src/store/migrate.rs",
     "flowstate-diesel/src/store/flow_store.rs",
     "flowstate-diesel/src/store/sqlite.rs", // the pragmas of a connection
+    "flowstate-ops/src/database.rs",        // how the command opens a file
 ];
 
 #[test]
@@ -183,7 +184,8 @@ fn dependencies(package: &str) -> Vec<String> {
 }
 
 fn all_sources() -> Vec<Source> {
-    ["flowstate", "flowstate-derive", "flowstate-diesel"].into_iter().flat_map(sources).collect()
+    let packages = ["flowstate", "flowstate-derive", "flowstate-diesel", "flowstate-ops"];
+    packages.into_iter().flat_map(sources).collect()
 }
 
 fn sources(package: &str) -> Vec<Source> {
