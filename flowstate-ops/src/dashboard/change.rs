@@ -4,6 +4,7 @@ use flowstate_diesel::Store;
 use maud::{Markup, html};
 
 use super::form::Form;
+use super::page::records;
 use super::pages::filter;
 use super::record::id_of;
 use super::{Refused, Visit};
@@ -53,7 +54,7 @@ pub(super) fn planned<C: Store>(
     let (root, verb, count) = (visit.page.root, planned.action.verb(), planned.moves.len());
     let body = html! {
         p.note {
-            strong id="planned" { (count) } " records will be moved, by " strong { (verb) }
+            strong id="planned" { (count) } " " (records(count)) " will be moved, by " strong { (verb) }
             @if let Some(what) = visit.form.given("what") { " " code { (what) } }
             @if planned.refused > 0 { "; " (planned.refused) " will not" } "."
             @if !planned.is_complete { " These are not all: do it again afterwards." }
@@ -76,7 +77,7 @@ pub(super) fn planned<C: Store>(
                 p { label { "Why? It is kept in the history." br;
                     input type="text" name="reason" required maxlength="1000" size="60" autocomplete="off";
                 } }
-                button.danger[verb == "force"] { (verb) " " (count) " records" }
+                button.danger[verb == "force"] { (verb) " " (count) " " (records(count)) }
             }
         }
     };
@@ -107,7 +108,7 @@ pub(super) fn done<C: Store>(
     }
     let report = planned.run(&wish, conn, |_| {})?;
     let body = html! {
-        p.note id="done" { (report.moved.len()) " records were moved, " (report.refused.len()) " refused." }
+        p.note id="done" { (report.moved.len()) " " (records(report.moved.len())) " moved, " (report.refused.len()) " refused." }
         @for error in report.refused.iter().take(SHOWN) { p { (error) } }
         p { a href={ (root) "/" } { "Overview" } }
     };

@@ -67,3 +67,8 @@ pub(super) fn long(span: chrono::TimeDelta) -> String {
         _ => format!("{}d", seconds / 86_400),
     }
 }
+
+/// `record` or `records`.
+pub(super) fn records(count: impl TryInto<i64>) -> &'static str {
+    if count.try_into().is_ok_and(|count| count == 1) { "record" } else { "records" }
+}

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::form::{Form, query};
 use super::graph::{Counts, picture};
-use super::page::{long, time};
+use super::page::{self, long, time};
 use super::{Refused, Visit};
 use crate::operator::{
     COUNTED_AT_MOST, Cursor, Filter, Listing, StateNumbers, Stuck, failures as grouped, lately,
@@ -28,7 +28,7 @@ pub(super) fn overview<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
     let body = html! {
         @if stuck > 0 {
             p.note.bad {
-                a href={ (root) "/records?stuck=1" } { strong id="stuck" { (stuck) } " records are stuck" }
+                a href={ (root) "/records?stuck=1" } { strong id="stuck" { (stuck) } " " (page::records(stuck)) " stuck" }
                 ": nothing will move them by itself."
             }
         }
