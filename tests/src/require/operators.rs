@@ -9,7 +9,7 @@ use flowstate::Flow;
 use flowstate_diesel::operator::{
     Action, Error, Filter, Refusal, Wish, act, list, register, registry, show,
 };
-use flowstate_diesel::{Backoff, Step, Worker, prelude::*};
+use flowstate_diesel::{Backoff, Worker, prelude::*};
 use serde::{Deserialize, Serialize};
 
 use crate::Database;
@@ -21,9 +21,7 @@ use crate::gate::Gate;
 #[state(Waiting, Carrying, Dropped(error), Delivered, Cancelled)]
 #[initial(Waiting)]
 #[completed(Delivered, Cancelled)]
-#[transition(lift: Waiting | Dropped => Carrying)]
-#[transition(deliver: Carrying => Delivered)]
-#[transition(drop: Carrying => Dropped)]
+#[step(carry: Waiting | Dropped => Carrying => Delivered, fail(Dropped))]
 #[transition(cancel: * => Cancelled, operator)]
 pub struct Haul {}
 
@@ -36,8 +34,7 @@ const RECORDS: usize = 40;
 fn worker<D: Database>(
     pool: Pool<ConnectionManager<D::Conn>>,
 ) -> Worker<ConnectionManager<D::Conn>> {
-    let step = Step::start(Haul::LIFT).finish(Haul::DELIVER).fail(Haul::DROP);
-    let step = step.retry(Backoff::fixed(Duration::from_millis(1)).attempts(2));
+    let step = Haul::CARRY.retry(Backoff::fixed(Duration::from_millis(1)).attempts(2));
     let tries = AtomicUsize::new(0);
     Worker::new(pool).program("carrier", "1.0").threads(8).step(step, move |_, ()| {
         if tries.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
@@ -105,10 +102,9 @@ pub fn a_worker_is_seen_while_it_runs<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let gate = Gate::new();
-    let step = Step::start(Haul::LIFT).finish(Haul::DELIVER).fail(Haul::DROP);
     let handler = gate.clone();
     let running =
-        Worker::new(database.pool(2)).program("carrier", "1.0").step(step, move |_, ()| {
+        Worker::new(database.pool(2)).program("carrier", "1.0").step(Haul::CARRY, move |_, ()| {
             handler.pass();
             Ok(())
         });
