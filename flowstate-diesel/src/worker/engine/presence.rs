@@ -41,10 +41,16 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         sayings.next = Instant::now() + SAID_EVERY;
     }
 
-    /// Says that the worker has ended as it should.
+    /// Says that the worker has ended as it should, if a connection is free: a shutdown does not
+    /// wait for that.
     pub(super) fn say_ended(&self, sayings: &Sayings) {
-        if let Some(presence) = self.presence.as_ref().filter(|_| sayings.begun) {
-            self.say(|conn| presence.end(conn));
+        let Some(presence) = self.presence.as_ref().filter(|_| sayings.begun) else { return };
+        let said = caught("registering the worker", || match self.pool.try_get() {
+            Some(mut conn) => Ok(presence.end(&mut *conn)),
+            None => Ok(Ok(())),
+        });
+        if let Ok(Err(error)) = said {
+            report(|| tracing::debug!(%error, "the worker is not registered"));
         }
     }
 

@@ -188,7 +188,7 @@ pub fn a29_a_claim_under_way_is_given_back<D: Database>() {
         let probe = {
             let claiming = Arc::clone(&claiming);
             Probe::new(move |seen| {
-                if seen.starts(&["UPDATE", "flowstate_flows", "fetching"]) {
+                if seen.starts(&["UPDATE", "flowstate_flows", "seq = seq + 1", "fetching"]) {
                     claiming.pass();
                 }
             })
