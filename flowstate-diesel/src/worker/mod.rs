@@ -4,35 +4,25 @@
 
 pub(crate) mod claim;
 pub(crate) mod engine;
+mod serve;
 pub(crate) mod step;
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use diesel::r2d2::{ManageConnection, Pool};
-use flowstate::{
-    Claim, EndHandler, ExpireHandler, Flow, Handler, Handles, IntoStep, Policy, Record, Step,
-    StepEnd, StepError, StepRegistry, TransactionalHandler, Transition,
-};
+use flowstate::{Claim, Flow, Handles, IntoStep, Step, StepError};
 
 use crate::dialect::connection::Store;
-use crate::dialect::rows::FlowRow;
-use crate::error::{Error, RecordRef, Result};
+use crate::error::{Error, Result};
 use crate::operator::presence::Presence;
 use crate::store::migrate::refuse_unfit;
 use crate::text::chain::chain;
-use crate::transaction::swallowed;
-use crate::transition::decode;
-use engine::handler::{End, NoEnd, Plain};
+use engine::handler::NoEnd;
 use engine::run::{self, Core};
-use engine::runner::Runner;
 use engine::stats::Stats;
-use engine::transactional::Transactional;
-use engine::unknown::Known;
-use step::StepSpec;
-use step::timed::{self, Timed};
+use serve::{Served, register};
 
 /// Runs steps from plain threads, on connections of an r2d2 pool.
 ///
@@ -73,13 +63,6 @@ pub struct Worker<M: ManageConnection<Connection: Store>> {
     program: Option<(String, String)>,
     threads: usize,
     poll: Duration,
-}
-
-/// What a worker serves.
-struct Served<C> {
-    runners: Vec<Arc<dyn Runner<C>>>,
-    timed: Vec<Timed<C>>,
-    known: Vec<Known>,
 }
 
 impl<M: ManageConnection<Connection: Store>> Worker<M> {
@@ -224,122 +207,6 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
         let waited = running.core.wait_until_idle();
         let stats = running.shutdown(Duration::from_hours(1))?;
         waited.map(|()| stats)
-    }
-}
-
-impl<C: Store> Served<C> {
-    fn plain<S: Step>(
-        &mut self,
-        policy: Policy,
-        handler: impl Fn(&Claim<S>, S::Loads) -> Result<S::Outcome, StepError> + Send + Sync + 'static,
-        end: impl End<S, C> + 'static,
-    ) {
-        let (step, types) = (StepSpec::of::<S>(policy), PhantomData);
-        self.runners.push(Arc::new(Plain { step, handler, end, types }));
-    }
-
-    fn transactional<S: Step>(
-        &mut self,
-        policy: Policy,
-        handler: impl Fn(&Claim<S>, S::Loads, &mut C) -> Result<S::Outcome, StepError>
-        + Send
-        + Sync
-        + 'static,
-    ) {
-        let (step, types) = (StepSpec::of::<S>(policy), PhantomData);
-        self.runners.push(Arc::new(Transactional { step, handler, types }));
-    }
-
-    fn flow<F: Flow>(&mut self) {
-        if self.known.iter().all(|known| known.flow != F::NAME) {
-            self.known.push(Known::of::<F>());
-            self.timed.extend(timed::all::<F, C>());
-        }
-    }
-
-    fn refuse_doubles(&self) -> Result<()> {
-        for (at, runner) in self.runners.iter().enumerate() {
-            let step = runner.step();
-            let before = self.runners.iter().take(at).map(|before| before.step());
-            let mut same =
-                before.filter(|other| (other.flow, other.running) == (step.flow, step.running));
-            if let Some(other) = same.next() {
-                let (flow, running) = (step.flow, step.running);
-                let (step, other) = (step.name, other.name);
-                return Err(Error::ServedTwice { flow, other, step, running });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn register<F: Flow, H: Handles<F, C>, C: Store + 'static>(
-    handlers: Arc<H>,
-    served: &mut Served<C>,
-) {
-    H::register(&mut Registry { handlers, served });
-}
-
-/// The methods of `H` become the handlers of a worker.
-struct Registry<'s, H, C> {
-    handlers: Arc<H>,
-    served: &'s mut Served<C>,
-}
-
-impl<H: Send + Sync + 'static, C: Store + 'static> StepRegistry<H, C> for Registry<'_, H, C> {
-    fn plain<S: Step>(&mut self, policy: fn(&H) -> Policy, handler: Handler<H, S>) {
-        let handlers = Arc::clone(&self.handlers);
-        let handler = move |claim: &Claim<S>, loads| handler(&handlers, claim, loads);
-        self.served.plain::<S>(policy(&self.handlers), handler, NoEnd);
-    }
-
-    fn transactional<S: Step>(
-        &mut self,
-        policy: fn(&H) -> Policy,
-        handler: TransactionalHandler<H, S, C>,
-    ) {
-        let handlers = Arc::clone(&self.handlers);
-        let handler =
-            move |claim: &Claim<S>, loads, conn: &mut C| handler(&handlers, claim, loads, conn);
-        self.served.transactional::<S>(policy(&self.handlers), handler);
-    }
-
-    fn within<S: Step>(
-        &mut self,
-        policy: fn(&H) -> Policy,
-        handler: Handler<H, S>,
-        end: EndHandler<H, S, C>,
-    ) {
-        let (handlers, of_end) = (Arc::clone(&self.handlers), Arc::clone(&self.handlers));
-        let handler = move |claim: &Claim<S>, loads| handler(&handlers, claim, loads);
-        let end = move |record: &Record<S::Flow>, how: &StepEnd<'_, S>, conn: &mut C| {
-            end(&of_end, record, how, conn)
-        };
-        self.served.plain::<S>(policy(&self.handlers), handler, end);
-    }
-
-    fn timed<T: Transition>(&mut self, expire: ExpireHandler<H, T, C>) {
-        self.served.flow::<T::Flow>();
-        let handlers = Arc::clone(&self.handlers);
-        let expire: timed::Expire<C> = Arc::new(move |row: FlowRow, conn: &mut C| {
-            let record = RecordRef::of::<T::Flow>(row.id);
-            let flow = Record::new(decode::decode::<T::Flow>(row, None)?);
-            expire(&handlers, &flow, conn).map_err(|error| {
-                let source = step::error::text(&error).into();
-                Error::Within { record, transition: T::NAME, source }
-            })?;
-            swallowed::refuse(conn)
-        });
-        let taken = |timed: &&mut Timed<C>| {
-            (timed.flow, timed.transition.name) == (<T::Flow as Flow>::NAME, T::NAME)
-        };
-        for timed in self.served.timed.iter_mut().filter(taken) {
-            timed.expire = Some(Arc::clone(&expire));
-        }
-    }
-
-    fn flow<F: Flow>(&mut self) {
-        self.served.flow::<F>();
     }
 }
 

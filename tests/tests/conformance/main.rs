@@ -262,6 +262,11 @@ macro_rules! exercise {
                         a_lost_answer_to_a_claim_costs_no_attempt
                         a_lost_answer_to_a_claim_is_given_back_at_the_end
                         ;
+                    outcomes:
+                        what_is_not_yet_due_counts_no_try
+                        the_last_failed_try_gives_up
+                        each_outcome_takes_its_transition
+                        ;
                     panics:
                         an_error_without_a_text_fails_the_step
                         a_panic_outside_a_handler_costs_no_thread

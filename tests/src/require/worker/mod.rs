@@ -10,6 +10,7 @@ pub mod faults;
 pub mod fence;
 pub mod idle;
 pub mod outage;
+pub mod outcomes;
 pub mod panics;
 pub mod refused;
 pub mod release;
