@@ -27,7 +27,7 @@ pub struct HistoryEntry {
     /// Its place in the history: 0 is the creation, without gaps.
     pub seq: i64,
     /// The transition's stored name; `create` for the creation, `claim.release` where a
-    /// [claim](crate::Claim::release) was given back.
+    /// [claim](crate::ClaimStore::release) was given back.
     pub transition: String,
     /// The state it left; `None` for the creation.
     pub from: Option<String>,
