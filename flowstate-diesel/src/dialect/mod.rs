@@ -8,12 +8,12 @@ pub(crate) mod by_hand;
 pub(crate) mod change;
 pub(crate) mod checkpoint;
 pub(crate) mod connection;
-mod due;
 mod fallback;
 pub(crate) mod fault;
 #[cfg(feature = "mysql")]
 mod mysql;
 pub(crate) mod operate;
+mod poll;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub(crate) mod rows;
@@ -30,8 +30,8 @@ use diesel::connection::{
 use self::change::{Change, Claims, NewFlow};
 use self::checkpoint::LogLength;
 use self::fault::{Failure, Fault};
-use self::write_queue::Lane;
-pub(crate) use due::{Asked, Asking};
+use self::write_queue::QueueAccess;
+pub(crate) use poll::{PollState, PollStates};
 use rows::{ArtefactRow, ClaimedRow, CountRow, FlowRow, HistoryRow, InsertedRow, Stamp};
 use sql::statement::{Bind, Statement};
 
@@ -103,8 +103,8 @@ pub trait Dialect: Connection {
         ask(self)
     }
 
-    /// Where the writers of this process queue, if the database itself does not have them queue.
-    fn lane(&mut self) -> QueryResult<Option<Lane>> {
+    /// Where the writers of this process queue, if the database does not have them queue itself.
+    fn write_queue(&mut self) -> QueryResult<Option<QueueAccess>> {
         Ok(None)
     }
 
@@ -195,9 +195,9 @@ pub trait Dialect: Connection {
     /// Takes a batch of claims, the oldest first.
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>>;
 
-    /// Which of the states that are [asked](Asking) for have a record whose time has come, in one
-    /// statement: their labels, and for how many milliseconds the longest overdue has waited.
-    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>>;
+    /// Polls: which of the [states](PollStates) have a record whose time has come, in one
+    /// statement. Their labels, and for how many milliseconds the longest overdue has waited.
+    fn poll(&mut self, states: PollStates<'_>) -> QueryResult<Vec<CountRow>>;
 
     /// Extends claims of a worker, in one statement. `leases` is a JSON array of
     /// `[id, seq, microseconds]`. Returns how many were extended: what is no longer held is left

@@ -1,4 +1,4 @@
-//! A queue before a lock that the database gives to whoever asks at the right moment.
+//! The write queue: before a lock that the database gives to whoever asks at the right moment.
 //!
 //! SQLite lets one connection write and has the others ask again after ever longer pauses, so that
 //! an unlucky one waits for a second where the lucky ones take microseconds. The writers of one
@@ -16,15 +16,16 @@ use super::checkpoint::{Checkpoint, Checkpoints};
 /// each transaction. Then the first who waits is served.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// The queue before one database.
+/// The write queue of one database.
 #[derive(Debug, Default)]
-pub struct Turnstile {
-    queue: Mutex<Queue>,
+pub struct WriteQueue {
+    order: Mutex<Order>,
     checkpoints: Checkpoints,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct Order {
+    /// Who writes.
     holder: Option<ThreadId>,
     waiting: VecDeque<Arc<Waiter>>,
     /// When somebody who had waited was last served.
@@ -40,19 +41,19 @@ struct Waiter {
     passed_over: AtomicBool,
 }
 
-/// The queue of a connection.
+/// The write queue of a connection's database, and how long the connection waits in it.
 #[derive(Clone, Debug)]
-pub struct Lane {
-    pub turnstile: Arc<Turnstile>,
-    /// How long the connection waits for the lock.
+pub struct QueueAccess {
+    pub queue: Arc<WriteQueue>,
+    /// How long the connection waits for its turn.
     pub patience: Duration,
 }
 
 /// What came of waiting.
 #[derive(Debug)]
-pub(crate) enum Passage {
+pub(crate) enum Waited {
     /// Ours, until this is dropped.
-    Passed(Turn),
+    Turn(Turn),
     /// This thread holds it already, on another connection: nobody would ever let it pass.
     HeldByThisThread,
     TimedOut,
@@ -60,57 +61,57 @@ pub(crate) enum Passage {
 
 /// The right to write, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Turn(Arc<Turnstile>);
+pub(crate) struct Turn(Arc<WriteQueue>);
 
-impl Turnstile {
-    /// The one of this database, the same for all connections of the process.
+impl WriteQueue {
+    /// The queue of this database, the same for all connections of the process.
     pub(crate) fn of(database: &str) -> Arc<Self> {
-        static ALL: OnceLock<Mutex<HashMap<String, Weak<Turnstile>>>> = OnceLock::new();
+        static ALL: OnceLock<Mutex<HashMap<String, Weak<WriteQueue>>>> = OnceLock::new();
         let mut all =
             ALL.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turnstile) = all.get(database).and_then(Weak::upgrade) {
-            return turnstile;
+        if let Some(queue) = all.get(database).and_then(Weak::upgrade) {
+            return queue;
         }
-        all.retain(|_, turnstile| turnstile.strong_count() > 0);
-        let turnstile = Arc::new(Self::default());
-        all.insert(database.to_owned(), Arc::downgrade(&turnstile));
-        turnstile
+        all.retain(|_, queue| queue.strong_count() > 0);
+        let queue = Arc::new(Self::default());
+        all.insert(database.to_owned(), Arc::downgrade(&queue));
+        queue
     }
 
     /// Waits for the turn of this thread, for `most` at the longest.
-    pub(crate) fn pass(self: &Arc<Self>, most: Duration) -> Passage {
+    pub(crate) fn wait(self: &Arc<Self>, most: Duration) -> Waited {
         let me = std::thread::current().id();
-        let mut queue = self.queue();
-        if queue.holder == Some(me) {
-            return Passage::HeldByThisThread;
+        let mut order = self.order();
+        if order.holder == Some(me) {
+            return Waited::HeldByThisThread;
         }
-        if queue.holder.is_none() && !queue.owes() {
-            queue.holder = Some(me);
-            return Passage::Passed(Turn(Arc::clone(self)));
+        if order.holder.is_none() && !order.owes() {
+            order.holder = Some(me);
+            return Waited::Turn(Turn(Arc::clone(self)));
         }
         let waiter = Arc::new(Waiter::new());
-        queue.waiting.push_back(Arc::clone(&waiter));
+        order.waiting.push_back(Arc::clone(&waiter));
         loop {
             let left = most.saturating_sub(waiter.since.elapsed());
-            let turn = queue.until_turn();
+            let turn = order.until_turn();
             // whose turn has come is called
             let left =
                 if waiter.is_passed_over() && !turn.is_zero() { left.min(turn) } else { left };
-            let woken = waiter.called.wait_timeout(queue, left);
-            queue = woken.unwrap_or_else(PoisonError::into_inner).0;
-            let free = queue.holder.is_none();
+            let woken = waiter.called.wait_timeout(order, left);
+            order = woken.unwrap_or_else(PoisonError::into_inner).0;
+            let free = order.holder.is_none();
             let late = waiter.since.elapsed() >= most;
             if !free && !late {
                 waiter.passed_over.store(true, Ordering::Relaxed);
                 continue;
             }
-            queue.waiting.retain(|other| !Arc::ptr_eq(other, &waiter));
+            order.waiting.retain(|other| !Arc::ptr_eq(other, &waiter));
             if free {
-                queue.holder = Some(me);
-                queue.served = Some(Instant::now());
-                return Passage::Passed(Turn(Arc::clone(self)));
+                order.holder = Some(me);
+                order.served = Some(Instant::now());
+                return Waited::Turn(Turn(Arc::clone(self)));
             }
-            return Passage::TimedOut;
+            return Waited::TimedOut;
         }
     }
 
@@ -121,16 +122,16 @@ impl Turnstile {
 
     /// How many threads wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.queue().waiting.len()
+        self.order().waiting.len()
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn order(&self) -> MutexGuard<'_, Order> {
         // nothing under this lock can panic half-way
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
+impl Order {
     /// Whether nobody may pass before the first who waits.
     fn owes(&self) -> bool {
         !self.waiting.is_empty() && self.until_turn().is_zero()
@@ -157,12 +158,12 @@ impl Waiter {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        queue.holder = None;
-        let owes = queue.owes();
-        let first = queue.waiting.front().filter(|first| owes || !first.is_passed_over());
+        let mut order = self.0.order();
+        order.holder = None;
+        let owes = order.owes();
+        let first = order.waiting.front().filter(|first| owes || !first.is_passed_over());
         let first = first.map(Arc::clone);
-        drop(queue);
+        drop(order);
         if let Some(first) = first {
             first.called.notify_one();
         }
@@ -174,19 +175,19 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
-    use super::{Passage, Turnstile};
+    use super::{Waited, WriteQueue};
 
     const LONG: Duration = Duration::from_secs(20);
 
     #[test]
     fn one_at_a_time_and_nobody_starves() {
-        let (turnstile, inside) = (Turnstile::of("crowd"), AtomicUsize::new(0));
+        let (queue, inside) = (WriteQueue::of("crowd"), AtomicUsize::new(0));
         let worst = std::thread::scope(|scope| {
             let work = || {
                 let mut worst = Duration::ZERO;
                 for _ in 0..200 {
                     let start = Instant::now();
-                    let Passage::Passed(turn) = turnstile.pass(LONG) else { panic!("passed") };
+                    let Waited::Turn(turn) = queue.wait(LONG) else { panic!("passed") };
                     worst = worst.max(start.elapsed());
                     assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                     std::thread::sleep(Duration::from_micros(50));
@@ -203,13 +204,13 @@ mod tests {
 
     #[test]
     fn a_turn_is_waited_for_only_so_long_and_never_by_its_holder() {
-        let turnstile = Turnstile::of("held");
-        let Passage::Passed(turn) = turnstile.pass(LONG) else { panic!("passed") };
-        assert!(matches!(turnstile.pass(LONG), Passage::HeldByThisThread));
-        let other = || turnstile.pass(Duration::from_millis(5));
+        let queue = WriteQueue::of("held");
+        let Waited::Turn(turn) = queue.wait(LONG) else { panic!("passed") };
+        assert!(matches!(queue.wait(LONG), Waited::HeldByThisThread));
+        let other = || queue.wait(Duration::from_millis(5));
         let waited = std::thread::scope(|scope| scope.spawn(other).join().expect("waited"));
-        assert!(matches!(waited, Passage::TimedOut));
+        assert!(matches!(waited, Waited::TimedOut));
         drop(turn);
-        assert!(matches!(turnstile.pass(LONG), Passage::Passed(_)));
+        assert!(matches!(queue.wait(LONG), Waited::Turn(_)));
     }
 }

@@ -23,7 +23,7 @@ use crate::transaction;
 use crate::transaction::autocommit;
 use crate::transaction::explain::explain;
 use crate::transaction::notify;
-use crate::transaction::notify::News;
+use crate::transaction::notify::Notification;
 use crate::transaction::scope;
 use crate::transaction::token::token;
 use crate::transition::decode;
@@ -102,8 +102,12 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
         }
         if let Some(last) = rows.last() {
             let record = RecordRef::of::<F>(last.id);
-            let news = News::of_new(&new);
-            scope::set_mark(conn, Mark::created(record, token.clone(), Instant::now()), news);
+            let notification = Notification::of_new(&new);
+            scope::set_mark(
+                conn,
+                Mark::created(record, token.clone(), Instant::now()),
+                notification,
+            );
         }
         Ok(rows)
     })
@@ -184,7 +188,7 @@ fn insert_at_once<F: Flow, C: Dialect>(
     let mark = Mark::created(RecordRef::new::<F>(), new.token.to_owned(), Instant::now());
     let inserted = autocommit::run(conn, &mark, |conn| conn.insert_at_once(new))?;
     if inserted.is_some() {
-        notify::committed(News::of_new(new));
+        notify::committed(Notification::of_new(new));
     }
     Ok(inserted)
 }
@@ -195,7 +199,7 @@ fn insert<F: Flow, C: Dialect>(conn: &mut C, new: &NewFlow<'_>) -> Result<Option
     let written = conn.insert(new).map_err(|error| explain(conn, Some(record), error))?;
     if let Some(row) = &written {
         let mark = Mark::created(RecordRef::of::<F>(row.id), new.token.to_owned(), Instant::now());
-        scope::set_mark(conn, mark, News::of_new(new));
+        scope::set_mark(conn, mark, Notification::of_new(new));
     }
     Ok(written)
 }

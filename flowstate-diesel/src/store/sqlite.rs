@@ -156,7 +156,7 @@ impl Customizer {
     }
 
     fn set(&self, conn: &mut SqliteConnection) -> Result<()> {
-        instrument::ask_lane_again(conn)?;
+        instrument::ask_write_queue_again(conn)?;
         self.set_journal_mode(conn)?;
         let synchronous = match self.synchronous {
             Synchronous::Full => "FULL",

@@ -17,7 +17,7 @@ use crate::dialect::by_hand;
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::{Failure, Fault, copy};
 use crate::dialect::sql::statement::took_ours;
-use crate::dialect::write_queue::{Lane, Passage, Turn};
+use crate::dialect::write_queue::{QueueAccess, Turn, Waited};
 use crate::error::ConflictReason;
 
 /// A statement that failed and was not undone by a savepoint round it.
@@ -38,7 +38,7 @@ impl Clone for Seen {
 }
 
 /// Instrumentation that remembers failures and passes every event on.
-struct Witness {
+struct Instrument {
     inner: Option<Box<dyn Instrumentation>>,
     classify: fn(&diesel::result::Error) -> Fault,
     depth: u32,
@@ -48,14 +48,14 @@ struct Witness {
     /// Nothing is noted or passed on.
     blind: bool,
     /// Where the connection queues to write.
-    lane: Option<Lane>,
+    write_queue: Option<QueueAccess>,
     /// What tells the database of this connection from its copies, once it was asked.
     identity: Option<Arc<str>>,
     /// A transaction seems to be open that others have begun by a text.
     by_hand: bool,
 }
 
-impl Witness {
+impl Instrument {
     /// A statement has done what it says.
     fn note_text(&mut self, query: &dyn DebugQuery) {
         // one of ours, or in a transaction of which Diesel knows
@@ -68,7 +68,7 @@ impl Witness {
     }
 }
 
-impl Instrumentation for Witness {
+impl Instrumentation for Instrument {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         if self.blind {
             return;
@@ -146,10 +146,10 @@ pub fn instrument<S: AsStore>(conn: &mut S, instrumentation: impl Instrumentatio
 /// Makes sure that failures are seen; outside a transaction, forgets earlier ones.
 pub(crate) fn watch<C: Dialect>(conn: &mut C) {
     let outside = conn.depth().is_ok_and(|depth| depth == 0);
-    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
+    if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
         if outside {
-            witness.failure = None;
-            witness.depth = 0;
+            instrument.failure = None;
+            instrument.depth = 0;
         }
     } else if has_default_instrumentation(conn) {
         install(conn, get_default_instrumentation());
@@ -163,13 +163,15 @@ pub(crate) fn watch<C: Dialect>(conn: &mut C) {
 
 /// Whether every failure on the connection is seen.
 pub(crate) fn is_watching<C: Dialect>(conn: &mut C) -> bool {
-    conn.instrumentation().downcast_mut::<Witness>().is_some()
+    conn.instrumentation().downcast_mut::<Instrument>().is_some()
 }
 
 /// Whether a transaction is open of which Diesel does not know. None is open of which it does.
 pub(crate) fn is_begun_by_hand<C: Dialect>(conn: &mut C) -> bool {
     let seems = |conn: &mut C| {
-        conn.instrumentation().downcast_mut::<Witness>().is_some_and(|witness| witness.by_hand)
+        conn.instrumentation()
+            .downcast_mut::<Instrument>()
+            .is_some_and(|instrument| instrument.by_hand)
     };
     seems(conn) && ask_whether_begun(conn)
 }
@@ -178,23 +180,23 @@ pub(crate) fn is_begun_by_hand<C: Dialect>(conn: &mut C) -> bool {
 fn ask_whether_begun<C: Dialect>(conn: &mut C) -> bool {
     // how that fails will be seen at the next statement
     let begun = unseen(conn, C::is_in_transaction).unwrap_or(false);
-    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
-        witness.by_hand = begun;
+    if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
+        instrument.by_hand = begun;
     }
     begun
 }
 
 /// The failure that was seen at this depth or deeper and not undone.
 pub(crate) fn failure<C: Dialect>(conn: &mut C, depth: u32) -> Option<Seen> {
-    let witness = conn.instrumentation().downcast_mut::<Witness>()?;
-    witness.failure.clone().filter(|failure| failure.ended || failure.depth >= depth)
+    let instrument = conn.instrumentation().downcast_mut::<Instrument>()?;
+    instrument.failure.clone().filter(|failure| failure.ended || failure.depth >= depth)
 }
 
 /// Asks the database something of which nobody is to know: how it fails is the answer.
 pub(crate) fn unseen<C: Dialect, R>(conn: &mut C, ask: impl FnOnce(&mut C) -> R) -> R {
     let set_blind = |conn: &mut C, blind| {
-        if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
-            witness.blind = blind;
+        if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
+            instrument.blind = blind;
         }
     };
     set_blind(conn, true);
@@ -210,28 +212,28 @@ pub(crate) fn first_failure<C: Dialect>(conn: &mut C, error: &diesel::result::Er
 
 /// A transaction was begun by a statement, of which Diesel tells no more.
 pub(crate) fn began<C: Dialect>(conn: &mut C) {
-    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
-        witness.depth = 1;
+    if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
+        instrument.depth = 1;
     }
 }
 
 /// It was ended by a statement, too.
 pub(crate) fn ended<C: Dialect>(conn: &mut C) {
-    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
-        witness.depth = 0;
+    if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
+        instrument.depth = 0;
     }
 }
 
 /// Waits for the turn of this connection to write, where the database does not queue its writers.
 ///
-/// The witness keeps the place, because nothing else goes with a connection: one with
+/// The instrument keeps its place, because nothing else goes with a connection: one with
 /// instrumentation of its own does not queue.
 pub(crate) fn turn<C: Dialect>(conn: &mut C) -> Result<Option<Turn>, Failure> {
-    let Some(Lane { turnstile, patience }) = lane(conn) else { return Ok(None) };
-    match turnstile.pass(*patience) {
-        Passage::Passed(turn) => Ok(Some(turn)),
-        Passage::HeldByThisThread => Ok(None),
-        Passage::TimedOut => {
+    let Some(QueueAccess { queue, patience }) = write_queue(conn) else { return Ok(None) };
+    match queue.wait(*patience) {
+        Waited::Turn(turn) => Ok(Some(turn)),
+        Waited::HeldByThisThread => Ok(None),
+        Waited::TimedOut => {
             let fault = Fault::conflict_with(ConflictReason::Busy);
             Err(Failure::Noticed(fault, "other threads of this program were still writing"))
         }
@@ -240,8 +242,8 @@ pub(crate) fn turn<C: Dialect>(conn: &mut C) -> Result<Option<Turn>, Failure> {
 
 /// After a turn: makes a checkpoint, if one is due.
 pub(crate) fn checkpoint<C: Dialect>(conn: &mut C) {
-    let Some(turnstile) = lane(conn).map(|lane| Arc::clone(&lane.turnstile)) else { return };
-    if let Some(checkpoint) = turnstile.due_checkpoint() {
+    let Some(queue) = write_queue(conn).map(|access| Arc::clone(&access.queue)) else { return };
+    if let Some(checkpoint) = queue.due_checkpoint() {
         match conn.checkpoint() {
             Ok(length) => checkpoint.ends(length),
             // the next one copies it, or SQLite by itself
@@ -251,50 +253,50 @@ pub(crate) fn checkpoint<C: Dialect>(conn: &mut C) {
 }
 
 /// Asks again how long the connection waits, if that was asked before.
-pub(crate) fn ask_lane_again<C: Dialect>(conn: &mut C) -> QueryResult<()> {
-    let lane = conn.lane()?;
-    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
-        witness.lane = lane;
+pub(crate) fn ask_write_queue_again<C: Dialect>(conn: &mut C) -> QueryResult<()> {
+    let write_queue = conn.write_queue()?;
+    if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
+        instrument.write_queue = write_queue;
     }
     Ok(())
 }
 
 /// What was remembered of the identity of this connection's database.
 pub(crate) fn identity<C: Dialect>(conn: &mut C) -> Option<Arc<str>> {
-    conn.instrumentation().downcast_mut::<Witness>()?.identity.clone()
+    conn.instrumentation().downcast_mut::<Instrument>()?.identity.clone()
 }
 
 /// Remembers the identity of this connection's database, if the connection is watched.
 pub(crate) fn keep_identity<C: Dialect>(conn: &mut C, identity: Arc<str>) {
-    if let Some(witness) = conn.instrumentation().downcast_mut::<Witness>() {
-        witness.identity = Some(identity);
+    if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
+        instrument.identity = Some(identity);
     }
 }
 
 /// How many threads of this process wait for their turn to write to the same database.
 pub(crate) fn waiting<C: Dialect>(conn: &mut C) -> usize {
     watch(conn);
-    lane(conn).map_or(0, |lane| lane.turnstile.waiting())
+    write_queue(conn).map_or(0, |access| access.queue.waiting())
 }
 
 /// Where the writers of this connection's database queue, if they do and it is watched.
-fn lane<C: Dialect>(conn: &mut C) -> Option<&Lane> {
-    conn.instrumentation().downcast_mut::<Witness>()?.lane.as_ref()
+fn write_queue<C: Dialect>(conn: &mut C) -> Option<&QueueAccess> {
+    conn.instrumentation().downcast_mut::<Instrument>()?.write_queue.as_ref()
 }
 
 fn install<C: Dialect>(conn: &mut C, inner: Option<Box<dyn Instrumentation>>) {
     // joining a transaction that is already open
     let depth = conn.depth().unwrap_or_default();
     // a connection that cannot say will say so again when it is used
-    let lane = conn.lane().ok().flatten();
-    conn.set_instrumentation(Witness {
+    let write_queue = conn.write_queue().ok().flatten();
+    conn.set_instrumentation(Instrument {
         inner,
         classify: C::classify,
         depth,
         failure: None,
         undoing: None,
         blind: false,
-        lane,
+        write_queue,
         identity: None,
         by_hand: false,
     });
@@ -349,8 +351,8 @@ mod tests {
     fn connection() -> SqliteConnection {
         let mut conn = SqliteConnection::establish(":memory:").expect("memory");
         install(&mut conn, None);
-        let witness = conn.instrumentation().downcast_mut::<Witness>().expect("installed");
-        witness.classify = |_| Fault::Conflict { reason: ConflictReason::Deadlock, ends: true };
+        let instrument = conn.instrumentation().downcast_mut::<Instrument>().expect("installed");
+        instrument.classify = |_| Fault::Conflict { reason: ConflictReason::Deadlock, ends: true };
         conn
     }
 

@@ -137,7 +137,7 @@ fn outermost<C: Dialect, R, E: From<Error>>(
     loop {
         match attempt(conn, &Position::Outside, code, body) {
             Ok((value, gathered)) => {
-                notify::committed(gathered.news);
+                notify::committed(gathered.notifications);
                 match later {
                     Some(later) => later.extend(gathered.hooks),
                     None => run_hooks(gathered.hooks),

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::dialect::change::{Change, NewFlow};
 
-/// A record has come to a state in which it is due at once.
+/// Says that a record has come to a state in which it is due at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct News {
+pub(crate) struct Notification {
     pub(crate) flow: &'static str,
     pub(crate) state: &'static str,
 }
 
-impl News {
+impl Notification {
     pub(crate) fn of(change: &Change<'_>) -> Option<Self> {
         let state = change.links.last()?.to;
         let is_due = change.timing.due_in == Some(0) && !change.destroys;
@@ -27,45 +27,45 @@ impl News {
 }
 
 /// Somebody who wants to know of commits.
-pub(crate) trait Wake: Send + Sync {
-    /// Of this; of anything if it is `None`.
-    fn wake(&self, news: Option<News>);
+pub(crate) trait Listener: Send + Sync {
+    /// Called after each commit with what it said, or with `None`: anything may be due by now.
+    fn notify(&self, notification: Option<Notification>);
 }
 
-static SLEEPERS: Mutex<Vec<Weak<dyn Wake>>> = Mutex::new(Vec::new());
+static LISTENERS: Mutex<Vec<Weak<dyn Listener>>> = Mutex::new(Vec::new());
 /// Spares a transition the lock where no worker runs.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// From now on, until it is dropped, `sleeper` is told of every commit.
-pub(crate) fn register(sleeper: &Arc<impl Wake + 'static>) {
-    let sleeper: Arc<dyn Wake> = sleeper.clone();
-    let mut sleepers = SLEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
-    sleepers.retain(|sleeper| sleeper.strong_count() > 0);
-    sleepers.push(Arc::downgrade(&sleeper));
-    COUNT.store(sleepers.len(), Ordering::Release);
+/// From now on, until it is dropped, `listener` is told of every commit.
+pub(crate) fn register(listener: &Arc<impl Listener + 'static>) {
+    let listener: Arc<dyn Listener> = listener.clone();
+    let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+    listeners.retain(|listener| listener.strong_count() > 0);
+    listeners.push(Arc::downgrade(&listener));
+    COUNT.store(listeners.len(), Ordering::Release);
 }
 
-/// This was committed.
-pub(crate) fn committed(news: impl IntoIterator<Item = News>) {
+/// Tells every listener what was committed.
+pub(crate) fn committed(notifications: impl IntoIterator<Item = Notification>) {
     if COUNT.load(Ordering::Acquire) > 0 {
-        news.into_iter().for_each(|news| tell(Some(news)));
+        notifications.into_iter().for_each(|notification| tell(Some(notification)));
     }
 }
 
-/// Anything may be due by now.
+/// Tells every listener that anything may be due by now.
 pub(crate) fn everything() {
     tell(None);
 }
 
-fn tell(news: Option<News>) {
+fn tell(notification: Option<Notification>) {
     // outside the lock: it is foreign code
-    let sleepers: Vec<_> = SLEEPERS
+    let listeners: Vec<_> = LISTENERS
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .iter()
         .filter_map(Weak::upgrade)
         .collect();
-    for sleeper in sleepers {
-        sleeper.wake(news);
+    for listener in listeners {
+        listener.notify(notification);
     }
 }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use flowstate::TransactionOutcome;
 
-use super::notify::News;
+use super::notify::Notification;
 use crate::dialect::Dialect;
 use crate::dialect::fault::copy;
 use crate::error::unconfirmed::Mark;
@@ -55,15 +55,15 @@ struct Scope {
     doom: Option<Doom>,
     mark: Option<Mark>,
     /// What workers are told after the commit.
-    news: Vec<News>,
+    notifications: Vec<Notification>,
     /// The marks that a savepoint of the caller may yet undo.
     doubtful: Vec<Mark>,
 }
 
 impl Scope {
-    fn keep_news(&mut self, news: News) {
-        if !self.news.contains(&news) {
-            self.news.push(news);
+    fn keep_notification(&mut self, notification: Notification) {
+        if !self.notifications.contains(&notification) {
+            self.notifications.push(notification);
         }
     }
 
@@ -147,7 +147,7 @@ pub(crate) struct Gathered {
     pub(crate) undone: Vec<Hook>,
     pub(crate) doom: Option<Doom>,
     pub(crate) mark: Option<Mark>,
-    pub(crate) news: Vec<News>,
+    pub(crate) notifications: Vec<Notification>,
 }
 
 /// Opens a scope for the transaction or savepoint that was just begun at `position`.
@@ -168,7 +168,7 @@ pub(crate) fn enter<C: Dialect>(
         undone: Vec::new(),
         doom: None,
         mark: None,
-        news: Vec::new(),
+        notifications: Vec::new(),
         doubtful: Vec::new(),
     };
     let entered = with_open(|open| open.push(scope));
@@ -186,8 +186,8 @@ impl Entered {
         self.left = true;
         let scope = take(self.connection);
         scope.map_or_else(Gathered::default, |scope| {
-            let Scope { hooks, undone, doom, mark, news, mut doubtful, .. } = scope;
-            Gathered { hooks, undone, doom, mark: mark.or_else(|| doubtful.pop()), news }
+            let Scope { hooks, undone, doom, mark, notifications, mut doubtful, .. } = scope;
+            Gathered { hooks, undone, doom, mark: mark.or_else(|| doubtful.pop()), notifications }
         })
     }
 }
@@ -220,7 +220,10 @@ pub(crate) fn merge<C: Dialect>(conn: &mut C, gathered: Gathered) {
         scope.hooks.extend(hooks);
         scope.undone.extend(gathered.undone);
         scope.doom = scope.doom.take().or(gathered.doom);
-        gathered.news.into_iter().for_each(|news| scope.keep_news(news));
+        gathered
+            .notifications
+            .into_iter()
+            .for_each(|notification| scope.keep_notification(notification));
         if let Some(mark) = gathered.mark {
             scope.keep_mark(mark, depth);
         }
@@ -253,12 +256,12 @@ pub(crate) fn set_doom<C: Dialect>(conn: &C, doom: Doom) {
 
 /// Remembers a row that the open transaction wrote, by which its outcome can be told, and what
 /// workers are told of it after the commit.
-pub(crate) fn set_mark<C: Dialect>(conn: &mut C, mark: Mark, news: Option<News>) {
+pub(crate) fn set_mark<C: Dialect>(conn: &mut C, mark: Mark, notification: Option<Notification>) {
     let depth = conn.depth().unwrap_or_default();
     innermost(conn, |scope| {
         scope.keep_mark(mark, depth);
-        if let Some(news) = news {
-            scope.keep_news(news);
+        if let Some(notification) = notification {
+            scope.keep_notification(notification);
         }
     });
 }

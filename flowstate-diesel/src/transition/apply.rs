@@ -22,7 +22,7 @@ use crate::transaction;
 use crate::transaction::autocommit;
 use crate::transaction::explain::explain;
 use crate::transaction::notify;
-use crate::transaction::notify::News;
+use crate::transaction::notify::Notification;
 use crate::transaction::scope;
 
 /// What a request asks for, without types.
@@ -173,7 +173,7 @@ fn write_at_once<C: Dialect>(
     let mark = mark(&change);
     let stamp = autocommit::run(conn, &mark, |conn| conn.write(&change))?;
     Ok(stamp.map(|stamp| {
-        notify::committed(News::of(&change));
+        notify::committed(Notification::of(&change));
         applied(&change, Some(stamp), mark)
     }))
 }
@@ -220,7 +220,7 @@ pub(crate) fn write<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Result<Opt
     let written = written.map_err(|error| explain(conn, Some(change.record), error))?;
     let Some(stamp) = written else { return Ok(None) };
     let mark = mark(change);
-    scope::set_mark(conn, mark.clone(), News::of(change));
+    scope::set_mark(conn, mark.clone(), Notification::of(change));
     Ok(Some(applied(change, stamp, mark)))
 }
 

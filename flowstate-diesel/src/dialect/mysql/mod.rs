@@ -16,7 +16,7 @@ use diesel::mysql::MysqlConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, QueryResult, RunQueryDsl, dsl};
 
-use self::poll::{NO_AUTOCOMMIT, Scout};
+use self::poll::{NO_AUTOCOMMIT, Poll};
 use self::statements::{
     Advance, AdvanceOnce, AutocommitOff, AutocommitOn, Begin, ExtendLeases, FindVersions,
     HeldLeases, InsertFlow, Inserted, LastTaken, LockMigrations, MakeVersions, NoteClaims,
@@ -26,8 +26,8 @@ use self::time::now;
 use self::version::refusal;
 use super::begin::Commit;
 use super::change::{Change, Claims, NewFlow, since_2000};
-use super::due::Asking;
 use super::fault::{Failure, Fault, message};
+use super::poll::PollStates;
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
     HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
@@ -243,18 +243,18 @@ impl Dialect for MysqlConnection {
         })
     }
 
-    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
-        let Some(scout) = Scout::new(asking) else { return Ok(Vec::new()) };
-        let rows = scout.load(self);
+    fn poll(&mut self, states: PollStates<'_>) -> QueryResult<Vec<CountRow>> {
+        let Some(poll) = Poll::new(states) else { return Ok(Vec::new()) };
+        let rows = poll.load(self);
         let mut rows: Vec<CountRow> = or_forget(self, rows)?;
         let all = rows.len();
         rows.retain(|row| row.label != NO_AUTOCOMMIT);
         if rows.len() == all || self.depth()? > 0 {
             return Ok(rows);
         }
-        // nothing new would be seen until the transaction ends that this question has begun
+        // nothing new would be seen until the transaction ends that this poll has begun
         self.run::<AutocommitOn>(&[])?;
-        self.scout(asking)
+        self.poll(states)
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {

@@ -13,14 +13,14 @@ use self::entries::{announcement, entry_binds, new_binds};
 use self::statements::{
     Advance, AdvanceOnce, AdvanceOnceKeeping, AwaitCreation, BoundWaits, CheckTransaction, Claim,
     ClaimId, ClaimOnce, ExtendLeases, FindCreated, FindVersions, Insert, InsertAtOnce, InsertMany,
-    LockMigrations, LockNothing, MakeVersions, MarkTransaction, ReadCommitted, ReadMark, Scout,
+    LockMigrations, LockNothing, MakeVersions, MarkTransaction, Poll, ReadCommitted, ReadMark,
     ServerVersion, UnclaimId,
 };
 use super::change::{Change, Claims, NewFlow, since_2000};
-use super::due;
-use super::due::Asking;
 use super::fallback::CREATE;
 use super::fault::{Failure, Fault};
+use super::poll;
+use super::poll::PollStates;
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedColumns, ClaimedRow, CountColumns, CountRow, FlowColumns,
     FlowRow, HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp,
@@ -28,7 +28,7 @@ use super::rows::{
 use super::sql::statement::{Bind, Bound, Statement};
 use super::{Dialect, Migration, runs_statements};
 
-/// The label of the row by which [`Scout`] says that nothing of what it finds can be claimed.
+/// The label of the row by which [`Poll`] says that nothing of what it finds can be claimed.
 const READ_ONLY: &str = "read only";
 
 crate::dialect::connection::as_store!(PgConnection);
@@ -183,11 +183,11 @@ impl Dialect for PgConnection {
         Bound::<Claim, ClaimedColumns>::new(&binds).load(self)
     }
 
-    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
-        let Asking { sources, running, timed } = asking;
-        let [sources, running, timed] = [sources, running, timed].map(due::json);
+    fn poll(&mut self, states: PollStates<'_>) -> QueryResult<Vec<CountRow>> {
+        let PollStates { sources, running, timed } = states;
+        let [sources, running, timed] = [sources, running, timed].map(poll::json);
         let binds = [Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)];
-        let mut rows = self.counts::<Scout>(&binds)?;
+        let mut rows = self.counts::<Poll>(&binds)?;
         if rows.iter().any(|row| row.label == READ_ONLY) {
             self.run::<LockNothing>(&[])?;
             // promoted in between

@@ -206,24 +206,24 @@ statements! {
     ClaimOnce = claim!("NULL::bigint");
     // materialized, for else each search is made twice: to filter, and to show; the last row is there
     // on a server, or in a session, that takes no writes
-    Scout =
+    Poll =
         "WITH seen (source, since) AS MATERIALIZED (\
-         SELECT asked ->> 0, \
+         SELECT polled ->> 0, \
          (SELECT due_at FROM flowstate_flows \
-         WHERE flow = asked ->> 1 AND state = asked ->> 2 \
-         AND due_at >= @began - (asked ->> 3)::bigint * interval '1 microsecond' \
+         WHERE flow = polled ->> 1 AND state = polled ->> 2 \
+         AND due_at >= @began - (polled ->> 3)::bigint * interval '1 microsecond' \
          ORDER BY due_at LIMIT 1) \
-         FROM json_array_elements(@json) AS sources (asked) \
-         UNION ALL SELECT asked ->> 0, \
+         FROM json_array_elements(@json) AS sources (polled) \
+         UNION ALL SELECT polled ->> 0, \
          (SELECT leased_until FROM flowstate_flows \
-         WHERE flow = asked ->> 1 AND state = asked ->> 2 AND leased_until <= @began \
+         WHERE flow = polled ->> 1 AND state = polled ->> 2 AND leased_until <= @began \
          ORDER BY leased_until LIMIT 1) \
-         FROM json_array_elements(@json) AS running (asked) \
-         UNION ALL SELECT asked ->> 0, \
+         FROM json_array_elements(@json) AS running (polled) \
+         UNION ALL SELECT polled ->> 0, \
          (SELECT deadline_at FROM flowstate_flows \
-         WHERE flow = asked ->> 1 AND state = asked ->> 2 AND deadline_at <= @began \
+         WHERE flow = polled ->> 1 AND state = polled ->> 2 AND deadline_at <= @began \
          ORDER BY deadline_at LIMIT 1) \
-         FROM json_array_elements(@json) AS timed (asked) \
+         FROM json_array_elements(@json) AS timed (polled) \
          UNION ALL SELECT 'read only', @began WHERE current_setting('transaction_read_only') = 'on'\
          ) SELECT source, (extract(epoch FROM @now - since) * 1000)::bigint \
          FROM seen WHERE since <= @now";

@@ -16,15 +16,15 @@ use self::version::refusal;
 use super::begin::Commit;
 use super::change::{Change, Claims, NewFlow};
 use super::checkpoint::LogLength;
-use super::due;
-use super::due::Asking;
 use super::fault::{Failure, Fault};
+use super::poll;
+use super::poll::PollStates;
 use super::rows::{
     ArtefactColumns, ArtefactRow, ClaimedRow, CountColumns, CountRow, FlowColumns, FlowRow,
     HistoryColumns, HistoryRow, InsertedColumns, InsertedRow, Stamp, StampColumns, StampRow,
 };
 use super::sql::statement::{Bind, Bound, Speech, Statement, Words, statements};
-use super::write_queue::{Lane, Turnstile};
+use super::write_queue::{QueueAccess, WriteQueue};
 use super::{Dialect, Migration, begin, fallback, runs_statements};
 use crate::text::time;
 
@@ -98,7 +98,7 @@ statements! {
             AND transition IN @among ORDER BY seq DESC LIMIT 1) AS seq \
          FROM json_each(?) AS ids) WHERE seq IS NOT NULL";
     // materialized, for else each search is made twice: to filter, and to show
-    Scout =
+    Poll =
         "WITH seen (source, since) AS MATERIALIZED ( \
            SELECT json_extract(value, '$[0]'), \
              (SELECT due_at FROM flowstate_flows \
@@ -164,11 +164,11 @@ impl Dialect for SqliteConnection {
     }
 
     // A writer that finds the file locked asks again after ever longer pauses, up to its time-out.
-    fn lane(&mut self) -> QueryResult<Option<Lane>> {
+    fn write_queue(&mut self) -> QueryResult<Option<QueueAccess>> {
         let files = self.counts::<FileAndTimeout>(&[])?;
         let file = files.into_iter().find(|file| !file.label.is_empty());
-        Ok(file.map(|file| Lane {
-            turnstile: Turnstile::of(&file.label),
+        Ok(file.map(|file| QueueAccess {
+            queue: WriteQueue::of(&file.label),
             patience: Duration::from_millis(u64::try_from(file.number).unwrap_or_default()),
         }))
     }
@@ -269,10 +269,10 @@ impl Dialect for SqliteConnection {
         })
     }
 
-    fn scout(&mut self, asking: Asking<'_>) -> QueryResult<Vec<CountRow>> {
-        let Asking { sources, running, timed } = asking;
-        let [sources, running, timed] = [sources, running, timed].map(due::json);
-        self.counts::<Scout>(&[Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)])
+    fn poll(&mut self, states: PollStates<'_>) -> QueryResult<Vec<CountRow>> {
+        let PollStates { sources, running, timed } = states;
+        let [sources, running, timed] = [sources, running, timed].map(poll::json);
+        self.counts::<Poll>(&[Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)])
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {

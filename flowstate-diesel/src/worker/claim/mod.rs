@@ -15,7 +15,7 @@ use super::engine::watermark::EVERYTHING;
 use super::step::StepSpec;
 use crate::dialect::connection::AsStore;
 use crate::dialect::rows::{ClaimedRow, CountRow};
-use crate::dialect::{Asked, Asking, Dialect};
+use crate::dialect::{Dialect, PollState, PollStates};
 use crate::error::{Error, RecordRef, Result};
 use crate::store::identity::identity;
 use crate::store::migrate::refuse_unfit;
@@ -75,13 +75,13 @@ fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>
         return Ok(vec![source]);
     }
     let reach = micros(EVERYTHING);
-    let asked = step.sources.iter().enumerate();
-    let asked: Vec<_> = asked
-        .map(|(label, source)| Asked { label, flow: step.flow, state: source, reach })
+    let states = step.sources.iter().enumerate();
+    let states: Vec<_> = states
+        .map(|(label, source)| PollState { label, flow: step.flow, state: source, reach })
         .collect();
-    let asking = Asking { sources: &asked, running: &[], timed: &[] };
+    let states = PollStates { sources: &states, running: &[], timed: &[] };
     let record = RecordRef { flow: step.flow, id: None };
-    let mut due = read(conn, record, |conn| conn.scout(asking))?;
+    let mut due = read(conn, record, |conn| conn.poll(states))?;
     due.sort_by_key(|row| std::cmp::Reverse(row.number));
     let named = |row: CountRow| step.sources.get(row.label.parse::<usize>().ok()?).copied();
     Ok(due.into_iter().filter_map(named).collect())

@@ -13,12 +13,12 @@ use super::stats::count;
 use super::watermark::{EVERYTHING, Horizon, Source};
 use crate::dialect::connection::Store;
 use crate::dialect::rows::{CountRow, FlowRow};
-use crate::dialect::{Asked, Asking, Dialect as _};
+use crate::dialect::{Dialect as _, PollState, PollStates};
 use crate::error::Result;
 use crate::store::identity::identity;
 use crate::text::time::micros;
 use crate::transaction::explain::explain;
-use crate::transaction::notify::News;
+use crate::transaction::notify::Notification;
 use crate::worker::claim::batches;
 use crate::worker::step::timed::Timed;
 
@@ -26,15 +26,15 @@ use crate::worker::step::timed::Timed;
 #[derive(Debug)]
 pub(crate) struct Questions {
     /// Every state from which a step starts, with what is asked of it but for how far back to look.
-    sources: Vec<(Source, Asked<'static>)>,
+    sources: Vec<(Source, PollState<'static>)>,
     /// Every state in which a step runs.
-    running: Vec<Asked<'static>>,
+    running: Vec<PollState<'static>>,
     /// Every state with a timed transition.
-    timed: Vec<Asked<'static>>,
+    timed: Vec<PollState<'static>>,
     /// For each label what it stands for.
     labels: Vec<Label>,
     /// Which steps start where.
-    served: Vec<(News, Vec<Source>)>,
+    served: Vec<(Notification, Vec<Source>)>,
 }
 
 /// What the database says something about: by its place in the list of steps, or of timed
@@ -51,19 +51,19 @@ impl Questions {
         let mut labels = Vec::new();
         let mut ask = |flow, state, label| {
             labels.push(label);
-            Asked { label: labels.len() - 1, flow, state, reach: 0 }
+            PollState { label: labels.len() - 1, flow, state, reach: 0 }
         };
         let (mut sources, mut running) = (Vec::new(), Vec::new());
-        let mut served = Vec::<(News, Vec<Source>)>::new();
+        let mut served = Vec::<(Notification, Vec<Source>)>::new();
         for (at, runner) in runners.iter().enumerate() {
             let step = runner.step();
             for source in step.sources.iter().copied() {
                 let asked = ask(step.flow, source, Label::Due(at, source));
                 sources.push(((at, source), asked));
-                let news = News { flow: step.flow, state: source };
-                match served.iter_mut().find(|(known, _)| *known == news) {
+                let notification = Notification { flow: step.flow, state: source };
+                match served.iter_mut().find(|(known, _)| *known == notification) {
                     Some((_, steps)) => steps.push((at, source)),
-                    None => served.push((news, vec![(at, source)])),
+                    None => served.push((notification, vec![(at, source)])),
                 }
             }
             for name in &step.running_names {
@@ -77,15 +77,15 @@ impl Questions {
     }
 
     /// The sources, each with how far back to look.
-    fn sources(&self, horizon: &Horizon) -> Vec<Asked<'static>> {
+    fn sources(&self, horizon: &Horizon) -> Vec<PollState<'static>> {
         let sources: Vec<_> = self.sources.iter().map(|(source, _)| *source).collect();
         let asked = self.sources.iter().zip(horizon.reaches(&sources));
-        asked.map(|((_, asked), reach)| Asked { reach, ..*asked }).collect()
+        asked.map(|((_, asked), reach)| PollState { reach, ..*asked }).collect()
     }
 
     /// The steps that start where a record has come to.
-    pub(super) fn served(&self, news: News) -> &[Source] {
-        let served = self.served.iter().find(|(known, _)| *known == news);
+    pub(super) fn served(&self, notification: Notification) -> &[Source] {
+        let served = self.served.iter().find(|(known, _)| *known == notification);
         served.map_or(&[], |(_, steps)| steps)
     }
 }
@@ -113,7 +113,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let wide = self.horizon.is_wide();
         let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
         let rows = self.with(|conn| {
-            let rows = conn.scout(Asking { sources: &sources, running, timed });
+            let rows = conn.poll(PollStates { sources: &sources, running, timed });
             rows.map_err(|error| explain(conn, None, error))
         })?;
         self.note_stall(asked);

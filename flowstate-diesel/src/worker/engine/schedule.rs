@@ -15,7 +15,7 @@ use super::watermark::Source;
 use crate::dialect::connection::Store;
 use crate::error::Result;
 use crate::text::chain::chain;
-use crate::transaction::notify::{News, Wake};
+use crate::transaction::notify::{Listener, Notification};
 use crate::worker::claim::settle::Fence;
 
 /// Where the last look left some behind, more are claimed without asking again, for so long: only
@@ -273,13 +273,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 }
 
-impl<M: ManageConnection<Connection: Store>> Wake for Core<M> {
-    fn wake(&self, news: Option<News>) {
+impl<M: ManageConnection<Connection: Store>> Listener for Core<M> {
+    fn notify(&self, notification: Option<Notification>) {
         let mut shared = self.shared();
-        match news {
+        match notification {
             None => shared.demand.woken = true,
-            Some(news) => {
-                let hints = self.questions.served(news);
+            Some(notification) => {
+                let hints = self.questions.served(notification);
                 let before = shared.demand.hints.len();
                 for hint in hints {
                     if !shared.demand.hints.contains(hint) {
