@@ -6,22 +6,22 @@
 use diesel::QueryResult;
 use diesel::connection::{TransactionDepthChange, TransactionManager, TransactionManagerStatus};
 
-use super::Dialect;
 use super::sql::statement::{Statement, statements};
+use super::transactions::Transactions;
 
 statements! {
     Commit = "COMMIT";
 }
 
 /// Opens a transaction. None is open.
-pub(super) fn begin<C: Dialect, Begin: Statement>(conn: &mut C) -> QueryResult<()> {
+pub(super) fn begin<C: Transactions, Begin: Statement>(conn: &mut C) -> QueryResult<()> {
     conn.run::<Begin>(&[])?;
     change_depth(conn, TransactionDepthChange::IncreaseDepth)
 }
 
 /// Ends the transaction that [`begin`] opened: like Diesel's own it is rolled back if it cannot be
 /// committed.
-pub(super) fn commit<C: Dialect, End: Statement>(conn: &mut C) -> QueryResult<()> {
+pub(super) fn commit<C: Transactions, End: Statement>(conn: &mut C) -> QueryResult<()> {
     match conn.run::<End>(&[]) {
         Ok(_) => change_depth(conn, TransactionDepthChange::DecreaseDepth),
         Err(error) => {
@@ -34,7 +34,7 @@ pub(super) fn commit<C: Dialect, End: Statement>(conn: &mut C) -> QueryResult<()
     }
 }
 
-fn change_depth<C: Dialect>(conn: &mut C, change: TransactionDepthChange) -> QueryResult<()> {
+fn change_depth<C: Transactions>(conn: &mut C, change: TransactionDepthChange) -> QueryResult<()> {
     match C::TransactionManager::transaction_manager_status_mut(conn) {
         TransactionManagerStatus::Valid(status) => status.change_transaction_depth(change),
         TransactionManagerStatus::InError => Err(diesel::result::Error::BrokenTransactionManager),

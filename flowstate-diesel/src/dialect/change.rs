@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use flowstate::{Definition, Flow as _, State as _, Transition};
 
+use super::sql::statement::Bind;
 use crate::error::RecordRef;
 use crate::text::time::micros;
 
@@ -135,6 +136,12 @@ impl Change<'_> {
         }
     }
 
+    /// Whether it is the usual change, which touches few columns.
+    pub(super) fn is_usual(&self) -> bool {
+        let Timing { lease, deadline_in, .. } = self.timing;
+        lease.is_none() && deadline_in.is_none() && self.props.is_none()
+    }
+
     /// Where the row stands after the change.
     pub fn after(&self) -> Standing<'_> {
         let after = self.links.iter().fold(self.before, step);
@@ -173,6 +180,31 @@ pub struct NewFlow<'a> {
     pub token: &'a str,
     /// What the history keeps with the creation.
     pub metadata: Option<&'a str>,
+}
+
+impl<'a> NewFlow<'a> {
+    /// The name of the first history row, which no transition wrote.
+    pub(super) const TRANSITION: &'static str = "create";
+
+    /// The values of its row. `times`: when it is due at the earliest, after which delay it is, and
+    /// its deadline.
+    pub(super) fn binds<'b>(&self, times: [Bind<'b>; 3]) -> [Bind<'b>; 9]
+    where
+        'a: 'b,
+    {
+        let [due_at, due_in, deadline] = times;
+        [
+            Bind::Text(self.flow),
+            Bind::Text(self.state),
+            Bind::Text(self.props),
+            Bind::Maybe(self.key),
+            due_at,
+            due_at,
+            due_in,
+            deadline,
+            self.completes.into(),
+        ]
+    }
 }
 
 /// A batch of records to be claimed, the oldest first.

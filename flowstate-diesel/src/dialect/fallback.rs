@@ -1,16 +1,71 @@
-//! What other databases do in one statement, in several.
+//! Several statements where another database has one.
 
 use diesel::QueryResult;
 
-use super::Dialect;
 use super::change::{Change, Claims, NewFlow};
-use super::rows::{ClaimedRow, InsertedRow};
+use super::rows::{ClaimedRow, InsertedRow, Stamp};
 use super::sql::shared::{
     DueFlows, InsertArtefact, InsertCreation, InsertHistory, InsertPlainHistory,
 };
 use super::sql::statement::{Bind, Statement};
+use super::statements::Statements;
 
-pub(super) fn insert<C: Dialect>(conn: &mut C, change: &Change<'_>) -> QueryResult<()> {
+/// A database that needs several statements to write a record with its history.
+pub(super) trait Fallback: Statements {
+    /// Inserts the first history rows of several records. Binds a name, a token and the ids as a
+    /// JSON array.
+    type NoteCreations: Statement;
+    /// Inserts the history rows of claims. Binds [`note_binds`].
+    type NoteClaims: Statement;
+    /// Finds when one of several transitions was last taken, of each of several records. Binds the
+    /// names and the ids, as JSON arrays.
+    type LastTaken: Statement;
+
+    /// Moves the row, without its history and artefacts.
+    fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>>;
+
+    /// Inserts a row, without its history. `None` if its key is taken.
+    fn insert_row(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>>;
+
+    /// Moves the rows that are claimed, by their ids as a JSON array, without their history. Returns
+    /// when, if that is known.
+    fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Option<String>>;
+}
+
+/// How many of [`advance_binds`], at the beginning, are for columns that few changes touch: a change
+/// that [is usual](Change::is_usual) binds the others.
+pub(super) const RARE: usize = 4;
+
+/// The values by which a statement moves a row. `times`: when it is due, until when it is leased, and
+/// its deadline; `born`: when it was created.
+pub(super) fn advance_binds<'a>(
+    change: &'a Change<'_>,
+    times: [Bind<'a>; 3],
+    born: Bind<'a>,
+) -> [Bind<'a>; 15] {
+    let (after, [due, lease, deadline]) = (change.after(), times);
+    [
+        lease,
+        Bind::Maybe(change.timing.lease.map(|(_, worker)| worker)),
+        deadline,
+        Bind::Maybe(change.props),
+        Bind::Text(after.state),
+        Bind::Int(after.seq),
+        Bind::Int(after.attempts.into()),
+        due,
+        change.completes.into(),
+        after.is_error.into(),
+        Bind::Int(change.id),
+        Bind::Int(change.before.seq),
+        Bind::Text(change.record.flow),
+        born,
+        Bind::Maybe(change.held_by),
+    ]
+}
+
+/// Moves the row, and writes its history and artefacts.
+pub(super) fn write<C: Fallback>(conn: &mut C, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
+    let Some(stamp) = conn.advance(change)? else { return Ok(None) };
     let notes = change.notes;
     for (at, entry) in change.entries().enumerate() {
         let first = at == 0;
@@ -30,36 +85,30 @@ pub(super) fn insert<C: Dialect>(conn: &mut C, change: &Change<'_>) -> QueryResu
             ])?;
         }
         for (name, payload) in &entry.link.artefacts {
-            conn.run::<InsertArtefact>(&[
-                Bind::Int(change.id),
-                Bind::Text(name),
-                Bind::Int(entry.seq),
-                Bind::Text(payload),
-            ])?;
+            let [name, payload] = [*name, &**payload].map(Bind::Text);
+            conn.run::<InsertArtefact>(&[id, name, seq, payload])?;
         }
     }
-    Ok(())
+    Ok(Some(stamp))
 }
 
-/// The name of the first history row, which no transition wrote.
-pub(super) const CREATE: &str = "create";
-
-pub(super) fn insert_first<C: Dialect>(
+/// Inserts a record with the first row of its history. `None` if its key is taken.
+pub(super) fn insert<C: Fallback>(
     conn: &mut C,
-    id: i64,
     flow: &NewFlow<'_>,
-) -> QueryResult<()> {
+) -> QueryResult<Option<InsertedRow>> {
+    let Some(row) = conn.insert_row(flow)? else { return Ok(None) };
     conn.run::<InsertCreation>(&[
-        Bind::Text(CREATE),
+        Bind::Text(NewFlow::TRANSITION),
         Bind::Maybe(flow.metadata),
         Bind::Text(flow.token),
-        Bind::Int(id),
-    ])
-    .map(drop)
+        Bind::Int(row.id),
+    ])?;
+    Ok(Some(row))
 }
 
-/// New records one by one.
-pub(super) fn insert_each<C: Dialect>(
+/// Inserts records row by row, and the first rows of their histories all at once.
+pub(super) fn insert_many<C: Fallback>(
     conn: &mut C,
     flow: &NewFlow<'_>,
     all: &[String],
@@ -67,36 +116,19 @@ pub(super) fn insert_each<C: Dialect>(
     let mut inserted = Vec::with_capacity(all.len());
     for props in all {
         // without a key there is nothing that could be in the way
-        inserted.extend(conn.insert(&NewFlow { props, ..*flow })?);
-    }
-    Ok(inserted)
-}
-
-/// The same, but for the first rows of their histories, which `note` writes all at once: it is given
-/// a name, a token and the ids.
-#[cfg(feature = "mysql")]
-pub(super) fn insert_all<C: Dialect>(
-    conn: &mut C,
-    flow: &NewFlow<'_>,
-    all: &[String],
-    note: impl FnOnce(&mut C, &[Bind<'_>]) -> QueryResult<usize>,
-) -> QueryResult<Vec<InsertedRow>> {
-    let mut inserted = Vec::with_capacity(all.len());
-    for props in all {
-        inserted.extend(conn.insert_flow(&NewFlow { props, ..*flow })?);
+        inserted.extend(conn.insert_row(&NewFlow { props, ..*flow })?);
     }
     let ids = ids_json(inserted.iter().map(|row| row.id));
-    note(conn, &[Bind::Text(CREATE), Bind::Text(flow.token), Bind::Text(&ids)])?;
+    let [name, token] = [NewFlow::TRANSITION, flow.token].map(Bind::Text);
+    conn.run::<C::NoteCreations>(&[name, token, Bind::Text(&ids)])?;
     Ok(inserted)
 }
 
-/// A batch of claims where no statement gives back what it has changed: the rows are read under
-/// their locks, then `take` moves those whose ids it is given, as a JSON array, writes their history
-/// and says when. `LastTaken` says of each when one of several transitions was last taken.
-pub(super) fn claim<C: Dialect, LastTaken: Statement>(
+/// Takes a batch of claims where no statement gives back what it has changed: the rows are read under
+/// their locks, then moved.
+pub(super) fn claim<C: Fallback>(
     conn: &mut C,
     claims: &Claims<'_>,
-    take: impl FnOnce(&mut C, &str) -> QueryResult<Option<String>>,
 ) -> QueryResult<Vec<ClaimedRow>> {
     let [flow, from] = [Bind::Text(claims.flow), Bind::Text(claims.from)];
     let binds = [flow, from, Bind::Int(claims.reach), Bind::Int(claims.limit)];
@@ -105,9 +137,10 @@ pub(super) fn claim<C: Dialect, LastTaken: Statement>(
         return Ok(Vec::new());
     }
     let ids = ids_json(rows.iter().map(|row| row.id));
-    let taken_at = take(conn, &ids)?;
+    let taken_at = conn.take(claims, &ids)?;
+    conn.run::<C::NoteClaims>(&note_binds(claims, &ids))?;
     let finishes = match claims.finishes {
-        Some(finishes) => conn.counts::<LastTaken>(&[Bind::Text(finishes), Bind::Text(&ids)])?,
+        Some(finishes) => conn.counts::<C::LastTaken>(&[Bind::Text(finishes), Bind::Text(&ids)])?,
         None => Vec::new(),
     };
     for row in &mut rows {
@@ -126,8 +159,8 @@ pub(super) fn claim<C: Dialect, LastTaken: Statement>(
     Ok(claimed.collect())
 }
 
-/// What [`claim`]'s `take` binds for the history.
-pub(super) fn note_binds<'a>(claims: &Claims<'a>, ids: &'a str) -> [Bind<'a>; 5] {
+/// The values for the history rows of claims.
+fn note_binds<'a>(claims: &Claims<'a>, ids: &'a str) -> [Bind<'a>; 5] {
     [
         Bind::Text(claims.link.transition),
         Bind::Text(claims.from),

@@ -3,9 +3,9 @@
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use diesel::{QueryResult, Queryable, RunQueryDsl};
 
-use super::Dialect;
 use super::sql::operator;
 use super::sql::statement::{Bind, Bound, Statement};
+use super::statements::Statements;
 
 /// Where a record of any flow stands.
 #[derive(Debug, Clone, Queryable)]
@@ -95,7 +95,7 @@ pub struct LabelRow {
 type LabelColumns = (Text, Text, BigInt);
 
 /// What operators ask of a database.
-pub trait Operate: Dialect {
+pub trait Operate: Statements {
     /// Keeps a definition, or notes that it was seen again.
     fn note_definition(&mut self, binds: &[Bind<'_>]) -> QueryResult<usize>;
     /// Keeps a worker, or notes that it was seen again.

@@ -9,13 +9,13 @@ use super::create;
 use super::create::Due;
 use super::history::{ArtefactEntry, HistoryEntry, StateCount};
 use super::once::Once;
-use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::rows::FlowRow;
 use crate::dialect::sql::shared::{
     AllArtefacts, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
 };
 use crate::dialect::sql::statement::Bind;
+use crate::dialect::{Dialect, Statements as _};
 use crate::error::unconfirmed::Mark;
 use crate::error::{Error, RecordRef, Result, What};
 use crate::text::json;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::sql::shared::{ForgetIdentity, Identity, NewIdentity};
 use crate::dialect::sql::statement::Bind;
+use crate::dialect::{Dialect, Statements as _};
 use crate::error::{Error, Result};
 use crate::transaction;
 use crate::transaction::explain::explain;

@@ -5,7 +5,7 @@ use diesel::QueryResult;
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::Failure;
 use crate::dialect::sql::statement::statements;
-use crate::dialect::{Dialect, Migration};
+use crate::dialect::{Dialect, Migration, Transactions as _};
 use crate::error::{Error, Result};
 use crate::transaction;
 use crate::transaction::explain::explain;

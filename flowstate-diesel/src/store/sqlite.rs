@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection, dsl};
 
-use crate::dialect::Dialect;
+use crate::dialect::Statements as _;
 use crate::error::{Error, Result};
 use crate::transaction::instrument;
 use crate::transaction::retry::Tries;

@@ -3,10 +3,10 @@
 use super::explain::explain;
 use super::read::read;
 use super::transaction;
-use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::sql::shared::{FindFlow, LockFlow, TokenOf};
 use crate::dialect::sql::statement::Bind;
+use crate::dialect::{Dialect, Reads as _};
 use crate::error::Result;
 use crate::error::unconfirmed::{Mark, Unconfirmed};
 

@@ -35,12 +35,14 @@ impl Speech for Mysql {
 }
 
 statements! {
-    /// There is no RETURNING, and to read the times back would take one more statement.
+    /// Any change: the values of the columns that the usual one does not touch come first. There is
+    /// no RETURNING, and to read the times back would take one more statement.
     Advance =
-        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+        "UPDATE flowstate_flows SET \
+         leased_until = @after, leased_by = ?, deadline_at = @after, props = COALESCE(@json, props), \
+         state = ?, seq = ?, attempts = ?, due_at = @after, \
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
-         leased_until = @after, leased_by = ?, deadline_at = @after, updated_at = @now, \
-         props = COALESCE(@json, props) WHERE id = ? AND seq = ? AND flow = ? \
+         updated_at = @now WHERE id = ? AND seq = ? AND flow = ? \
          AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at) \
          AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '')";
     /// The usual change.

@@ -15,7 +15,7 @@ use super::engine::watermark::EVERYTHING;
 use super::step::StepSpec;
 use crate::dialect::connection::AsStore;
 use crate::dialect::rows::{ClaimedRow, CountRow};
-use crate::dialect::{Dialect, PollState, PollStates};
+use crate::dialect::{Dialect, PollState, PollStates, Writes as _};
 use crate::error::{Error, RecordRef, Result};
 use crate::store::identity::identity;
 use crate::store::migrate::refuse_unfit;

@@ -13,7 +13,7 @@ use super::stats::count;
 use super::watermark::{EVERYTHING, Horizon, Source};
 use crate::dialect::connection::Store;
 use crate::dialect::rows::{CountRow, FlowRow};
-use crate::dialect::{Dialect as _, PollState, PollStates};
+use crate::dialect::{PollState, PollStates, Reads as _};
 use crate::error::Result;
 use crate::store::identity::identity;
 use crate::text::time::micros;

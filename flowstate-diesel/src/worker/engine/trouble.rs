@@ -8,7 +8,7 @@ use diesel::r2d2::ManageConnection;
 use super::run::Core;
 use super::stats::count;
 use super::unwind::report;
-use crate::dialect::Dialect as _;
+use crate::dialect::Statements as _;
 use crate::dialect::connection::Store;
 use crate::dialect::sql::shared::LeasedBy;
 use crate::dialect::sql::statement::Bind;

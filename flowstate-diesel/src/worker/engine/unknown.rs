@@ -7,7 +7,7 @@ use diesel::r2d2::ManageConnection;
 use flowstate::{Definition, Flow, State as _};
 
 use super::run::Core;
-use crate::dialect::Dialect as _;
+use crate::dialect::Statements as _;
 use crate::dialect::connection::Store;
 use crate::dialect::sql::shared::{ClaimedStrangers, Strangers};
 use crate::dialect::sql::statement::Bind;

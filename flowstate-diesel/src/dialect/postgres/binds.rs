@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::dialect::change::{Change, Entry, NewFlow};
-use crate::dialect::fallback::CREATE;
 use crate::dialect::sql::statement::Bind;
 
 /// The history row of the only link of a change.
@@ -25,21 +24,14 @@ pub(super) fn entry_binds<'a>(change: &Change<'a>, entry: &Entry<'a>) -> [Bind<'
     ]
 }
 
-/// A new record; `announcement` if it is inserted in a transaction of its own.
+/// The values of a new record; `announcement` if it is inserted in a transaction of its own.
 pub(super) fn new_binds<'a>(flow: &NewFlow<'a>, announcement: Option<i64>) -> Vec<Bind<'a>> {
-    let mut binds = vec![
-        Bind::Text(flow.flow),
-        Bind::Text(flow.state),
-        Bind::Text(flow.props),
-        Bind::Maybe(flow.key),
-        Bind::MaybeInt(flow.due_at.map(|due| due.timestamp_micros())),
-        Bind::MaybeInt(flow.due_at.map(|due| due.timestamp_micros())),
-        Bind::MaybeInt(flow.timing.due_in),
-        Bind::MaybeInt(flow.timing.deadline_in),
-        flow.completes.into(),
-    ];
+    let due_at = flow.due_at.map(|due| due.timestamp_micros());
+    let times = [due_at, flow.timing.due_in, flow.timing.deadline_in];
+    let mut binds = flow.binds(times.map(Bind::MaybeInt)).to_vec();
     binds.extend(announcement.map(Bind::Int));
-    binds.extend([Bind::Text(CREATE), Bind::Maybe(flow.metadata), Bind::Text(flow.token)]);
+    let name = Bind::Text(NewFlow::TRANSITION);
+    binds.extend([name, Bind::Maybe(flow.metadata), Bind::Text(flow.token)]);
     binds
 }
 

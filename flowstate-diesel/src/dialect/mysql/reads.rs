@@ -1,21 +1,59 @@
-//! The poll: a text as long as the list of states that it is for.
+//! Reads of MySQL and MariaDB.
 //!
-//! Were it one subquery over a table of states, its conditions would not be constants, by which
+//! The poll is a text as long as the list of states that it is for. Were it one subquery over a table of states, its conditions would not be constants, by which
 //! alone an index is searched for a range: with `flow` and `state` from such a table all entries of
 //! the flow were read by each poll, finished or not
 //! <https://mariadb.com/kb/en/range-optimization/>. Nor is the index left to the optimizer.
 
-use diesel::QueryResult;
+use diesel::connection::SimpleConnection as _;
 use diesel::mysql::Mysql;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Text};
+use diesel::{MysqlConnection, QueryResult, RunQueryDsl};
 
+use super::statements::AutocommitOn;
 use crate::dialect::poll::{PollState, PollStates};
-use crate::dialect::rows::CountColumns;
+use crate::dialect::rows::{CountColumns, CountRow};
+use crate::dialect::statements::or_forget;
+use crate::dialect::{Reads, Statements as _, Transactions as _};
+
+impl Reads for MysqlConnection {
+    // A node of Galera may lag <https://mariadb.com/kb/en/galera-cluster-system-variables/>. Other
+    // servers do not know the setting, and their refusal changes nothing.
+    fn caught_up<R>(&mut self, ask: impl FnOnce(&mut Self) -> R) -> R {
+        let is_galera = self.batch_execute(CATCH_UP).is_ok();
+        let answer = ask(self);
+        if is_galera {
+            // if this fails, the connection is lost
+            self.batch_execute(AS_BEFORE).unwrap_or_default();
+        }
+        answer
+    }
+
+    fn poll(&mut self, states: PollStates<'_>) -> QueryResult<Vec<CountRow>> {
+        let Some(poll) = Poll::new(states) else { return Ok(Vec::new()) };
+        let rows = poll.load(self);
+        let mut rows: Vec<CountRow> = or_forget(self, rows)?;
+        let all = rows.len();
+        rows.retain(|row| row.label != NO_AUTOCOMMIT);
+        if rows.len() == all || self.depth()? > 0 {
+            return Ok(rows);
+        }
+        // nothing new would be seen until the transaction ends that this poll has begun
+        self.run::<AutocommitOn>(&[])?;
+        self.poll(states)
+    }
+}
+
+/// Has each statement outside a transaction, and the first one in it, wait until all is applied that
+/// was committed on any node.
+const CATCH_UP: &str =
+    "SET @flowstate_sync_wait = @@SESSION.wsrep_sync_wait, SESSION wsrep_sync_wait = 15";
+const AS_BEFORE: &str = "SET SESSION wsrep_sync_wait = @flowstate_sync_wait";
 
 /// A poll as a query. Diesel caches it by its text: a worker polls for the same states each time.
 #[derive(Debug)]
-pub(super) struct Poll<'a> {
+struct Poll<'a> {
     searches: Vec<Search<'a>>,
 }
 
@@ -32,7 +70,7 @@ struct Search<'a> {
 
 impl<'a> Poll<'a> {
     /// `None` if there is nothing to poll for.
-    pub(super) fn new(states: PollStates<'a>) -> Option<Self> {
+    fn new(states: PollStates<'a>) -> Option<Self> {
         let of = |states: &[PollState<'a>], column, index, reaches| {
             let search = move |polled: &PollState<'a>| {
                 let label = i64::try_from(polled.label).unwrap_or(i64::MAX);
@@ -49,7 +87,7 @@ impl<'a> Poll<'a> {
 
 /// The label of a row that is there if the session begins a transaction with each statement, and ends
 /// it with none: `autocommit = 0`, which may be a server's default.
-pub(super) const NO_AUTOCOMMIT: &str = "autocommit";
+const NO_AUTOCOMMIT: &str = "autocommit";
 
 impl QueryId for Poll<'_> {
     type QueryId = ();
@@ -60,7 +98,7 @@ impl Query for Poll<'_> {
     type SqlType = CountColumns;
 }
 
-impl<Conn> diesel::RunQueryDsl<Conn> for Poll<'_> {}
+impl<Conn> RunQueryDsl<Conn> for Poll<'_> {}
 
 impl QueryFragment<Mysql> for Poll<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Mysql>) -> QueryResult<()> {

@@ -1,0 +1,96 @@
+//! Writes of MySQL and MariaDB.
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use diesel::{Connection as _, MysqlConnection, QueryResult, RunQueryDsl};
+
+use super::statements::{
+    Advance, AdvanceOnce, ExtendLeases, HeldLeases, InsertFlow, Inserted, LastTaken, NoteClaims,
+    NoteCreations, TakeClaims,
+};
+use crate::dialect::change::{Change, Claims, NewFlow, since_2000};
+use crate::dialect::fallback::{self, Fallback, RARE, advance_binds};
+use crate::dialect::fault::Fault;
+use crate::dialect::rows::{ClaimedRow, InsertedColumns, InsertedRow, Stamp};
+use crate::dialect::sql::statement::{Bind, Bound};
+use crate::dialect::statements::or_forget;
+use crate::dialect::{Statements as _, Writes};
+
+impl Writes for MysqlConnection {
+    fn write(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
+        fallback::write(self, change)
+    }
+
+    fn insert(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        fallback::insert(self, flow)
+    }
+
+    fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
+        fallback::insert_many(self, flow, all)
+    }
+
+    fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
+        fallback::claim(self, claims)
+    }
+
+    fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
+        // MariaDB overlooks SKIP LOCKED inside an UPDATE
+        self.transaction(|conn| {
+            let held = conn.counts::<HeldLeases>(&[Bind::Text(leases), Bind::Text(worker)])?;
+            if held.is_empty() {
+                return Ok(0);
+            }
+            let held: Vec<_> = held.iter().map(|row| &*row.label).collect();
+            conn.run::<ExtendLeases>(&[Bind::Text(&format!("[{}]", held.join(",")))])
+        })
+    }
+}
+
+impl Fallback for MysqlConnection {
+    type NoteCreations = NoteCreations;
+    type NoteClaims = NoteClaims;
+    type LastTaken = LastTaken;
+
+    fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
+        let timing = change.timing;
+        let lease = timing.lease.map(|(micros, _)| micros);
+        let times = [timing.due_in, lease, timing.deadline_in].map(Bind::MaybeInt);
+        let born = Bind::MaybeInt(change.born.map(since_2000));
+        let binds = advance_binds(change, times, born);
+        let updated = if change.is_usual() {
+            self.run::<AdvanceOnce>(&binds[RARE..])?
+        } else {
+            self.run::<Advance>(&binds)?
+        };
+        Ok((updated == 1).then(|| Stamp::Estimated(now())))
+    }
+
+    fn insert_row(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
+        let due_at = flow.due_at.map(|due| due.timestamp_micros());
+        let times = [due_at, flow.timing.due_in, flow.timing.deadline_in];
+        // IGNORE would hide other errors too, and ON DUPLICATE KEY other keys
+        match self.run::<InsertFlow>(&flow.binds(times.map(Bind::MaybeInt))) {
+            Ok(_) => {}
+            Err(error) if Self::classify(&error) == Fault::KeyTaken => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let inserted = Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self);
+        or_forget(self, inserted).map(Some)
+    }
+
+    fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Option<String>> {
+        self.run::<TakeClaims>(&[
+            Bind::Text(ids),
+            Bind::Text(claims.link.to),
+            Bind::Int(claims.lease.0),
+            Bind::Text(claims.lease.1),
+            Bind::MaybeInt(claims.deadline_in),
+        ])?;
+        Ok(None)
+    }
+}
+
+/// The time of a change, which the database does not tell: that of this process's clock, to the
+/// microsecond.
+fn now() -> DateTime<Utc> {
+    DateTime::<Utc>::from(std::time::SystemTime::now()).trunc_subsecs(6)
+}

@@ -1,0 +1,116 @@
+//! The statements of SQLite.
+
+use diesel::sqlite::Sqlite;
+
+use crate::dialect::sql::statement::{Speech, Words, statements};
+
+// SQLite has no type for times and a clock of milliseconds: text of one fixed width, which sorts
+// as the times do <https://www.sqlite.org/lang_datefunc.html>.
+impl Speech for Sqlite {
+    const WORDS: Words = Words {
+        now: "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
+        began: "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
+        key: "key",
+        lock: "",
+        current: "",
+        skip: "",
+        free: "",
+        by_due: "",
+        by_lease: "",
+        by_deadline: "",
+        after: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', ", ")"],
+        ago: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', (-", " / 1000000.0) || ' seconds')"],
+        json: ["", ""],
+        among: ["(SELECT value FROM json_each(", "))"],
+        ids: ["(SELECT value FROM json_each(", "))"],
+        string: "TEXT",
+        text: ["", ""],
+        time: ["", ""],
+    };
+}
+
+statements! {
+    /// The usual change.
+    AdvanceOnce =
+        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
+         leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
+         WHERE id = ? AND seq = ? AND flow = ? \
+         AND substr(created_at, 3) = COALESCE(?, substr(created_at, 3)) \
+         AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '') RETURNING updated_at, due_at";
+    /// Any change: the values of the columns that the usual one does not touch come first.
+    Advance =
+        "UPDATE flowstate_flows SET \
+         leased_until = @after, leased_by = ?, deadline_at = @after, props = COALESCE(@json, props), \
+         state = ?, seq = ?, attempts = ?, due_at = @after, \
+         completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
+         updated_at = @now WHERE id = ? AND seq = ? AND flow = ? \
+         AND substr(created_at, 3) = COALESCE(?, substr(created_at, 3)) \
+         AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '') RETURNING updated_at, due_at";
+    InsertFlow =
+        "INSERT INTO flowstate_flows \
+         (flow, state, seq, props, key, attempts, due_at, deadline_at, completed_at, \
+         created_at, updated_at) \
+         VALUES (?, ?, 0, @json, ?, 0, CASE WHEN ? > @now THEN ? ELSE @after END, @after, \
+         CASE WHEN ? THEN @now END, @now, @now) \
+         ON CONFLICT (flow, key) WHERE key IS NOT NULL DO NOTHING \
+         RETURNING id, created_at, due_at";
+    /// Of a batch of claims, all at the same time.
+    TakeClaims =
+        "UPDATE flowstate_flows SET state = ?, seq = seq + 1, due_at = NULL, completed_at = NULL, \
+         last_errored_at = NULL, leased_until = @after, leased_by = ?, deadline_at = @after, \
+         updated_at = @now WHERE id IN @ids RETURNING updated_at, due_at";
+    NoteClaims =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
+         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
+         FROM flowstate_flows WHERE id IN @ids";
+    NoteCreations =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, to_state, attempt, token, created_at) \
+         SELECT id, 0, ?, state, 1, ?, created_at FROM flowstate_flows WHERE id IN @ids";
+    /// When one of several transitions was last taken, of each of several records: backwards through
+    /// the history, as far as the first of them.
+    LastTaken =
+        "SELECT CAST(id AS TEXT), seq FROM (SELECT ids.value AS id, \
+           (SELECT seq FROM flowstate_transitions WHERE flow_id = ids.value \
+            AND transition IN @among ORDER BY seq DESC LIMIT 1) AS seq \
+         FROM json_each(?) AS ids) WHERE seq IS NOT NULL";
+    // materialized, for else each search is made twice: to filter, and to show
+    Poll =
+        "WITH seen (source, since) AS MATERIALIZED ( \
+           SELECT json_extract(value, '$[0]'), \
+             (SELECT due_at FROM flowstate_flows \
+              WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
+              AND due_at >= strftime('%Y-%m-%d %H:%M:%f000', 'now', \
+                (-json_extract(value, '$[3]') / 1000000.0) || ' seconds') \
+              ORDER BY due_at LIMIT 1) FROM json_each(?) \
+           UNION ALL SELECT json_extract(value, '$[0]'), \
+             (SELECT leased_until FROM flowstate_flows \
+              WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
+              AND leased_until <= @began ORDER BY leased_until LIMIT 1) FROM json_each(?) \
+           UNION ALL SELECT json_extract(value, '$[0]'), \
+             (SELECT deadline_at FROM flowstate_flows \
+              WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
+              AND deadline_at <= @began ORDER BY deadline_at LIMIT 1) FROM json_each(?)) \
+         SELECT source, CAST((julianday(@now) - julianday(since)) * 86400000 AS BIGINT) \
+         FROM seen WHERE since <= @now";
+    ExtendLeases =
+        "UPDATE flowstate_flows SET leased_until = strftime('%Y-%m-%d %H:%M:%f000', 'now', \
+         (leases.micros / 1000000.0) || ' seconds') \
+         FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS seq, \
+               json_extract(value, '$[2]') AS micros FROM json_each(?)) AS leases \
+         WHERE flowstate_flows.id = leases.id AND flowstate_flows.seq = leases.seq \
+         AND leased_by = ?";
+    BeginImmediate = "BEGIN IMMEDIATE";
+    BeginDeferred = "BEGIN";
+    FileAndTimeout =
+        "SELECT file, timeout FROM pragma_database_list, pragma_busy_timeout WHERE name = 'main'";
+    LibraryVersion = "SELECT sqlite_version(), 0";
+    ReadJson = "SELECT value, 1 FROM json_each('[\"x\"]')";
+    FindVersions =
+        "SELECT name, 1 FROM sqlite_master WHERE type = 'table' AND name = 'flowstate_migrations'";
+    MakeVersions =
+        "CREATE TABLE IF NOT EXISTS flowstate_migrations \
+         (version TEXT NOT NULL PRIMARY KEY, applied_at TEXT NOT NULL)";
+}

@@ -1,0 +1,117 @@
+//! How transactions begin, end and are found to be gone.
+
+use std::num::NonZeroU32;
+
+use diesel::QueryResult;
+use diesel::connection::{TransactionDepthChange, TransactionManager, TransactionManagerStatus};
+
+use super::checkpoint::LogLength;
+use super::fault::Failure;
+use super::statements::Statements;
+use super::write_queue::QueueAccess;
+
+/// Opens and ends transactions.
+pub trait Transactions: Statements {
+    /// Opens a transaction that may write. None is open.
+    fn begin(&mut self) -> QueryResult<()>;
+
+    /// Opens a transaction in which code of others runs, which may go on after a failure:
+    /// [`Transactions::commit_for_others`] ends it, or a rollback and [`Transactions::close`].
+    fn begin_for_others(&mut self) -> QueryResult<()> {
+        self.begin()
+    }
+
+    /// Opens a transaction that only reads.
+    fn begin_reading(&mut self) -> QueryResult<()> {
+        self.begin()
+    }
+
+    /// After the rollback of a transaction in which code of others ran.
+    fn close(&mut self) {}
+
+    /// Commits a transaction, or rolls it back if it cannot be committed.
+    fn commit(&mut self) -> QueryResult<()> {
+        Self::TransactionManager::commit_transaction(self)
+    }
+
+    /// Commits a transaction in which code of others ran, or rolls it back.
+    fn commit_for_others(&mut self) -> QueryResult<()> {
+        self.commit()
+    }
+
+    /// Rolls back the innermost transaction or savepoint.
+    fn roll_back(&mut self) -> QueryResult<()> {
+        Self::TransactionManager::rollback_transaction(self)
+    }
+
+    /// The last statement before COMMIT: fails if the database would turn it into a rollback.
+    fn before_commit(&mut self) -> QueryResult<()>;
+
+    /// Where the writers of this process queue, if the database does not have them queue itself.
+    fn write_queue(&mut self) -> QueryResult<Option<QueueAccess>> {
+        Ok(None)
+    }
+
+    /// Copies what is committed from a log to where it belongs, as far as nobody is in the way.
+    /// Returns how long the log is; `None` if there is none, or it is not to be copied.
+    fn checkpoint(&mut self) -> QueryResult<Option<LogLength>> {
+        Ok(None)
+    }
+
+    /// Whether a transaction is open of which Diesel does not know, where BEGIN does not fail in one.
+    fn is_in_transaction(&mut self) -> QueryResult<bool> {
+        Ok(false)
+    }
+
+    /// Before a transaction is joined that others opened: fails if the database has ended it and
+    /// they have gone on.
+    fn join(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// A transaction that others opened met a conflict. If the database has ended it, lets nothing
+    /// that follows in it be committed.
+    fn abandon(&mut self) {}
+
+    /// At the beginning of a transaction in which code of others runs and nobody sees which of its
+    /// statements fail: leaves what [`Transactions::find_beginning`] finds.
+    fn mark_beginning(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
+    /// Fails if the database has ended the transaction that was marked, and another one is open.
+    fn find_beginning(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// In a transaction of its own: sees to it that what follows waits for locks of others no longer
+    /// than about a second, where the database has no bound of its own.
+    fn bound_waits(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
+    /// Makes Diesel refuse every transaction on this connection, and a pool discard it.
+    fn give_up(&mut self) {
+        Self::TransactionManager::transaction_manager_status_mut(self).set_in_error();
+    }
+
+    /// How many transactions and savepoints are open.
+    fn depth(&mut self) -> QueryResult<u32> {
+        let status = Self::TransactionManager::transaction_manager_status_mut(self);
+        Ok(status.transaction_depth()?.map_or(0, NonZeroU32::get))
+    }
+
+    /// Has Diesel believe that at least so many are open: one that is gone cannot be committed then.
+    fn set_depth(&mut self, depth: u32) {
+        let status = Self::TransactionManager::transaction_manager_status_mut(self);
+        if let TransactionManagerStatus::Valid(status) = status {
+            let open = status.transaction_depth().map_or(0, NonZeroU32::get);
+            for _ in open..depth {
+                // fails only if there were fewer than none
+                status
+                    .change_transaction_depth(TransactionDepthChange::IncreaseDepth)
+                    .unwrap_or_default();
+            }
+        }
+    }
+}
