@@ -1,5 +1,6 @@
-//! A connection to a server that is cut at a chosen moment.
+//! A connection to a server that is cut, or refused, at a chosen moment.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,8 @@ struct State {
     /// What to cut at; taken by the first client that says it.
     waits_for: Option<(Cut, Vec<u8>)>,
     cuts: u32,
+    /// What to refuse, and the answer; each is taken by the first client that says it.
+    refusals: VecDeque<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Proxy {
@@ -58,6 +61,22 @@ impl Proxy {
         lock(&self.state).waits_for = Some((when, words.into()));
     }
 
+    /// Answers the next client that says `words` with this error of MySQL, in place of the server, which
+    /// hears nothing of it. Of several refusals each is given once.
+    pub fn refuse(&self, words: &str, number: u16, text: &str) {
+        // <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html>
+        let error = [&[0xff][..], &number.to_le_bytes(), b"#HY000", text.as_bytes()].concat();
+        let length = u32::try_from(error.len()).expect("a short text").to_le_bytes();
+        let packet = [&length[..3], &[1], &error].concat();
+        lock(&self.state).refusals.push_back((words.into(), packet));
+    }
+
+    /// How many refusals are left.
+    #[must_use]
+    pub fn refusals(&self) -> usize {
+        lock(&self.state).refusals.len()
+    }
+
     /// How many connections were cut.
     #[must_use]
     pub fn cuts(&self) -> u32 {
@@ -78,7 +97,14 @@ fn pass(mut client: TcpStream, mut server: TcpStream, state: &Mutex<State>) {
     let mut prepared = Prepared::default();
     while let Some(length) = read(&mut client, &mut buffer) {
         let said = &buffer[..length];
-        if let Some(cut) = due(&prepared.spelt_out(said), state) {
+        let spelt_out = prepared.spelt_out(said);
+        if let Some(answer) = refusal(&spelt_out, state) {
+            if client.write_all(&answer).is_err() {
+                break;
+            }
+            continue;
+        }
+        if let Some(cut) = due(&spelt_out, state) {
             if cut == Cut::After {
                 server.write_all(said).expect("passed on");
                 while read(&mut server, &mut buffer).is_some_and(|length| length == 0) {}
@@ -143,10 +169,20 @@ impl Prepared {
 /// Whether to cut at what the client says.
 fn due(said: &[u8], state: &Mutex<State>) -> Option<Cut> {
     let mut state = lock(state);
-    let says = |words: &[u8]| said.windows(words.len()).any(|window| window == words);
-    let (cut, _) = state.waits_for.take_if(|(_, words)| says(words))?;
+    let (cut, _) = state.waits_for.take_if(|(_, words)| says(said, words))?;
     state.cuts += 1;
     Some(cut)
+}
+
+/// What to answer in place of the server.
+fn refusal(said: &[u8], state: &Mutex<State>) -> Option<Vec<u8>> {
+    let mut state = lock(state);
+    let at = state.refusals.iter().position(|(words, _)| says(said, words))?;
+    state.refusals.remove(at).map(|(_, answer)| answer)
+}
+
+fn says(said: &[u8], words: &[u8]) -> bool {
+    said.windows(words.len()).any(|window| window == words)
 }
 
 /// What is there to read, maybe nothing yet. `None` at the end.

@@ -147,7 +147,8 @@ fn outermost<C: Dialect, R, E: From<Error>>(
             }
             Err(Failed::Doomed(doom)) => {
                 tracing::debug!(reason = %doom.reason, tries = tries.made, "transaction in conflict");
-                if !tries.again() {
+                // a connection that could not be rolled back serves no further try
+                if conn.depth().is_err() || !tries.again() {
                     return Err(conflict(doom, false, tries.made, tries.waited()).into());
                 }
             }

@@ -2,6 +2,7 @@
 //! level, and how many statements a call takes.
 #![cfg(feature = "mysql")]
 
+mod certification;
 mod deadlock;
 mod half_way;
 mod locks;
@@ -61,6 +62,9 @@ macro_rules! at {
                 m03_nothing_is_committed_after_a_read_in_deadlock
                 m03_an_unseen_deadlock_commits_nothing
                 m03_nothing_is_committed_where_a_rollback_fails;
+            certification:
+                m11_what_certification_refuses_is_made_again
+                m11_a_conflict_on_a_lost_node_is_one;
             locks:
                 m04_lock_wait_timeout_is_rolled_back_whole
                 m05_creating_and_claiming_do_not_collide
