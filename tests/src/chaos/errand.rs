@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, Pool};
 use flowstate::Flow;
 use flowstate_diesel::{Backoff, BoxError, Step, StepError, Worker};
 use serde::{Deserialize, Serialize};
 
 use super::visits::Visit;
 use crate::Database;
-use crate::statement_probe::Probe;
 
 /// How long a claim holds.
 pub(super) const LEASE: Duration = Duration::from_secs(1);
@@ -68,12 +68,12 @@ pub(super) struct Errand {
 }
 
 /// Runs steps until its input ends, or it is killed.
-pub(super) fn work<D: Database>(url: &str, visits: File) {
+pub(super) fn work<D: Database>(pool: Pool<ConnectionManager<D::Conn>>, visits: File) {
     // being killed costs attempts, and only the hopeless are to be given up
     let retry = Backoff::fixed(Duration::from_millis(50)).attempts(10_000);
     let visits = Arc::new(visits);
     let booked = Arc::clone(&visits);
-    let running = Worker::new(D::probed_pool(url, 2, Probe::new(|_| {})))
+    let running = Worker::new(pool)
         .step(Errand::CALL.lease(LEASE).retry(retry.clone()), move |claim, ()| {
             let _visit = Visit::begin(&visits, claim.id(), claim.seq());
             if claim.temper == Temper::Slow {

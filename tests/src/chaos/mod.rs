@@ -14,9 +14,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use diesel::r2d2::{ConnectionManager, Pool};
 use flowstate_diesel::prelude::*;
 
 use crate::own_server::OwnServer;
+use crate::statement_probe::Probe;
 use crate::{Database, Sqlite};
 use errand::{Errand, Temper};
 use options::{HELP, Options};
@@ -69,12 +72,21 @@ fn work(database: &str, url: &str, visits: &str) -> ExitCode {
     let visits = visits::open(Path::new(visits));
     match database {
         #[cfg(feature = "postgres")]
-        "postgres" => errand::work::<crate::Postgres>(url, visits),
+        "postgres" => errand::work::<crate::Postgres>(pool(url), visits),
         #[cfg(feature = "mysql")]
-        "mysql" => errand::work::<crate::Mysql>(url, visits),
-        _ => errand::work::<Sqlite>(url, visits),
+        "mysql" => errand::work::<crate::Mysql>(pool(url), visits),
+        _ => errand::work::<Sqlite>(Sqlite::probed_pool(url, 2, Probe::new(|_| {})), visits),
     }
     ExitCode::SUCCESS
+}
+
+/// A pool that tries each second to reach a server that is away, as the documentation says.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn pool<C: diesel::r2d2::R2D2Connection + 'static>(url: &str) -> Pool<ConnectionManager<C>> {
+    Pool::builder()
+        .max_size(2)
+        .connection_timeout(Duration::from_secs(2))
+        .build_unchecked(ConnectionManager::new(url))
 }
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]

@@ -90,6 +90,12 @@ impl<'a> Pack<'a> {
         }
     }
 
+    /// The numbers of the processes that are there now.
+    #[cfg(all(feature = "postgres", feature = "mysql"))]
+    pub(super) fn processes(&self) -> Vec<u32> {
+        self.workers.iter().map(|worker| worker.process.id()).collect()
+    }
+
     pub(super) fn tell(&self, begun: Instant, count: Count) {
         println!(
             "{:3} s: {} completed, {} given up, {} open; {} kills, {} stops, {} aborts",

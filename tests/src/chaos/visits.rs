@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A line that a handler adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ struct Line<'a> {
     /// The claim's: the record's `seq` after the start transition.
     seq: i64,
     process: &'a str,
+    /// In milliseconds since 1970.
+    at: u64,
 }
 
 /// A handler at work. Its end is written when it is dropped, by a panic too, but by no death.
@@ -39,8 +42,15 @@ impl Drop for Visit<'_> {
 
 fn write(mut file: &File, what: &str, flow: i64, seq: i64) {
     // in one call: lines of others do not come between
-    let line = format!("{what} {flow} {seq} {}\n", std::process::id());
+    let (process, at) = (std::process::id(), millis(SystemTime::now()));
+    let line = format!("{what} {flow} {seq} {process} {at}\n");
     file.write_all(line.as_bytes()).expect("a line");
+}
+
+/// In milliseconds since 1970.
+fn millis(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).expect("after 1970");
+    u64::try_from(since.as_millis()).expect("few")
 }
 
 /// The file, for a process that adds to it.
@@ -60,6 +70,8 @@ pub(super) struct Told {
     pub(super) overtaken: Vec<(i64, i64)>,
     /// Those of them whose handler ended all the same: it was late.
     pub(super) late: usize,
+    /// When handlers of each process began, in milliseconds since 1970.
+    begins: HashMap<String, Vec<u64>>,
 }
 
 impl Told {
@@ -75,6 +87,7 @@ impl Told {
             let (key, running) = ((line.flow, line.seq), running.entry(line.flow).or_default());
             if line.begins {
                 told.begun += 1;
+                told.begins.entry(line.process.to_owned()).or_default().push(line.at);
                 // a transactional handler may run again, in the same process
                 if holders.insert(key, line.process).is_some_and(|other| other != line.process) {
                     told.shared.push(key);
@@ -91,6 +104,21 @@ impl Told {
         told.overtaken.dedup();
         told
     }
+
+    /// How long after a moment each process began something that had done so before, in milliseconds.
+    /// `None` for those that are `alive` and never did; those that died since are not counted then.
+    #[cfg(all(feature = "postgres", feature = "mysql"))]
+    pub(super) fn resumed(&self, moment: SystemTime, alive: &[u32]) -> Vec<Option<u64>> {
+        let moment = millis(moment);
+        let processes = self.begins.iter().filter(|(_, all)| all[0] < moment);
+        processes
+            .map(|(process, all)| {
+                let next = all.iter().find(|at| **at >= moment).map(|at| at - moment);
+                (next, alive.iter().any(|id| id.to_string() == *process))
+            })
+            .filter_map(|(next, is_alive)| (next.is_some() || is_alive).then_some(next))
+            .collect()
+    }
 }
 
 impl<'a> Line<'a> {
@@ -99,7 +127,8 @@ impl<'a> Line<'a> {
         let mut words = line.split(' ');
         let begins = words.next()? == "begin";
         let (flow, seq) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        Some(Self { begins, flow, seq, process: words.next()? })
+        let (process, at) = (words.next()?, words.next()?.parse().ok()?);
+        Some(Self { begins, flow, seq, process, at })
     }
 }
 
@@ -110,11 +139,25 @@ mod tests {
     #[test]
     fn tells_who_overtook_whom() {
         let told = Told::of(
-            "begin 1 2 a\nbegin 2 2 a\nend 1 2 a\nbegin 1 5 b\nbegin 1 8 c\nend 1 5 b\nend 2 2 a\n",
+            "begin 1 2 a 1\nbegin 2 2 a 2\nend 1 2 a 3\nbegin 1 5 b 4\nbegin 1 8 c 5\nend 1 5 b 6\n\
+             end 2 2 a 7\nbegin 3",
         );
         assert_eq!((told.begun, told.late), (4, 1));
         assert_eq!((told.overtaken, told.shared), (vec![(1, 5)], vec![]));
-        let told = Told::of("begin 1 2 a\nbegin 1 2 a\nend 1 2 a\nbegin 1 2 b\n");
+        let told = Told::of("begin 1 2 a 1\nbegin 1 2 a 2\nend 1 2 a 3\nbegin 1 2 b 4\n");
         assert_eq!(told.shared, [(1, 2)]);
+    }
+
+    #[test]
+    #[cfg(all(feature = "postgres", feature = "mysql"))]
+    fn tells_how_soon_each_process_goes_on() {
+        use std::time::{Duration, UNIX_EPOCH};
+        // 7 goes on, 8 lives and does not, 9 has died, 10 came later
+        let told = Told::of(
+            "begin 1 2 7 100\nbegin 2 2 8 110\nbegin 3 2 9 120\nbegin 4 2 7 250\nbegin 5 2 10 260\n",
+        );
+        let mut resumed = told.resumed(UNIX_EPOCH + Duration::from_millis(200), &[7, 8, 10]);
+        resumed.sort_unstable();
+        assert_eq!(resumed, [None, Some(50)]);
     }
 }

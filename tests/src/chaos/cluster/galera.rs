@@ -1,7 +1,7 @@
 //! Three nodes of `MariaDB` under Galera, all of which are written to.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::options::Fault;
 use super::setup::Cluster;
@@ -74,8 +74,8 @@ impl Cluster for Galera {
         self.nodes.iter().map(|node| with_database(&node.url(), database)).collect()
     }
 
-    fn harm(&mut self, fault: Fault) {
-        let [first, .., node] = &mut self.nodes[..] else { return };
+    fn harm(&mut self, fault: Fault) -> Option<SystemTime> {
+        let [first, .., node] = &mut self.nodes[..] else { return None };
         match fault {
             Fault::None => {}
             Fault::Kill => {
@@ -105,5 +105,7 @@ impl Cluster for Galera {
                 println!("it is back");
             }
         }
+        // the others never left
+        None
     }
 }

@@ -36,6 +36,17 @@ pub(super) fn tell(calls: &[Call]) {
     );
 }
 
+/// Says how soon each worker worked again, and what is wrong with those that never did.
+pub(super) fn resumed(resumed: &[Option<u64>]) -> Option<String> {
+    let mut pauses: Vec<_> = resumed.iter().flatten().collect();
+    pauses.sort_unstable();
+    println!(
+        "workers worked again so many milliseconds after another server took over: {pauses:?}"
+    );
+    let stuck = resumed.len() - pauses.len();
+    (stuck > 0).then(|| format!("{stuck} workers never worked again"))
+}
+
 /// Everything that is wrong.
 pub(super) fn findings<D: Database>(
     calls: &[Call],

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
@@ -91,7 +91,7 @@ fn run<D: Database>(options: &Options, cluster: Box<dyn Cluster>) -> ExitCode {
     }
     place.is_over.store(true, Ordering::Relaxed);
     // it is under way until everything is judged
-    let _cluster = harm.join().expect("the cluster recovered");
+    let (_cluster, took_over) = harm.join().expect("the cluster recovered");
     if !wait_until(|| callers.iter().all(JoinHandle::is_finished), || ()) {
         findings.push("a call has not come back".to_owned());
     }
@@ -102,18 +102,23 @@ fn run<D: Database>(options: &Options, cluster: Box<dyn Cluster>) -> ExitCode {
     if !settled {
         findings.push(format!("flows did not settle: {:?} are open", open_errands::<D>(&urls)));
     }
+    let alive = pack.processes();
     if !pack.stop() {
         findings.push("a worker did not stop in a minute".to_owned());
     }
 
     let calls: Vec<_> = answers.try_iter().collect();
     judge::tell(&calls);
+    let visited = Told::read(&seen);
+    if let Some(took_over) = took_over {
+        findings.extend(judge::resumed(&visited.resumed(took_over, &alive)));
+    }
     for (tally, errands) in place.urls.iter().zip(&urls) {
         let mut conn = up_to_date::<D>(tally);
         findings.extend(judge::findings::<D>(&calls, keeps_all, &mut conn));
         if keeps_all {
-            let (mut conn, seen) = (up_to_date::<D>(errands), Told::read(&seen));
-            findings.extend(verdict::findings::<D>(options.flows, &seen, &mut conn));
+            let mut conn = up_to_date::<D>(errands);
+            findings.extend(verdict::findings::<D>(options.flows, &visited, &mut conn));
         }
     }
     if findings.is_empty() {
@@ -192,13 +197,16 @@ fn feeder<D: Database>(options: &Options, urls: Vec<String>) -> JoinHandle<()> {
     })
 }
 
+/// A cluster, and when another of its servers took over.
+type Harmed = (Box<dyn Cluster>, Option<SystemTime>);
+
 /// Does harm after a quarter of the time.
-fn harm(options: &Options, mut cluster: Box<dyn Cluster>) -> JoinHandle<Box<dyn Cluster>> {
+fn harm(options: &Options, mut cluster: Box<dyn Cluster>) -> JoinHandle<Harmed> {
     let (fault, pause) = (options.fault, options.time / 4);
     thread::spawn(move || {
         thread::sleep(pause);
-        cluster.harm(fault);
-        cluster
+        let took_over = cluster.harm(fault);
+        (cluster, took_over)
     })
 }
 

@@ -1,7 +1,7 @@
 //! A primary of `PostgreSQL`, two standbys, and an operator who promotes one of them.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
@@ -56,8 +56,9 @@ impl Replicas {
         Self { servers, synchronous }
     }
 
-    /// Promotes the standby that has received most; the other one follows it.
-    fn promote(&self) {
+    /// Promotes the standby that has received most; the other one follows it. Returns when it took
+    /// writes.
+    fn promote(&self) -> SystemTime {
         let received = |server: &OwnServer| {
             let sql = "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::bigint";
             Postgres::number(&mut connect(server), sql)
@@ -66,13 +67,16 @@ impl Replicas {
         if received(other) > received(new) {
             (new, other) = (other, new);
         }
+        // it waits until that is done
         administer(new, "SELECT pg_promote()");
+        let promoted = SystemTime::now();
         let port = new.port();
         let primary = format!(
             "ALTER SYSTEM SET primary_conninfo = 'user=postgres host=127.0.0.1 port={port}'"
         );
         administer(other, &primary);
         println!("a standby was promoted");
+        promoted
     }
 }
 
@@ -96,24 +100,25 @@ impl Cluster for Replicas {
         )]
     }
 
-    fn harm(&mut self, fault: Fault) {
+    fn harm(&mut self, fault: Fault) -> Option<SystemTime> {
         match fault {
-            Fault::None | Fault::Both => {}
+            Fault::None | Fault::Both => None,
             Fault::Kill => {
                 self.servers[0].crash();
                 println!("the primary was killed");
                 thread::sleep(NOTICED);
-                self.promote();
+                Some(self.promote())
             }
             Fault::Freeze => {
                 self.servers[0].freeze();
                 println!("the primary was frozen");
                 thread::sleep(NOTICED);
-                self.promote();
+                let promoted = self.promote();
                 thread::sleep(FROZEN);
                 self.servers[0].thaw();
                 self.servers[0].crash();
                 println!("the frozen primary was killed");
+                Some(promoted)
             }
         }
     }

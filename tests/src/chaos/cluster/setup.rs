@@ -1,5 +1,7 @@
 //! The clusters, and how they are harmed.
 
+use std::time::SystemTime;
+
 use super::options::Fault;
 
 /// Several servers that hold the same data.
@@ -8,8 +10,8 @@ pub(super) trait Cluster: Send {
     fn urls(&self, database: &str) -> Vec<String>;
 
     /// Does what the fault says and has the cluster recover as its operator would. Takes as long as
-    /// that takes.
-    fn harm(&mut self, fault: Fault);
+    /// that takes. Returns when another server took over, if one did.
+    fn harm(&mut self, fault: Fault) -> Option<SystemTime>;
 
     /// Whether what was confirmed is there after any of the faults.
     fn keeps_all(&self) -> bool {
@@ -26,5 +28,7 @@ impl Cluster for Elsewhere {
         self.0.iter().map(|url| url.replace("{database}", database)).collect()
     }
 
-    fn harm(&mut self, _: Fault) {}
+    fn harm(&mut self, _: Fault) -> Option<SystemTime> {
+        None
+    }
 }
