@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Distance {
     port: u16,
+    round_trips: Arc<AtomicUsize>,
 }
 
 impl Distance {
@@ -20,6 +23,8 @@ impl Distance {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let address = address.to_owned();
+        let round_trips = Arc::<AtomicUsize>::default();
+        let made = Arc::clone(&round_trips);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let server = TcpStream::connect(&address).expect("the server");
@@ -27,11 +32,24 @@ impl Distance {
                     stream.set_nodelay(true).expect("no delay but ours");
                 }
                 let copy = |stream: &TcpStream| stream.try_clone().expect("another handle");
-                carry(copy(&client), copy(&server), each_way);
-                carry(server, client, each_way);
+                let waits = Arc::<AtomicBool>::default();
+                let (asks, made) = (Arc::clone(&waits), Arc::clone(&made));
+                carry(copy(&client), copy(&server), each_way, move || {
+                    // what is said in several parts before an answer is one question
+                    if !asks.swap(true, Ordering::SeqCst) {
+                        made.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+                carry(server, client, each_way, move || waits.store(false, Ordering::SeqCst));
             }
         });
-        Self { port }
+        Self { port, round_trips }
+    }
+
+    /// How many times clients have asked so far, each after the answer to the time before.
+    #[must_use]
+    pub fn round_trips(&self) -> usize {
+        self.round_trips.load(Ordering::SeqCst)
     }
 
     /// Where clients connect, on 127.0.0.1.
@@ -44,12 +62,14 @@ impl Distance {
 /// Bytes, and when they arrive.
 type Sent = (Instant, Vec<u8>);
 
-fn carry(mut from: TcpStream, to: TcpStream, delay: Duration) {
+/// Calls `note` before anything is passed on.
+fn carry(mut from: TcpStream, to: TcpStream, delay: Duration, note: impl Fn() + Send + 'static) {
     let (sender, sent): (Sender<Sent>, _) = channel();
     thread::spawn(move || deliver(&sent, to));
     thread::spawn(move || {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
+            note();
             if sender.send((Instant::now() + delay, buffer[..length].to_vec())).is_err() {
                 return;
             }
@@ -97,5 +117,6 @@ mod tests {
         server.read_to_end(&mut all).expect("heard, and then the end");
         assert!(begun.elapsed() >= each_way * 2, "{:?}", begun.elapsed());
         assert_eq!(all, b"echo");
+        assert_eq!(distance.round_trips(), 1);
     }
 }

@@ -180,6 +180,8 @@ impl OwnServer {
             ServerKind::MariaDb => {
                 let mut command = Command::new(program("mariadb-install-db"));
                 command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
+                // others that start delete what is in the usual folder
+                command.env("TMPDIR", self.folder.path());
                 command.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
                 command
             }

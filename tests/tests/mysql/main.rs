@@ -17,7 +17,7 @@ use flowstate_tests::database::isolated::{
     Isolated, ReadCommitted, ReadUncommitted, Serializable, StrictSnapshot,
 };
 use flowstate_tests::database::server::Served;
-use flowstate_tests::require::worker::cut as worker_cut;
+use flowstate_tests::require::worker::{cut as worker_cut, distance};
 use flowstate_tests::require::{crowd, cut, cut_create, purge};
 
 /// MySQL or MariaDB, at some level.
@@ -81,6 +81,7 @@ at!(serializable, Isolated<Mysql, Serializable>);
 
 // what no level touches
 rows! { any_level, Mysql;
+    distance: nothing_due_is_left_however_far what_is_due_is_begun_in_few_round_trips;
     statements: another_language_serves;
     sessions:
         a_worker_without_autocommit_sees_new_work

@@ -16,7 +16,7 @@ use diesel::PgConnection;
 use flowstate_tests::Postgres;
 use flowstate_tests::database::isolated::{Isolated, RepeatableRead, Serializable};
 use flowstate_tests::database::server::Served;
-use flowstate_tests::require::worker::cut as worker_cut;
+use flowstate_tests::require::worker::{cut as worker_cut, distance};
 use flowstate_tests::require::{crowd, cut, cut_create, purge};
 
 /// PostgreSQL, at some level. (READ UNCOMMITTED is READ COMMITTED there.)
@@ -77,6 +77,11 @@ macro_rules! at {
 at!(usual, Postgres);
 at!(repeatable_read, Isolated<Postgres, RepeatableRead>);
 at!(serializable, Isolated<Postgres, Serializable>);
+
+// what no level touches
+rows! { any_level, Postgres;
+    distance: nothing_due_is_left_however_far what_is_due_is_begun_in_few_round_trips;
+}
 
 /// P10: through a pooler that gives each transaction another session.
 #[test]

@@ -5,6 +5,8 @@ pub mod clock;
 pub mod crash;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod cut;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub mod distance;
 pub mod events;
 pub mod faults;
 pub mod fence;
