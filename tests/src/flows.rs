@@ -294,6 +294,15 @@ pub struct Approval {
 #[transition(forget: Bounced => Forgotten, after("1 week"))]
 pub struct Letter {}
 
+/// A ticket, which is thrown away when nobody has closed it in time.
+#[derive(Flow, Serialize, Deserialize, Debug)]
+#[state(Open, Closed, Gone)]
+#[initial(Open)]
+#[completed(Closed, Gone(destroy))]
+#[transition(close: Open => Closed)]
+#[transition(expire: Open => Gone, after("1 hour"))]
+pub struct Ticket {}
+
 /// A flow whose props hold what has no order, and what has one.
 #[derive(Flow, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[state(New, Done)]

@@ -207,15 +207,25 @@ impl<'a> NewFlow<'a> {
     }
 }
 
+/// No record, as a JSON array of ids.
+pub(crate) const NO_IDS: &str = "[]";
+
+/// Which of the records that are due.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// The oldest, overdue by at most `reach` microseconds, but for the ids of a JSON array.
+    Oldest { reach: i64, but: &'a str, limit: i64 },
+    /// Those with these ids.
+    These(&'a [i64]),
+}
+
 /// A batch of records to be claimed, the oldest first.
 #[derive(Debug)]
 pub struct Claims<'a> {
     pub flow: &'static str,
     pub from: &'a str,
     pub link: &'a Link,
-    /// How far back they may be overdue, in microseconds.
-    pub reach: i64,
-    pub limit: i64,
+    pub which: Which<'a>,
     pub lease: (i64, &'a str),
     pub deadline_in: Option<i64>,
     pub token: &'a str,

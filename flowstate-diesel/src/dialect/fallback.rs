@@ -1,11 +1,12 @@
 //! Several statements where another database has one.
 
 use diesel::QueryResult;
+use diesel::result::{DatabaseErrorKind, Error};
 
-use super::change::{Change, Claims, NewFlow};
+use super::change::{Change, Claims, NewFlow, Which};
 use super::rows::{ClaimedRow, InsertedRow, Stamp};
 use super::sql::shared::{
-    DueFlows, InsertArtefact, InsertCreation, InsertHistory, InsertPlainHistory,
+    DueFlows, InsertArtefact, InsertCreation, InsertHistory, InsertPlainHistory, LockDue,
 };
 use super::sql::statement::{Bind, Statement};
 use super::statements::Statements;
@@ -27,9 +28,16 @@ pub(super) trait Fallback: Statements {
     /// Inserts a row, without its history. `None` if its key is taken.
     fn insert_row(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>>;
 
-    /// Moves the rows that are claimed, by their ids as a JSON array, without their history. Returns
-    /// when, if that is known.
-    fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Option<String>>;
+    /// Moves the rows that are claimed, by their ids as a JSON array, without their history.
+    fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Taken>;
+}
+
+/// The rows that were moved by a claim.
+pub(super) struct Taken {
+    /// How many.
+    pub(super) rows: usize,
+    /// When, if that is known.
+    pub(super) at: Option<String>,
 }
 
 /// How many of [`advance_binds`], at the beginning, are for columns that few changes touch: a change
@@ -131,13 +139,31 @@ pub(super) fn claim<C: Fallback>(
     claims: &Claims<'_>,
 ) -> QueryResult<Vec<ClaimedRow>> {
     let [flow, from] = [Bind::Text(claims.flow), Bind::Text(claims.from)];
-    let binds = [flow, from, Bind::Int(claims.reach), Bind::Int(claims.limit)];
-    let mut rows = conn.flows::<DueFlows>(&binds)?;
+    let mut rows = match claims.which {
+        Which::Oldest { reach, but, limit } => conn.flows::<DueFlows>(&[
+            flow,
+            from,
+            Bind::Int(reach),
+            Bind::Text(but),
+            Bind::Int(limit),
+        ])?,
+        Which::These(ids) => {
+            let mut rows = Vec::with_capacity(ids.len());
+            for id in ids {
+                rows.extend(conn.flows::<LockDue>(&[Bind::Int(*id), flow, from])?);
+            }
+            rows
+        }
+    };
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let ids = ids_json(rows.iter().map(|row| row.id));
-    let taken_at = conn.take(claims, &ids)?;
+    let taken = conn.take(claims, &ids)?;
+    if taken.rows != rows.len() {
+        let text = "a trigger has skipped a row that was to be claimed".to_owned();
+        return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(text)));
+    }
     conn.run::<C::NoteClaims>(&note_binds(claims, &ids))?;
     let finishes = match claims.finishes {
         Some(finishes) => conn.counts::<C::LastTaken>(&[Bind::Text(finishes), Bind::Text(&ids)])?,
@@ -147,7 +173,7 @@ pub(super) fn claim<C: Fallback>(
         claims.link.to.clone_into(&mut row.state);
         row.seq += 1;
         (row.due_at, row.completed_at, row.last_errored_at) = (None, None, None);
-        if let Some(taken_at) = &taken_at {
+        if let Some(taken_at) = &taken.at {
             row.updated_at.clone_from(taken_at);
         }
     }

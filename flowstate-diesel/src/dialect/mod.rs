@@ -31,7 +31,7 @@ mod writes;
 use diesel::QueryResult;
 
 use self::fault::Failure;
-pub(crate) use self::poll::{PollState, PollStates};
+pub(crate) use self::poll::{PollGroup, PollState, PollStates};
 pub(crate) use self::reads::Reads;
 pub(crate) use self::statements::Statements;
 pub(crate) use self::transactions::Transactions;

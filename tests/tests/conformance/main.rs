@@ -200,6 +200,16 @@ macro_rules! exercise {
                 use super::*;
 
                 requirements! { $database, flowstate_tests::require::worker;
+                    bad_rows:
+                        a_claim_that_is_refused_keeps_no_other
+                        a_claim_that_is_skipped_keeps_no_other
+                        a_timed_transition_that_is_refused_keeps_no_other
+                        a_claim_that_cannot_be_failed_over_keeps_no_other
+                        a_lease_that_cannot_be_extended_keeps_no_other
+                        a_claim_that_cannot_be_given_back_keeps_no_other
+                        a_timed_transition_waits_for_no_reference
+                        a_claim_that_was_lost_while_it_waited_never_begins
+                        ;
                     steps:
                         steps_run_to_the_end
                         failures_are_retried_and_end

@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{MysqlConnection, QueryResult, RunQueryDsl};
 
 use super::statements::AutocommitOn;
-use crate::dialect::poll::{PollState, PollStates};
+use crate::dialect::poll::{PollGroup, PollState, PollStates};
 use crate::dialect::rows::{CountColumns, CountRow};
 use crate::dialect::statements::or_forget;
 use crate::dialect::{Reads, Statements as _, Transactions as _};
@@ -66,17 +66,19 @@ struct Search<'a> {
     index: &'static str,
     /// Whether to search only so far back as the state's reach.
     reaches: bool,
+    /// The records that are overlooked.
+    but: &'a str,
 }
 
 impl<'a> Poll<'a> {
     /// `None` if there is nothing to poll for.
     fn new(states: PollStates<'a>) -> Option<Self> {
-        let of = |states: &[PollState<'a>], column, index, reaches| {
+        let of = |group: PollGroup<'a>, column, index, reaches| {
             let search = move |polled: &PollState<'a>| {
                 let label = i64::try_from(polled.label).unwrap_or(i64::MAX);
-                Search { label, polled: *polled, column, index, reaches }
+                Search { label, polled: *polled, column, index, reaches, but: group.but }
             };
-            states.iter().map(search).collect::<Vec<_>>()
+            group.states.iter().map(search).collect::<Vec<_>>()
         };
         let mut searches = of(states.sources, "due_at", "flowstate_flows_due", true);
         searches.extend(of(states.running, "leased_until", "flowstate_flows_lease", false));
@@ -106,7 +108,7 @@ impl QueryFragment<Mysql> for Poll<'_> {
             "SELECT label, TIMESTAMPDIFF(MICROSECOND, since, UTC_TIMESTAMP(6)) DIV 1000 FROM (",
         );
         for (at, search) in self.searches.iter().enumerate() {
-            let Search { label, polled, column, index, reaches } = search;
+            let Search { label, polled, column, index, reaches, but } = search;
             out.push_sql(if at == 0 { "(SELECT CAST(" } else { " UNION ALL (SELECT CAST(" });
             out.push_bind_param::<BigInt, _>(label)?;
             out.push_sql(" AS CHAR) AS label, ");
@@ -122,7 +124,15 @@ impl QueryFragment<Mysql> for Poll<'_> {
                 out.push_bind_param::<BigInt, _>(&polled.reach)?;
                 out.push_sql(" MICROSECOND");
             }
-            for sql in [" AND ", column, " <= UTC_TIMESTAMP(6) ORDER BY ", column, " LIMIT 1)"] {
+            out.push_sql(" AND NOT JSON_CONTAINS(");
+            out.push_bind_param::<Text, _>(but)?;
+            for sql in [
+                ", CAST(id AS CHAR)) AND ",
+                column,
+                " <= UTC_TIMESTAMP(6) ORDER BY ",
+                column,
+                " LIMIT 1)",
+            ] {
                 out.push_sql(sql);
             }
         }

@@ -28,6 +28,7 @@ impl Speech for Mysql {
              AS names)",
         ],
         ids: ["(SELECT it FROM JSON_TABLE(", ", '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids)"],
+        but: ["NOT JSON_CONTAINS(", ", CAST(id AS CHAR))"],
         string: "CHAR",
         text: ["", ""],
         time: ["DATE_FORMAT(", ", '%Y-%m-%d %H:%i:%s.%f')"],

@@ -8,7 +8,7 @@ use super::statements::{
     NoteCreations, TakeClaims,
 };
 use crate::dialect::change::{Change, Claims, NewFlow, since_2000};
-use crate::dialect::fallback::{self, Fallback, RARE, advance_binds};
+use crate::dialect::fallback::{self, Fallback, RARE, Taken, advance_binds};
 use crate::dialect::fault::Fault;
 use crate::dialect::rows::{ClaimedRow, InsertedColumns, InsertedRow, Stamp};
 use crate::dialect::sql::statement::{Bind, Bound};
@@ -77,15 +77,15 @@ impl Fallback for MysqlConnection {
         or_forget(self, inserted).map(Some)
     }
 
-    fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Option<String>> {
-        self.run::<TakeClaims>(&[
+    fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Taken> {
+        let rows = self.run::<TakeClaims>(&[
             Bind::Text(ids),
             Bind::Text(claims.link.to),
             Bind::Int(claims.lease.0),
             Bind::Text(claims.lease.1),
             Bind::MaybeInt(claims.deadline_in),
         ])?;
-        Ok(None)
+        Ok(Taken { rows, at: None })
     }
 }
 

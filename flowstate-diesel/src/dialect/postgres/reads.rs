@@ -14,10 +14,10 @@ const READ_ONLY: &str = "read only";
 
 impl Reads for PgConnection {
     fn poll(&mut self, states: PollStates<'_>) -> QueryResult<Vec<CountRow>> {
-        let PollStates { sources, running, timed } = states;
-        let [sources, running, timed] = [sources, running, timed].map(poll::json);
-        let binds = [Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)];
-        let mut rows = self.counts::<Poll>(&binds)?;
+        let groups = [states.sources, states.running, states.timed];
+        let texts = groups.map(poll::json);
+        let binds = [0, 1, 2].map(|at| [Bind::Text(groups[at].but), Bind::Text(&texts[at])]);
+        let mut rows = self.counts::<Poll>(binds.as_flattened())?;
         if rows.iter().any(|row| row.label == READ_ONLY) {
             self.run::<LockNothing>(&[])?;
             // promoted in between

@@ -25,6 +25,7 @@ impl Speech for Pg {
         json: ["", "::json"],
         among: ["(SELECT json_array_elements_text(", "::json))"],
         ids: ["(SELECT json_array_elements_text(", "::json)::bigint)"],
+        but: ["id <> ALL (translate(", ", '[]', '{}')::bigint[])"],
         string: "text",
         text: ["", "::text"],
         time: ["to_char(", " AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"],
@@ -100,15 +101,24 @@ macro_rules! made {
     };
 }
 
+/// When the step last finished: `@among` its finishing transitions.
+macro_rules! last_finish {
+    () => {
+        "(SELECT seq FROM flowstate_transitions AS past \
+         WHERE past.flow_id = moved.id AND past.transition IN @among ORDER BY past.seq DESC LIMIT 1)"
+    };
+}
+
 /// A batch of claims: the start transition of every record that is due, the oldest first, but for
 /// those that others have locked. With each, when the step last finished, in words.
 macro_rules! claim {
-    ($last_finish:literal) => {
+    ($which:literal, $last_finish:expr) => {
         concat!(
             "WITH due AS (\
          SELECT id, due_at AS was_due FROM flowstate_flows \
-         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began \
-         ORDER BY due_at LIMIT ? @skip\
+         WHERE flow = ? AND state = ? AND due_at <= @began AND ",
+            $which,
+            " @skip\
          ), moved AS (\
          UPDATE flowstate_flows AS flow SET state = ?, seq = seq + 1, due_at = NULL, \
          completed_at = NULL, last_errored_at = NULL, \
@@ -197,13 +207,12 @@ statements! {
          SELECT id, 0, ?, state, 1, ?, created_at FROM made\
          ) SELECT id, @time(created_at), @time(due_at) \
          FROM made JOIN given USING (id) ORDER BY place";
-    Claim = claim!(
-        "(SELECT seq FROM flowstate_transitions AS past \
-         WHERE past.flow_id = moved.id AND past.transition IN @among ORDER BY past.seq DESC LIMIT 1)"
-    );
+    Claim = claim!("due_at >= @ago AND @but ORDER BY due_at LIMIT ?", last_finish!());
     /// Without that: a claim is planned at each execution, since the plan depends on how many are
     /// wanted.
-    ClaimOnce = claim!("NULL::bigint");
+    ClaimOnce = claim!("due_at >= @ago AND @but ORDER BY due_at LIMIT ?", "NULL::bigint");
+    /// Some records of which the ids are known.
+    ClaimThese = claim!("id IN @ids", last_finish!());
     // materialized, for else each search is made twice: to filter, and to show; the last row is there
     // on a server, or in a session, that takes no writes
     Poll =
@@ -211,17 +220,17 @@ statements! {
          SELECT polled ->> 0, \
          (SELECT due_at FROM flowstate_flows \
          WHERE flow = polled ->> 1 AND state = polled ->> 2 \
-         AND due_at >= @began - (polled ->> 3)::bigint * interval '1 microsecond' \
+         AND due_at >= @began - (polled ->> 3)::bigint * interval '1 microsecond' AND @but \
          ORDER BY due_at LIMIT 1) \
          FROM json_array_elements(@json) AS sources (polled) \
          UNION ALL SELECT polled ->> 0, \
          (SELECT leased_until FROM flowstate_flows \
-         WHERE flow = polled ->> 1 AND state = polled ->> 2 AND leased_until <= @began \
+         WHERE flow = polled ->> 1 AND state = polled ->> 2 AND leased_until <= @began AND @but \
          ORDER BY leased_until LIMIT 1) \
          FROM json_array_elements(@json) AS running (polled) \
          UNION ALL SELECT polled ->> 0, \
          (SELECT deadline_at FROM flowstate_flows \
-         WHERE flow = polled ->> 1 AND state = polled ->> 2 AND deadline_at <= @began \
+         WHERE flow = polled ->> 1 AND state = polled ->> 2 AND deadline_at <= @began AND @but \
          ORDER BY deadline_at LIMIT 1) \
          FROM json_array_elements(@json) AS timed (polled) \
          UNION ALL SELECT 'read only', @began WHERE current_setting('transaction_read_only') = 'on'\

@@ -5,10 +5,10 @@ use diesel::{OptionalExtension, PgConnection, QueryResult, RunQueryDsl};
 
 use super::binds::{announcement, entry_binds, new_binds, texts};
 use super::statements::{
-    Advance, AdvanceOnce, AdvanceOnceKeeping, Claim, ClaimId, ClaimOnce, ExtendLeases, Insert,
-    InsertAtOnce, InsertMany, UnclaimId,
+    Advance, AdvanceOnce, AdvanceOnceKeeping, Claim, ClaimId, ClaimOnce, ClaimThese, ExtendLeases,
+    Insert, InsertAtOnce, InsertMany, UnclaimId,
 };
-use crate::dialect::change::{Change, Claims, NewFlow, since_2000};
+use crate::dialect::change::{Change, Claims, NewFlow, Which, since_2000};
 use crate::dialect::rows::{ClaimedColumns, ClaimedRow, InsertedColumns, InsertedRow, Stamp};
 use crate::dialect::sql::statement::{Bind, Bound};
 use crate::dialect::{Statements as _, Writes};
@@ -94,11 +94,17 @@ impl Writes for PgConnection {
 
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
         let (lease, worker) = claims.lease;
+        let ids;
+        let which = match claims.which {
+            Which::Oldest { reach, but, limit } => {
+                vec![Bind::Int(reach), Bind::Text(but), Bind::Int(limit)]
+            }
+            Which::These(these) => {
+                ids = serde_json::Value::from(these).to_string();
+                vec![Bind::Text(&ids)]
+            }
+        };
         let binds = [
-            Bind::Text(claims.flow),
-            Bind::Text(claims.from),
-            Bind::Int(claims.reach),
-            Bind::Int(claims.limit),
             Bind::Text(claims.link.to),
             Bind::Int(lease),
             Bind::Text(worker),
@@ -108,11 +114,16 @@ impl Writes for PgConnection {
             Bind::Text(worker),
             Bind::Text(claims.token),
         ];
-        let Some(finishes) = claims.finishes else {
+        let place = [Bind::Text(claims.flow), Bind::Text(claims.from)];
+        let mut binds = [&place[..], &which, &binds].concat();
+        if let (None, Which::Oldest { .. }) = (claims.finishes, claims.which) {
             return Bound::<ClaimOnce, ClaimedColumns>::new(&binds).load(self);
-        };
-        let binds = [&binds[..], &[Bind::Text(finishes)]].concat();
-        Bound::<Claim, ClaimedColumns>::new(&binds).load(self)
+        }
+        binds.push(Bind::Text(claims.finishes.unwrap_or("[]")));
+        match claims.which {
+            Which::Oldest { .. } => Bound::<Claim, ClaimedColumns>::new(&binds).load(self),
+            Which::These(_) => Bound::<ClaimThese, ClaimedColumns>::new(&binds).load(self),
+        }
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {

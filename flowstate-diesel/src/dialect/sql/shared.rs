@@ -26,18 +26,49 @@ statements! {
     /// are passed over.
     DueFlows = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows @bydue \
-         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began \
+         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began AND @but \
          ORDER BY due_at LIMIT ? @skip"
     );
-    /// Likewise those whose lease has run out.
-    ExpiredFlows = concat!(
-        "SELECT ", flow_columns!(), " FROM flowstate_flows @bylease \
-         WHERE flow = ? AND state = ? AND leased_until <= @began ORDER BY leased_until LIMIT ? @skip"
+    /// A record of a state if it is due, locked; not if others have locked it.
+    LockDue = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE id = ? AND flow = ? AND state = ? AND due_at <= @began @skip"
     );
-    /// Likewise those whose time in the state is over.
-    OverdueFlows = concat!(
-        "SELECT ", flow_columns!(), " FROM flowstate_flows @bydeadline \
-         WHERE flow = ? AND state = ? AND deadline_at <= @began ORDER BY deadline_at LIMIT ? @skip"
+    /// The ids of the records that are due, the oldest first, and where each stands.
+    FindDue =
+        "SELECT CAST(id AS @string), seq FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began AND @but \
+         ORDER BY due_at LIMIT ?";
+    /// The ids of the records whose lease has run out, the oldest first, and where each stands.
+    FindExpired =
+        "SELECT CAST(id AS @string), seq FROM flowstate_flows @bylease \
+         WHERE flow = ? AND state = ? AND leased_until <= @began AND @but \
+         ORDER BY leased_until LIMIT ?";
+    /// The ids of the records whose time in the state is over, the oldest first, and where each
+    /// stands.
+    FindOverdue =
+        "SELECT CAST(id AS @string), seq FROM flowstate_flows @bydeadline \
+         WHERE flow = ? AND state = ? AND deadline_at <= @began AND @but \
+         ORDER BY deadline_at LIMIT ?";
+    /// A record whose lease has run out, locked; not if others have locked it.
+    LockExpired = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE id = ? AND seq = ? AND flow = ? AND leased_until <= @began @skip"
+    );
+    /// A record whose lease has run out, locked to be deleted.
+    FreeExpired = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE id = ? AND seq = ? AND flow = ? AND leased_until <= @began @free"
+    );
+    /// A record whose time in the state is over, locked; not if others have locked it.
+    LockOverdue = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE id = ? AND seq = ? AND flow = ? AND deadline_at <= @began @skip"
+    );
+    /// A record whose time in the state is over, locked to be deleted.
+    FreeOverdue = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows \
+         WHERE id = ? AND seq = ? AND flow = ? AND deadline_at <= @began @free"
     );
     /// The records of a state that somebody has claimed.
     LeasedBy = concat!(

@@ -85,6 +85,8 @@ pub(crate) struct Words {
     pub among: [&'static str; 2],
     /// `@ids`: a bind of a JSON array of ids, as the right side of `IN`.
     pub ids: [&'static str; 2],
+    /// `@but`: a bind of a JSON array of ids, as the condition that the column `id` is none of them.
+    pub but: [&'static str; 2],
     /// `@string`: the type of text in a CAST.
     pub string: &'static str,
     /// `@text(column)`: JSON, or another column that is no text everywhere, as text.
@@ -117,6 +119,7 @@ impl Words {
             Around::Json => self.json,
             Around::Among => self.among,
             Around::Ids => self.ids,
+            Around::But => self.but,
             Around::Text => self.text,
             Around::Time => self.time,
         }

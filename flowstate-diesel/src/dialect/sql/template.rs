@@ -33,6 +33,7 @@ pub(super) enum Around {
     Json,
     Among,
     Ids,
+    But,
     Text,
     Time,
 }
@@ -105,6 +106,7 @@ pub(super) const fn cut(sql: &'static str) -> Pieces {
             b"json" => Piece::Around(Around::Json, None),
             b"among" => Piece::Around(Around::Among, None),
             b"ids" => Piece::Around(Around::Ids, None),
+            b"but" => Piece::Around(Around::But, None),
             text_or_time => {
                 let (column, after) = argument(rest);
                 rest = after;

@@ -10,8 +10,9 @@ use crate::dialect::{Reads, Statements as _};
 
 impl Reads for SqliteConnection {
     fn poll(&mut self, states: PollStates<'_>) -> QueryResult<Vec<CountRow>> {
-        let PollStates { sources, running, timed } = states;
-        let [sources, running, timed] = [sources, running, timed].map(poll::json);
-        self.counts::<Poll>(&[Bind::Text(&sources), Bind::Text(&running), Bind::Text(&timed)])
+        let groups = [states.sources, states.running, states.timed];
+        let texts = groups.map(poll::json);
+        let binds = [0, 1, 2].map(|at| [Bind::Text(groups[at].but), Bind::Text(&texts[at])]);
+        self.counts::<Poll>(binds.as_flattened())
     }
 }

@@ -23,6 +23,7 @@ impl Speech for Sqlite {
         json: ["", ""],
         among: ["(SELECT value FROM json_each(", "))"],
         ids: ["(SELECT value FROM json_each(", "))"],
+        but: ["id NOT IN (SELECT value FROM json_each(", "))"],
         string: "TEXT",
         text: ["", ""],
         time: ["", ""],
@@ -83,16 +84,16 @@ statements! {
              (SELECT due_at FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
               AND due_at >= strftime('%Y-%m-%d %H:%M:%f000', 'now', \
-                (-json_extract(value, '$[3]') / 1000000.0) || ' seconds') \
+                (-json_extract(value, '$[3]') / 1000000.0) || ' seconds') AND @but \
               ORDER BY due_at LIMIT 1) FROM json_each(?) \
            UNION ALL SELECT json_extract(value, '$[0]'), \
              (SELECT leased_until FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
-              AND leased_until <= @began ORDER BY leased_until LIMIT 1) FROM json_each(?) \
+              AND leased_until <= @began AND @but ORDER BY leased_until LIMIT 1) FROM json_each(?) \
            UNION ALL SELECT json_extract(value, '$[0]'), \
              (SELECT deadline_at FROM flowstate_flows \
               WHERE flow = json_extract(value, '$[1]') AND state = json_extract(value, '$[2]') \
-              AND deadline_at <= @began ORDER BY deadline_at LIMIT 1) FROM json_each(?)) \
+              AND deadline_at <= @began AND @but ORDER BY deadline_at LIMIT 1) FROM json_each(?)) \
          SELECT source, CAST((julianday(@now) - julianday(since)) * 86400000 AS BIGINT) \
          FROM seen WHERE since <= @now";
     ExtendLeases =

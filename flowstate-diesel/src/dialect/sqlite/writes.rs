@@ -9,7 +9,7 @@ use super::statements::{
     TakeClaims,
 };
 use crate::dialect::change::{Change, Claims, NewFlow};
-use crate::dialect::fallback::{self, Fallback, RARE, advance_binds};
+use crate::dialect::fallback::{self, Fallback, RARE, Taken, advance_binds};
 use crate::dialect::rows::{
     ClaimedRow, InsertedColumns, InsertedRow, Stamp, StampColumns, StampRow,
 };
@@ -69,7 +69,7 @@ impl Fallback for SqliteConnection {
         Bound::<InsertFlow, InsertedColumns>::new(&binds).get_result(self).optional()
     }
 
-    fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Option<String>> {
+    fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Taken> {
         let [lease, deadline] = [Some(claims.lease.0), claims.deadline_in].map(seconds);
         let taken: Vec<StampRow> = Bound::<TakeClaims, StampColumns>::new(&[
             Bind::Text(claims.link.to),
@@ -79,7 +79,8 @@ impl Fallback for SqliteConnection {
             Bind::Text(ids),
         ])
         .load(self)?;
-        Ok(taken.into_iter().next().map(|row| row.updated_at))
+        let rows = taken.len();
+        Ok(Taken { rows, at: taken.into_iter().next().map(|row| row.updated_at) })
     }
 }
 

@@ -1,21 +1,27 @@
 //! Batches: claiming what is due, failing over what a dead worker left, taking timed transitions.
 //!
-//! Claims are many, so the database moves them all at once; the others are few: their rows are
-//! locked, and moved one by one, in one transaction.
+//! Claims are many, so the database moves them all at once; the others are few: they are found
+//! without a lock, then locked and moved one by one, in one transaction.
+
+use std::time::Instant;
 
 use flowstate::{NextTry, StepError};
 
-use super::settle::failing;
+use super::settle::{failing, moving, timing_after};
 use crate::dialect::Dialect;
-use crate::dialect::change::{Change, Claims, Link, Notes, Standing, Timing};
+use crate::dialect::change::{Claims, Link, Standing, Timing, Which};
 use crate::dialect::rows::{ClaimedRow, FlowRow};
-use crate::dialect::sql::shared::{ExpiredFlows, OverdueFlows};
+use crate::dialect::sql::shared::{
+    FindDue, FindExpired, FindOverdue, FreeExpired, FreeOverdue, LockExpired, LockOverdue,
+    TryLockFlow,
+};
 use crate::dialect::sql::statement::{Bind, Statement};
-use crate::error::{RecordRef, Result};
+use crate::error::{Error, RecordRef, Result};
 use crate::text::time::micros;
 use crate::transaction;
 use crate::transaction::autocommit;
 use crate::transaction::explain::explain;
+use crate::transaction::read::read;
 use crate::transaction::token::token;
 use crate::transition::apply::write;
 use crate::worker::step::backoff::pause;
@@ -23,16 +29,25 @@ use crate::worker::step::timed::Timed;
 use crate::worker::step::{Landing, StepSpec};
 
 /// At most so many expired claims or timed transitions in one transaction.
-const BATCH: i64 = 100;
+pub(crate) const BATCH: usize = 100;
 
-/// Claims up to `limit` records that are due in the state `source` by at most `reach` microseconds,
-/// the oldest first.
+fn most() -> Bind<'static> {
+    Bind::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))
+}
+
+/// A record that was found without its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) id: i64,
+    pub(crate) seq: i64,
+}
+
+/// Claims `which` of the records that are due in the state `source`.
 pub(crate) fn claim<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
     source: &'static str,
-    reach: i64,
-    limit: usize,
+    which: Which<'_>,
     worker: &str,
 ) -> Result<Vec<ClaimedRow>> {
     let token = token()?;
@@ -40,8 +55,7 @@ pub(crate) fn claim<C: Dialect>(
         flow: step.flow,
         from: source,
         link: &step.start,
-        reach,
-        limit: i64::try_from(limit).unwrap_or(i64::MAX),
+        which,
         lease: (micros(step.lease()), worker),
         deadline_in: step.running_deadline,
         token: &token,
@@ -60,39 +74,123 @@ pub(crate) fn claim<C: Dialect>(
     })
 }
 
+/// The records that a claim of the oldest would take, without claiming them.
+pub(crate) fn find_due<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    source: &'static str,
+    (reach, but, limit): (i64, &str, i64),
+) -> Result<Vec<Found>> {
+    let [flow, state] = [Bind::Text(step.flow), Bind::Text(source)];
+    let binds = [flow, state, Bind::Int(reach), Bind::Text(but), Bind::Int(limit)];
+    find::<C, FindDue>(conn, step.flow, &binds)
+}
+
+/// Claims those of these records that nobody has locked or moved since they were found. One that is
+/// alone, is free and is not taken all the same is skipped by the database: that is an error.
+pub(crate) fn claim_found<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    source: &'static str,
+    found: &[Found],
+    worker: &str,
+) -> Result<Vec<ClaimedRow>> {
+    let ids: Vec<_> = found.iter().map(|found| found.id).collect();
+    let [only] = found else { return claim(conn, step, source, Which::These(&ids), worker) };
+    let record = RecordRef { flow: step.flow, id: Some(only.id) };
+    transaction::run(conn, &mut |conn| {
+        let rows = conn.flows::<TryLockFlow>(&[Bind::Int(only.id), Bind::Text(step.flow)]);
+        let rows = rows.map_err(|error| explain(conn, Some(record), error))?;
+        if rows.first().is_none_or(|row| row.seq != only.seq) {
+            return Ok(Vec::new());
+        }
+        let claimed = claim(conn, step, source, Which::These(&ids), worker)?;
+        if claimed.is_empty() { Err(Error::skipped(record)) } else { Ok(claimed) }
+    })
+}
+
+/// The claims of this step whose lease has run out, but for those of a JSON array of ids; `running`
+/// is a stored name of its running state.
+pub(crate) fn find_expired<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    running: &'static str,
+    but: &str,
+) -> Result<Vec<Found>> {
+    let [flow, state] = [Bind::Text(step.flow), Bind::Text(running)];
+    let binds = [flow, state, Bind::Text(but), most()];
+    find::<C, FindExpired>(conn, step.flow, &binds)
+}
+
+/// The records whose time in the state is over, but for those of a JSON array of ids.
+pub(crate) fn find_overdue<C: Dialect>(
+    conn: &mut C,
+    timed: &Timed<C>,
+    but: &str,
+) -> Result<Vec<Found>> {
+    let [flow, state] = [Bind::Text(timed.flow), Bind::Text(timed.state)];
+    let binds = [flow, state, Bind::Text(but), most()];
+    find::<C, FindOverdue>(conn, timed.flow, &binds)
+}
+
+fn find<C: Dialect, Rows: Statement>(
+    conn: &mut C,
+    flow: &'static str,
+    binds: &[Bind<'_>],
+) -> Result<Vec<Found>> {
+    let rows = read(conn, RecordRef { flow, id: None }, |conn| conn.counts::<Rows>(binds))?;
+    let found = |label: &str, seq| Some(Found { id: label.parse().ok()?, seq });
+    Ok(rows.iter().filter_map(|row| found(&row.label, row.number)).collect())
+}
+
 /// The user's part of failing a try over, on the row under its lock; the last argument says whether
 /// no further try follows.
 pub(crate) type FailOver<'f, C> = &'f dyn Fn(FlowRow, &StepError, bool, &mut C) -> Result<()>;
 
-/// Fails over up to [`BATCH`] claims of this step whose lease has run out; `running` is a stored name
-/// of its running state. Those that are `spared` are left alone. Returns how many.
+/// What became of expired claims.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reaped {
+    pub(crate) reaped: usize,
+    /// The database took so long to lock one of them that their holders, too, may have been waiting
+    /// for it: the others were left alone.
+    pub(crate) stalled: bool,
+}
+
+/// Fails over those of these claims whose lease has still run out and that nobody has locked, all or
+/// none.
 pub(crate) fn reap<C: Dialect>(
     conn: &mut C,
     step: &StepSpec,
-    running: &'static str,
-    spared: &dyn Fn(&FlowRow) -> bool,
+    found: &[Found],
     fail_over: FailOver<'_, C>,
-) -> Result<usize> {
+) -> Result<Reaped> {
     let error = StepError::from("lease expired");
-    let notes = Notes { error: Some(error.to_string()), token: token()?, ..Notes::default() };
+    let begun = Instant::now();
     transaction::run_closures(conn, &mut |conn| {
-        let mut rows = lock::<C, ExpiredFlows>(conn, step.flow, running)?;
-        rows.retain(|row| !spared(row));
-        let mut reaped = 0;
-        for row in rows {
-            let failing = failing(step, row.attempts, NextTry::Backoff);
-            let (links, landing) = (failing.ending.links(Vec::new()), failing.ending.landing);
-            let landing = Landing { timing: failing.timing, ..landing };
+        bound_waits(conn)?;
+        let (mut reaped, mut begun) = (0, begun);
+        for found in found {
+            let deletes = step.may_destroy();
+            let lock = if deletes { lock::<C, FreeExpired> } else { lock::<C, LockExpired> };
+            let row = lock(conn, step.flow, *found)?;
+            if begun.elapsed() >= step.lease() / 3 {
+                return Ok(Reaped { reaped, stalled: true });
+            }
+            let Some(row) = row else { continue };
             let place = Place::of(step.flow, &row);
+            let failing = failing(step, row.attempts, NextTry::Backoff);
+            let landing = Landing { timing: failing.timing, ..failing.ending.landing };
+            let links = failing.ending.links(Vec::new());
             fail_over(row, &error, failing.next.is_none(), conn)?;
-            reaped += usize::from(step_row(conn, &place, &links, &notes, landing)?);
+            place.move_on(conn, links, landing, Some(error.to_string()))?;
+            (reaped, begun) = (reaped + 1, Instant::now());
         }
-        Ok(reaped)
+        Ok(Reaped { reaped, stalled: false })
     })
 }
 
-/// Takes the timed transition of up to [`BATCH`] records whose time in the state is over. Returns how
-/// many.
+/// Takes the timed transition of those of these records whose time in the state is still over and
+/// that nobody has locked, all or none. Returns how many.
 ///
 /// Where `step` runs in that state and starts where the transition leads, it ends a try: this is
 /// counted as any failed one, and followed by the same pause.
@@ -100,13 +198,15 @@ pub(crate) fn take_timed<C: Dialect>(
     conn: &mut C,
     timed: &Timed<C>,
     step: Option<&StepSpec>,
+    found: &[Found],
 ) -> Result<usize> {
-    let notes = Notes { token: token()?, ..Notes::default() };
-    let links = [timed.link.clone()];
     transaction::run_closures(conn, &mut |conn| {
-        let rows = lock::<C, OverdueFlows>(conn, timed.flow, timed.state)?;
+        bound_waits(conn)?;
         let mut taken = 0;
-        for row in rows {
+        for found in found {
+            let deletes = timed.landing.destroys;
+            let lock = if deletes { lock::<C, FreeOverdue> } else { lock::<C, LockOverdue> };
+            let Some(row) = lock(conn, timed.flow, *found)? else { continue };
             let place = Place::of(timed.flow, &row);
             let timing = step.map(|step| timed_out(step, row.attempts, timed.landing));
             let landing =
@@ -114,7 +214,8 @@ pub(crate) fn take_timed<C: Dialect>(
             if let Some(expire) = &timed.expire {
                 expire(row, conn)?;
             }
-            taken += usize::from(step_row(conn, &place, &links, &notes, landing)?);
+            place.move_on(conn, vec![timed.link.clone()], landing, None)?;
+            taken += 1;
         }
         Ok(taken)
     })
@@ -123,8 +224,24 @@ pub(crate) fn take_timed<C: Dialect>(
 /// When the next try is after one that took too long.
 fn timed_out(step: &StepSpec, attempts: i32, landing: Landing) -> Timing<'static> {
     let failed = attempts.saturating_add(1);
-    let pause = pause(step.policy.backoff(), failed).filter(|_| !landing.completes);
-    Timing { due_in: pause.map(micros), attempts: Some(failed), ..landing.timing }
+    timing_after(landing, failed, pause(step.policy.backoff(), failed))
+}
+
+fn bound_waits<C: Dialect>(conn: &mut C) -> Result<()> {
+    // in a transaction of the caller's it would bound theirs
+    let is_alone = conn.depth().is_ok_and(|depth| depth == 1);
+    let bound = if is_alone { conn.bound_waits() } else { Ok(()) };
+    bound.map_err(|error| explain(conn, None, error))
+}
+
+fn lock<C: Dialect, Row: Statement>(
+    conn: &mut C,
+    flow: &'static str,
+    found: Found,
+) -> Result<Option<FlowRow>> {
+    let rows = conn.flows::<Row>(&[Bind::Int(found.id), Bind::Int(found.seq), Bind::Text(flow)]);
+    let record = RecordRef { flow, id: Some(found.id) };
+    Ok(rows.map_err(|error| explain(conn, Some(record), error))?.into_iter().next())
 }
 
 /// Where a locked row stands.
@@ -142,43 +259,20 @@ impl Place {
         let record = RecordRef { flow, id: Some(id) };
         Self { record, id, seq: row.seq, state, attempts: row.attempts }
     }
-}
 
-fn lock<C: Dialect, Rows: Statement>(
-    conn: &mut C,
-    flow: &'static str,
-    state: &str,
-) -> Result<Vec<FlowRow>> {
-    let binds = [Bind::Text(flow), Bind::Text(state), Bind::Int(BATCH)];
-    conn.flows::<Rows>(&binds).map_err(|error| explain(conn, None, error))
-}
-
-/// Moves one locked row. `false` if it is no longer where it was.
-fn step_row<C: Dialect>(
-    conn: &mut C,
-    place: &Place,
-    links: &[Link],
-    notes: &Notes,
-    landing: Landing,
-) -> Result<bool> {
-    let Landing { completes, destroys, timing } = landing;
-    let before =
-        Standing { seq: place.seq, state: &place.state, is_error: false, attempts: place.attempts };
-    let timing: Timing<'_> = timing;
-    let (record, id, props) = (place.record, place.id, None);
-    let (born, held_by) = (None, None);
-    let change = Change {
-        record,
-        id,
-        before,
-        links,
-        notes,
-        completes,
-        destroys,
-        timing,
-        props,
-        born,
-        held_by,
-    };
-    write(conn, &change).map(|applied| applied.is_some())
+    /// Moves the row, which is locked.
+    fn move_on<C: Dialect>(
+        &self,
+        conn: &mut C,
+        links: Vec<Link>,
+        landing: Landing,
+        error: Option<String>,
+    ) -> Result<()> {
+        let Self { record, id, seq, ref state, attempts } = *self;
+        let before = Standing { seq, state, is_error: false, attempts };
+        let plan = moving(record, id, links, landing, error)?;
+        // the user's part may have moved it, and a trigger may skip it
+        let moved = write(conn, &plan.change(before, None))?;
+        moved.map(drop).ok_or_else(|| Error::skipped(record))
+    }
 }

@@ -57,6 +57,12 @@ pub(crate) fn released(step: &StepSpec, fence: &Fence) {
     tracing::info!(flow, id, step, attempt, "released");
 }
 
+/// A record to which something could not be done is passed over from now on. `work` is what.
+pub(crate) fn passed_over(flow: &str, id: i64, work: &str, error: &Error) {
+    let error = chain(error);
+    tracing::warn!(flow, id, work, error, "passed over");
+}
+
 fn of(step: &StepSpec, fence: &Fence) -> (&'static str, i64, &'static str, i32) {
     (step.flow, fence.id, step.name, fence.attempts.saturating_add(1))
 }

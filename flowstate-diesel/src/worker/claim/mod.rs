@@ -2,6 +2,7 @@
 
 pub(super) mod batches;
 pub(super) mod events;
+pub(super) mod parts;
 pub(super) mod release;
 pub(super) mod settle;
 
@@ -9,13 +10,15 @@ use std::sync::Arc;
 
 use flowstate::{ArtefactSet, Claim, Hold, IntoStep, Record, Signals, Step, StepError};
 
+use self::parts::{each_part, is_of_a_record};
 use self::release::{put_off, release};
 use self::settle::{Fence, Outcome};
 use super::engine::watermark::EVERYTHING;
 use super::step::StepSpec;
+use crate::dialect::change::{NO_IDS, Which};
 use crate::dialect::connection::AsStore;
 use crate::dialect::rows::{ClaimedRow, CountRow};
-use crate::dialect::{Dialect, PollState, PollStates, Writes as _};
+use crate::dialect::{Dialect, PollGroup, PollState, PollStates, Writes as _};
 use crate::error::{Error, RecordRef, Result};
 use crate::store::identity::identity;
 use crate::store::migrate::refuse_unfit;
@@ -54,8 +57,7 @@ pub fn claim_next<S: IntoStep>(step: S, conn: &mut impl AsStore) -> Result<Optio
         identity(conn)?;
     }
     for source in by_age(conn, &spec)? {
-        let claimed = batches::claim(conn, &spec, source, micros(EVERYTHING), 1, &worker)?;
-        if let Some(ClaimedRow { row, last_finish }) = claimed.into_iter().next() {
+        if let Some(ClaimedRow { row, last_finish }) = claim_oldest(conn, &spec, source, &worker)? {
             let hold = Hold {
                 worker: Arc::clone(&worker),
                 policy: Arc::clone(&spec.policy),
@@ -69,6 +71,36 @@ pub fn claim_next<S: IntoStep>(step: S, conn: &mut impl AsStore) -> Result<Optio
     Ok(None)
 }
 
+/// So many records that cannot be claimed are passed over by one call.
+const MOST_REFUSED: usize = 100;
+
+/// Claims the oldest record that can be claimed.
+fn claim_oldest<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    source: &'static str,
+    worker: &str,
+) -> Result<Option<ClaimedRow>> {
+    let (reach, mut refused) = (micros(EVERYTHING), Vec::new());
+    loop {
+        let but = serde_json::Value::from(&*refused).to_string();
+        let which = Which::Oldest { reach, but: &but, limit: 1 };
+        let error = match batches::claim(conn, step, source, which, worker) {
+            Ok(claimed) => return Ok(claimed.into_iter().next()),
+            Err(error) => error,
+        };
+        // in a transaction of the caller's nothing can follow
+        let passes = is_of_a_record::<C>(&error) && conn.depth().is_ok_and(|depth| depth == 0);
+        if !passes || refused.len() == MOST_REFUSED {
+            return Err(error);
+        }
+        let found = batches::find_due(conn, step, source, (reach, &but, 1))?;
+        let Some(first) = found.first() else { return Err(error) };
+        events::passed_over(step.flow, first.id, "claim", &error);
+        refused.push(first.id);
+    }
+}
+
 /// The states from which the step starts, that of the oldest due record first.
 fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>> {
     if let [source] = *step.sources {
@@ -79,7 +111,9 @@ fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>
     let states: Vec<_> = states
         .map(|(label, source)| PollState { label, flow: step.flow, state: source, reach })
         .collect();
-    let states = PollStates { sources: &states, running: &[], timed: &[] };
+    let none = PollGroup { states: &[], but: NO_IDS };
+    let sources = PollGroup { states: &states, but: NO_IDS };
+    let states = PollStates { sources, running: none, timed: none };
     let record = RecordRef { flow: step.flow, id: None };
     let mut due = read(conn, record, |conn| conn.poll(states))?;
     due.sort_by_key(|row| std::cmp::Reverse(row.number));
@@ -95,15 +129,32 @@ fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>
 /// an outage of the database leave those who are alive the time to extend their leases first.
 ///
 /// # Errors
-/// A conflict or [`Error::Database`]: what was failed over before it remains so.
+/// A conflict or [`Error::Database`]: what was failed over before it remains so. A record that cannot
+/// be failed over is told to `tracing`, and keeps no other.
 pub fn reap<S: IntoStep>(step: S, conn: &mut impl AsStore) -> Result<usize> {
-    let spec = StepSpec::of::<S::Step>(step.into_policy());
-    let (conn, mut all) = (conn.as_store(), 0);
-    for running in &spec.running_names {
+    reap_all(conn.as_store(), &StepSpec::of::<S::Step>(step.into_policy()))
+}
+
+fn reap_all<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<usize> {
+    let (mut all, mut refused) = (0, Vec::new());
+    for running in &step.running_names {
         loop {
-            let reaped = batches::reap(conn, &spec, running, &|_| false, &|_, _, _, _| Ok(()))?;
-            all += reaped;
-            if reaped == 0 {
+            let but = serde_json::Value::from(&*refused).to_string();
+            let found = batches::find_expired(conn, step, running, &but)?;
+            let before = (all, refused.len());
+            each_part(
+                &found,
+                is_of_a_record::<C>,
+                &mut |part| {
+                    all += batches::reap(conn, step, part, &|_, _, _, _| Ok(()))?.reaped;
+                    Ok(())
+                },
+                &mut |found, error| {
+                    events::passed_over(step.flow, found.id, "reap", &error);
+                    refused.push(found.id);
+                },
+            )?;
+            if (all, refused.len()) == before {
                 break;
             }
         }

@@ -93,10 +93,19 @@ pub(crate) fn failing(step: &StepSpec, attempts: i32, next: NextTry) -> Failing<
         let timing = Timing { attempts: Some(0), ..ending.landing.timing };
         return Failing { ending, timing, next };
     }
-    let Ending { landing, .. } = &step.fail;
-    let due_in = next.filter(|_| !landing.completes).map(micros);
-    let timing = Timing { due_in, attempts: Some(failed), ..landing.timing };
+    let timing = timing_after(step.fail.landing, failed, next);
     Failing { ending: &step.fail, timing, next }
+}
+
+/// What the row says of workers after so many failed tries in a row, with this pause before the next
+/// one, if there is one.
+pub(super) fn timing_after(
+    landing: Landing,
+    failed: i32,
+    next: Option<Duration>,
+) -> Timing<'static> {
+    let due_in = next.filter(|_| !landing.completes).map(micros);
+    Timing { due_in, attempts: Some(failed), ..landing.timing }
 }
 
 pub(crate) fn fail_plan(step: &StepSpec, fence: &Fence, error: &StepError) -> Result<Plan> {
@@ -106,6 +115,7 @@ pub(crate) fn fail_plan(step: &StepSpec, fence: &Fence, error: &StepError) -> Re
     plan(step, fence, ending.links(Vec::new()), landing, error)
 }
 
+/// The end of a claim, by its holder alone.
 pub(super) fn plan(
     step: &StepSpec,
     fence: &Fence,
@@ -113,16 +123,22 @@ pub(super) fn plan(
     landing: Landing,
     error: Option<String>,
 ) -> Result<Plan> {
-    Ok(Plan {
-        record: RecordRef { flow: step.flow, id: Some(fence.id) },
-        id: fence.id,
-        links,
-        notes: Notes { error, token: token()?, ..Notes::default() },
-        completes: landing.completes,
-        destroys: landing.destroys,
-        timing: landing.timing,
-        held_by: Some(Arc::clone(&fence.worker)),
-    })
+    let record = RecordRef { flow: step.flow, id: Some(fence.id) };
+    let held_by = Some(Arc::clone(&fence.worker));
+    Ok(Plan { held_by, ..moving(record, fence.id, links, landing, error)? })
+}
+
+/// A move of a record, whoever holds it.
+pub(super) fn moving(
+    record: RecordRef,
+    id: i64,
+    links: Vec<Link>,
+    landing: Landing,
+    error: Option<String>,
+) -> Result<Plan> {
+    let notes = Notes { error, token: token()?, ..Notes::default() };
+    let Landing { completes, destroys, timing } = landing;
+    Ok(Plan { record, id, links, notes, completes, destroys, timing, held_by: None })
 }
 
 pub(crate) fn end<C: Dialect>(

@@ -141,7 +141,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     /// Waits out a failure of the database. `false` when the worker has given up its claims.
-    fn outlast(&self, pause: &mut Duration) -> bool {
+    pub(super) fn outlast(&self, pause: &mut Duration) -> bool {
         let until = Instant::now() + *pause;
         *pause = (*pause * 2).min(LONGEST_OUTAGE_PAUSE);
         let mut shared = self.shared();

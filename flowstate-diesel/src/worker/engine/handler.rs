@@ -109,6 +109,10 @@ where
         self.end_within(&claim, &outcome, &fence, desk)
     }
 
+    fn locks_first(&self) -> bool {
+        false
+    }
+
     fn ends_within(&self) -> bool {
         !E::NONE
     }

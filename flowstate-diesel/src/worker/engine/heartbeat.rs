@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
+use super::passed_over::Work;
 use super::presence::Sayings;
 use super::run::{Core, Held};
 use super::schedule::Search;
@@ -16,6 +17,7 @@ use crate::dialect::sql::statement::Bind;
 use crate::dialect::{Statements as _, Writes as _};
 use crate::text::chain::chain;
 use crate::transaction::explain::explain;
+use crate::worker::claim::parts::{each_part, is_of_a_record};
 use crate::worker::claim::settle::lease;
 
 /// The pause after a round that failed.
@@ -71,10 +73,22 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     fn extend(&self) -> crate::Result<()> {
-        let leases = self.unlocked();
-        if leases.is_empty() {
-            return Ok(());
-        }
+        let mut leases = self.unlocked();
+        let passed: Vec<_> = self.shared().passed_over.ids(Work::Extend, Instant::now()).collect();
+        leases.retain(|held| !passed.contains(&held.fence.id));
+        each_part(
+            &leases,
+            is_of_a_record::<M::Connection>,
+            &mut |part| self.extend_these(part),
+            &mut |held, error| {
+                let flow = self.runners[held.step].step().flow;
+                self.pass_over(Work::Extend, flow, held.fence.id, &error);
+            },
+        )
+    }
+
+    /// Extends these claims, and tells the handlers of those that are held no longer.
+    pub(super) fn extend_these(&self, leases: &[Held]) -> crate::Result<()> {
         let text = leases.iter().map(|held| lease(&held.fence, self.runners[held.step].step()));
         let text = text.collect::<serde_json::Value>().to_string();
         let asked = Instant::now();
@@ -91,7 +105,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             held.map(Some).map_err(|error| explain(conn, None, error))
         })?;
         self.note_stall(asked);
-        let Some(held) = held else { return Ok(()) };
+        let Some(held) = held else {
+            self.extended(leases, asked);
+            return Ok(());
+        };
         let is_held = |claim: &Held| {
             let id = claim.fence.id.to_string();
             held.iter().any(|row| row.label == id && row.number == claim.fence.seq)
@@ -100,5 +117,18 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             lost.signals.lost.store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    /// Remembers that all of these were extended when the database was asked.
+    fn extended(&self, leases: &[Held], asked: Instant) {
+        let mut shared = self.shared();
+        for extended in leases {
+            let until = asked + self.runners[extended.step].step().lease();
+            if let Some(held) = shared.held.get_mut(&extended.fence.id)
+                && held.fence.seq == extended.fence.seq
+            {
+                held.until = until;
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub(super) mod desk;
 pub(super) mod handler;
 mod heartbeat;
+mod passed_over;
 mod poll;
 mod presence;
 pub(super) mod run;
@@ -11,6 +12,7 @@ mod schedule;
 mod settle;
 mod shutdown;
 pub(crate) mod stats;
+mod still_held;
 pub(super) mod transactional;
 mod trouble;
 pub(super) mod unknown;

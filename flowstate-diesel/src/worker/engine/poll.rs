@@ -6,20 +6,24 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
+use super::passed_over::Work;
 use super::run::{Core, Job};
 use super::runner::Runner;
 use super::schedule::{Found, Search, Unseen};
 use super::stats::count;
+use super::unwind::caught;
 use super::watermark::{EVERYTHING, Horizon, Source};
+use crate::dialect::change::Which;
 use crate::dialect::connection::Store;
-use crate::dialect::rows::{CountRow, FlowRow};
-use crate::dialect::{PollState, PollStates, Reads as _};
+use crate::dialect::rows::{ClaimedRow, CountRow};
+use crate::dialect::{PollGroup, PollState, PollStates, Reads as _};
 use crate::error::Result;
 use crate::store::identity::identity;
 use crate::text::time::micros;
 use crate::transaction::explain::explain;
 use crate::transaction::notify::Notification;
 use crate::worker::claim::batches;
+use crate::worker::claim::parts::{each_part, is_of_a_record};
 use crate::worker::step::timed::Timed;
 
 /// What to ask the database.
@@ -111,9 +115,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
         let Questions { running, timed, .. } = &self.questions;
         let wide = self.horizon.is_wide();
+        let but = [Work::Claim, Work::Reap, Work::Timed].map(|work| self.passed_over(work));
         let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
         let rows = self.with(|conn| {
-            let rows = conn.poll(PollStates { sources: &sources, running, timed });
+            let group = |states, but| PollGroup { states, but };
+            let sources = group(&sources, &but[0]);
+            let (running, timed) = (group(running, &but[1]), group(timed, &but[2]));
+            let rows = conn.poll(PollStates { sources, running, timed });
             rows.map_err(|error| explain(conn, None, error))
         })?;
         self.note_stall(asked);
@@ -208,22 +216,12 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 continue;
             }
             let reach = self.horizon.reach((at, source), search.is_told((at, source)));
-            let claimed = self.with(|conn| {
-                // before anything is claimed that could not be begun without it
-                if self.identity.get().is_none() {
-                    let identity = identity(conn)?;
-                    self.identity.get_or_init(|| identity);
-                }
-                batches::claim(conn, step, source, reach, left, &self.worker)
-            })?;
-            left -= claimed.len().min(left);
+            let before = jobs.len();
+            let limit = i64::try_from(left).unwrap_or(i64::MAX);
+            self.claim_from(at, source, (reach, limit), jobs)?;
+            left -= (jobs.len() - before).min(left);
             if left == 0 {
                 left_behind.push(source);
-            }
-            for claim in claimed {
-                count(&self.counters.claimed);
-                let signals = self.hold(at, &claim);
-                jobs.push(Job { step: at, claim, signals });
             }
         }
         // a subscriber may panic: by now the claims are in good hands
@@ -239,6 +237,65 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         Ok(left_behind)
     }
 
+    fn claim_from(
+        &self,
+        at: usize,
+        source: &'static str,
+        (reach, limit): (i64, i64),
+        jobs: &mut Vec<Job>,
+    ) -> Result<()> {
+        let step = self.runners[at].step();
+        let but = self.passed_over(Work::Claim);
+        let asked = Instant::now();
+        let claimed = self.with(|conn| {
+            // before anything is claimed that could not be begun without it
+            if self.identity.get().is_none() {
+                let identity = identity(conn)?;
+                self.identity.get_or_init(|| identity);
+            }
+            let which = Which::Oldest { reach, but: &but, limit };
+            batches::claim(conn, step, source, which, &self.worker)
+        });
+        // something is due, and nothing was claimed the last time either
+        let again = self.horizon.is_wide();
+        let by_halves = match claimed {
+            Ok(claimed) if claimed.is_empty() && again => false,
+            Ok(claimed) => {
+                self.take(at, claimed, asked, jobs);
+                return Ok(());
+            }
+            Err(error) if is_of_a_record::<M::Connection>(&error) => true,
+            Err(error) => return Err(error),
+        };
+        let found =
+            self.with(|conn| batches::find_due(conn, step, source, (reach, &but, limit)))?;
+        let all = if by_halves { found.len() } else { 1 };
+        for found in found.chunks(all.max(1)) {
+            each_part(
+                found,
+                is_of_a_record::<M::Connection>,
+                &mut |part| {
+                    let asked = Instant::now();
+                    let claimed = self.with(|conn| {
+                        batches::claim_found(conn, step, source, part, &self.worker)
+                    })?;
+                    self.take(at, claimed, asked, jobs);
+                    Ok(())
+                },
+                &mut |found, error| self.pass_over(Work::Claim, step.flow, found.id, &error),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn take(&self, at: usize, claimed: Vec<ClaimedRow>, asked: Instant, jobs: &mut Vec<Job>) {
+        for claim in claimed {
+            count(&self.counters.claimed);
+            let signals = self.hold(at, &claim, asked);
+            jobs.push(Job { step: at, claim, signals });
+        }
+    }
+
     fn reap(&self, leased: &[Source]) -> Result<bool> {
         let mut found = false;
         if !self.may_reap() {
@@ -246,11 +303,35 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
         for &(at, state) in leased {
             let step = self.runners[at].step();
-            let spared = |row: &FlowRow| self.holds(row.id, row.seq);
+            let but = self.passed_over(Work::Reap);
+            let mut expired = self.with(|conn| batches::find_expired(conn, step, state, &but))?;
+            expired.retain(|found| !self.holds(found.id, found.seq));
             let fail_over = |row, error: &_, last, conn: &mut _| {
                 self.runners[at].fail_over(row, error, last, conn)
             };
-            let reaped = self.with(|conn| batches::reap(conn, step, state, &spared, &fail_over))?;
+            let (mut reaped, mut refused) = (0, 0);
+            each_part(
+                &expired,
+                is_of_a_record::<M::Connection>,
+                &mut |part| {
+                    let what = "failing claims over";
+                    let part = caught(what, || {
+                        self.with(|conn| batches::reap(conn, step, part, &fail_over))
+                    })?;
+                    reaped += part.reaped;
+                    if part.stalled {
+                        self.note_outage_at(Instant::now());
+                    }
+                    Ok(())
+                },
+                &mut |found, error| {
+                    refused += 1;
+                    self.pass_over(Work::Reap, step.flow, found.id, &error);
+                },
+            )?;
+            if reaped == 0 && refused == 0 {
+                self.pass_over_locked(Work::Reap, &expired);
+            }
             if reaped > 0 {
                 found = true;
                 let reaped_before = u64::try_from(reaped).unwrap_or_default();
@@ -266,7 +347,27 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         for timed in overdue.iter().map(|at| &self.timed[*at]) {
             let mut steps = self.runners.iter().map(|runner| &**runner.step());
             let step = steps.find(|step| timed.ends(step));
-            let taken = self.with(|conn| batches::take_timed(conn, timed, step))?;
+            let but = self.passed_over(Work::Timed);
+            let overdue = self.with(|conn| batches::find_overdue(conn, timed, &but))?;
+            let (mut taken, mut refused) = (0, 0);
+            each_part(
+                &overdue,
+                is_of_a_record::<M::Connection>,
+                &mut |part| {
+                    let what = "taking timed transitions";
+                    taken += caught(what, || {
+                        self.with(|conn| batches::take_timed(conn, timed, step, part))
+                    })?;
+                    Ok(())
+                },
+                &mut |found, error| {
+                    refused += 1;
+                    self.pass_over(Work::Timed, timed.flow, found.id, &error);
+                },
+            )?;
+            if taken == 0 && refused == 0 {
+                self.pass_over_locked(Work::Timed, &overdue);
+            }
             if taken > 0 {
                 found = true;
                 let more = u64::try_from(taken).unwrap_or_default();

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use diesel::r2d2::{ManageConnection, Pool};
 use flowstate::Signals;
 
+use super::handler::lease_lost;
+use super::passed_over::PassedOver;
 use super::poll::Questions;
 use super::presence::presence;
 use super::runner::{Runner, Settled};
@@ -19,7 +21,7 @@ use super::unknown::Known;
 use super::watermark::Horizon;
 use crate::dialect::connection::Store;
 use crate::dialect::rows::ClaimedRow;
-use crate::error::{Error, Result};
+use crate::error::{Error, RecordRef, Result};
 use crate::operator::presence::Presence;
 use crate::text::chain::chain;
 use crate::transaction::notify;
@@ -90,6 +92,7 @@ pub(super) struct Shared {
     pub(super) ended: usize,
     pub(super) keeper_ended: bool,
     pub(super) trouble: Trouble,
+    pub(super) passed_over: PassedOver,
 }
 
 /// How far a worker is with stopping.
@@ -112,6 +115,10 @@ pub(super) struct Held {
     pub(super) fence: Fence,
     /// What its handler can ask.
     pub(super) signals: Signals,
+    /// When its row was last looked at: before the database was asked.
+    pub(super) checked: Instant,
+    /// Until then its lease holds, by our clock.
+    pub(super) until: Instant,
     /// A transactional handler runs: the row's lock holds the claim, and nobody can settle it but it.
     pub(super) locked: bool,
 }
@@ -173,6 +180,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             ended: 0,
             keeper_ended: false,
             trouble: Trouble::default(),
+            passed_over: PassedOver::default(),
         };
         let sources = runners.iter().map(|runner| runner.step());
         let sources = sources.flat_map(|step| step.sources.iter().map(|&state| (step.flow, state)));
@@ -240,7 +248,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             outcome = tracing::field::Empty,
         );
         let entered = span.enter();
-        let done = runner.run(job.claim, job.signals, self);
+        let done = if runner.locks_first() || self.is_still_held(&job) {
+            runner.run(job.claim, job.signals, self)
+        } else {
+            Err(lease_lost(step, RecordRef { flow: step.flow, id: Some(id) }))
+        };
         let ran = done.and_then(|done| self.settle(&**runner, &fence, done));
         let (outcome, counter) = match &ran {
             Ok(Settled::Finished) => ("finished", Some(&self.counters.finished)),
@@ -292,10 +304,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     /// Remembers a claim until it is settled. Returns what its handler can ask.
-    pub(crate) fn hold(&self, step: usize, claim: &ClaimedRow) -> Signals {
+    pub(crate) fn hold(&self, step: usize, claim: &ClaimedRow, asked: Instant) -> Signals {
         let signals = Signals { stopping: Arc::clone(&self.stopping), ..Signals::default() };
         let (fence, shared) = (Fence::of(&claim.row, &self.worker), signals.clone());
-        let held = Held { step, fence, signals: shared, locked: false };
+        let until = asked + self.runners[step].step().lease();
+        let held = Held { step, fence, signals: shared, checked: asked, until, locked: false };
         self.shared().held.insert(claim.row.id, held);
         signals
     }

@@ -18,6 +18,9 @@ pub(crate) trait Runner<C>: Send + Sync {
     /// database itself.
     fn run(&self, claimed: ClaimedRow, signals: Signals, desk: &dyn Desk<C>) -> Result<Done>;
 
+    /// Whether the handler begins under the row's lock, where its claim is held against the row.
+    fn locks_first(&self) -> bool;
+
     /// Whether a part of the user's runs in the transaction that ends a try.
     fn ends_within(&self) -> bool;
 

@@ -16,6 +16,7 @@ use crate::error::{ConflictReason, Error, RecordRef, Result};
 use crate::transaction::explain::conflict;
 use crate::transaction::scope::Doom;
 use crate::worker::claim::events;
+use crate::worker::claim::parts::is_of_a_record;
 use crate::worker::claim::release::try_release;
 
 /// The last tenth of a grace is kept for giving back, but no more than this. A shorter grace lasts
@@ -140,20 +141,24 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     /// Returns whether all are given back.
     fn give_back_each(&self, held: Vec<Held>) -> bool {
-        let mut all = true;
+        let (mut all, mut problem) = (true, None);
         for held in held {
             match caught("giving a claim back", || self.give_back(&held)) {
                 Ok(true) => {}
                 // somebody has locked it: the others first
                 Ok(false) => all = false,
                 Err(error) => {
-                    // nobody waits for an answer once for each claim
-                    self.shared().trouble.problem = Some(error);
-                    return false;
+                    all = false;
+                    let goes_on = is_of_a_record::<M::Connection>(&error);
+                    problem = Some(error);
+                    if !goes_on {
+                        // nobody waits for an answer once for each claim
+                        break;
+                    }
                 }
             }
         }
-        self.shared().trouble.problem = None;
+        self.shared().trouble.problem = problem;
         all
     }
 

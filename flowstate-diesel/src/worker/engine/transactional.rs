@@ -52,6 +52,10 @@ where
         })
     }
 
+    fn locks_first(&self) -> bool {
+        true
+    }
+
     fn ends_within(&self) -> bool {
         false
     }

@@ -5,16 +5,20 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
+use super::passed_over::Work;
 use super::run::Core;
 use super::stats::count;
 use super::unwind::report;
 use crate::dialect::Statements as _;
 use crate::dialect::connection::Store;
+use crate::dialect::fault::Fault;
 use crate::dialect::sql::shared::LeasedBy;
 use crate::dialect::sql::statement::Bind;
 use crate::error::{Error, Result};
 use crate::transaction::explain::explain;
+use crate::worker::claim::batches::{self, Found};
 use crate::worker::claim::events;
+use crate::worker::claim::parts::is_of_a_record;
 use crate::worker::claim::release::release;
 use crate::worker::claim::settle::Fence;
 
@@ -44,13 +48,39 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
     }
 
+    /// Passes over a record to which something could not be done.
+    pub(super) fn pass_over(&self, work: Work, flow: &'static str, id: i64, error: &Error) {
+        let is_new = self.shared().passed_over.add(work, id, Instant::now());
+        if is_new {
+            report(|| events::passed_over(flow, id, work.name(), error));
+        }
+    }
+
+    /// Passes over records of which none could be locked, if there are as many as are found at once:
+    /// others may lie behind them.
+    pub(super) fn pass_over_locked(&self, work: Work, found: &[Found]) {
+        if found.len() >= batches::BATCH {
+            let (mut shared, now) = (self.shared(), Instant::now());
+            for found in found {
+                shared.passed_over.add(work, found.id, now);
+            }
+        }
+    }
+
+    /// The ids of the records that are passed over, as a JSON array.
+    pub(super) fn passed_over(&self, work: Work) -> String {
+        self.shared().passed_over.json(work, Instant::now())
+    }
+
     pub(super) fn note_outage(&self, error: &Error) {
-        let is_outage = matches!(
-            error,
-            Error::NoConnection { .. } | Error::Database { .. } | Error::OutcomeUnknown(_)
-        );
+        let is_outage = match error {
+            Error::NoConnection { .. } | Error::OutcomeUnknown(_) => true,
+            // what it refuses it has answered
+            Error::Database { source, .. } => M::Connection::classify(source) != Fault::Refused,
+            _ => false,
+        };
         if is_outage {
-            self.shared().trouble.outage = Some(Instant::now());
+            self.note_outage_at(Instant::now());
         }
     }
 
@@ -59,8 +89,12 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     pub(super) fn note_stall(&self, asked: Instant) {
         let shortest = self.runners.iter().map(|runner| runner.step().lease()).min();
         if shortest.is_some_and(|lease| asked.elapsed() >= lease / 3) {
-            self.shared().trouble.outage = Some(Instant::now());
+            self.note_outage_at(Instant::now());
         }
+    }
+
+    pub(super) fn note_outage_at(&self, now: Instant) {
+        self.shared().trouble.outage = Some(now);
     }
 
     /// Whether an expired lease means that its holder is dead.
@@ -87,7 +121,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     fn release_unheld(&self) -> Result<bool> {
-        let mut found = false;
+        let (mut found, mut left) = (false, false);
         for runner in &self.runners {
             let step = runner.step();
             for state in &step.running_names {
@@ -97,7 +131,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                     rows.map_err(|error| explain(conn, None, error))
                 })?;
                 for fence in rows.iter().map(|row| Fence::of(row, &self.worker)) {
-                    if self.holds(fence.id, fence.seq) {
+                    if self.holds(fence.id, fence.seq) || self.is_passed_over(fence.id) {
                         continue;
                     }
                     let why = "released: the answer to the claim was lost";
@@ -108,11 +142,22 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                             report(|| events::released(step, &fence));
                         }
                         Err(Error::LeaseLost { .. }) => {}
+                        Err(error) if is_of_a_record::<M::Connection>(&error) => {
+                            self.pass_over(Work::Release, step.flow, fence.id, &error);
+                            left = true;
+                        }
                         Err(error) => return Err(error),
                     }
                 }
             }
         }
+        if left {
+            self.shared().trouble.stray = true;
+        }
         Ok(found)
+    }
+
+    fn is_passed_over(&self, id: i64) -> bool {
+        self.shared().passed_over.ids(Work::Release, Instant::now()).any(|passed| passed == id)
     }
 }

@@ -94,6 +94,12 @@ impl StepSpec {
         })
     }
 
+    /// Whether a failed try may delete the record.
+    pub(crate) fn may_destroy(&self) -> bool {
+        let give_up = self.give_up.as_ref().map(|ending| ending.landing);
+        self.fail.landing.destroys || give_up.is_some_and(|landing| landing.destroys)
+    }
+
     /// How long a claim holds.
     pub(crate) fn lease(&self) -> Duration {
         self.policy.lease_time()

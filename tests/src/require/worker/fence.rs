@@ -15,8 +15,8 @@ use crate::statement_probe::Probe;
 use crate::steps::{leased, picked};
 use crate::{Database, fetch_step, refused, round_step};
 
-/// The statement that finds expired leases.
-const EXPIRED: [&str; 2] = ["leased_until <= ", "LIMIT"];
+/// The statement that locks a record whose lease has run out.
+const EXPIRED: [&str; 2] = ["leased_until <= ", "AND seq = "];
 
 /// A14: the reaper has selected; a finish that comes now is too late.
 pub fn a14_a_finish_behind_the_reaper_is_late<D: Database>() {

@@ -1,5 +1,6 @@
 //! What workers promise, and claims by hand.
 
+pub mod bad_rows;
 pub mod claims;
 pub mod clock;
 pub mod crash;

@@ -79,7 +79,7 @@ fn due_statement<D: Database>(database: &D) -> String {
     // one statement claims on PostgreSQL; what it reads is its first part
     let part = text.strip_prefix("WITH due AS (").and_then(|text| text.split_once("), moved AS"));
     let text = part.map_or(text, |(due, _)| due);
-    ["'sync'", "'picked'", "60000000", "1"].iter().enumerate().fold(
+    ["'sync'", "'picked'", "60000000", "'[]'", "1"].iter().enumerate().fold(
         text.to_owned(),
         |text, (at, value)| {
             let bind = format!("${}", at + 1);
@@ -185,8 +185,11 @@ fn rows_read<D: Database>(conn: &mut D::Conn) -> i64 {
 fn blocks_read<D: Database>(conn: &mut D::Conn, look: &str) -> i64 {
     let (text, _) = look.split_once(" -- ").expect("its binds");
     let asked = [
+        "'[]'",
         r#"'[["0","sync","picked",9000000000],["1","sync","failed_to_fetch",9000000000]]'"#,
+        "'[]'",
         r#"'[["2","sync","fetching"]]'"#,
+        "'[]'",
         r#"'[["3","sync","picked"]]'"#,
     ];
     let filled = (1..).zip(asked);

@@ -1,0 +1,84 @@
+//! Before a handler begins: whether its claim is still held.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use diesel::r2d2::ManageConnection;
+
+use super::run::{Core, FIRST_PAUSE, Held, Job};
+use super::unwind::report;
+use crate::dialect::Statements as _;
+use crate::dialect::connection::Store;
+use crate::dialect::sql::shared::HeldBy;
+use crate::dialect::sql::statement::Bind;
+use crate::error::Result;
+use crate::text::chain::chain;
+use crate::transaction::explain::explain;
+
+/// A claim that was made or checked so lately needs no further check: a handler takes longer than
+/// this to do anything that could be undone.
+const FRESH: Duration = Duration::from_millis(20);
+
+impl<M: ManageConnection<Connection: Store>> Core<M> {
+    /// Whether the claim of a job is still held, as far as it can be known before its handler begins:
+    /// by the clock if it is fresh, else by its row. Waits for a database that does not answer.
+    pub(super) fn is_still_held(&self, job: &Job) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if job.signals.lost.load(Ordering::Acquire) {
+                return false;
+            }
+            let Some(held) = self.shared().held.get(&job.claim.row.id).cloned() else {
+                return false;
+            };
+            let now = Instant::now();
+            if held.until > now && held.checked + FRESH > now {
+                return true;
+            }
+            if let Err(error) = self.check(held) {
+                let error = chain(&error);
+                report(|| tracing::warn!(error, "a claim that has waited could not be looked at"));
+                if !self.outlast(&mut pause) {
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Looks at the row of a claim, and at those of all that wait behind it.
+    fn check(&self, first: Held) -> Result<()> {
+        let now = Instant::now();
+        if first.until <= now {
+            // the lease is over by the clock: only who has extended it may begin
+            return self.extend_these(&[first]);
+        }
+        let waiting: Vec<_> = {
+            let shared = self.shared();
+            let waiting = shared.ready.iter().map(|job| job.claim.row.id);
+            let held = waiting.filter_map(|id| shared.held.get(&id).cloned());
+            std::iter::once(first).chain(held.take(MOST_CHECKED)).collect()
+        };
+        let ids = waiting.iter().map(|held| held.fence.id);
+        let ids = ids.collect::<serde_json::Value>().to_string();
+        let rows = self.with(|conn| {
+            let rows = conn.counts::<HeldBy>(&[Bind::Text(&self.worker), Bind::Text(&ids)]);
+            rows.map_err(|error| explain(conn, None, error))
+        })?;
+        let rows: std::collections::HashMap<_, _> =
+            rows.into_iter().map(|row| (row.label, row.number)).collect();
+        let mut shared = self.shared();
+        for held in waiting {
+            if rows.get(&held.fence.id.to_string()) != Some(&held.fence.seq) {
+                held.signals.lost.store(true, Ordering::Release);
+            } else if let Some(known) = shared.held.get_mut(&held.fence.id)
+                && known.fence.seq == held.fence.seq
+            {
+                known.checked = now;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// So many that wait are looked at with the first.
+const MOST_CHECKED: usize = 1000;
