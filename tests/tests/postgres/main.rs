@@ -89,6 +89,12 @@ fn p10_no_session_state_is_relied_on() {
     pgbouncer::every_session_serves();
 }
 
+/// A server that stands still, behind a pooler.
+#[test]
+fn a_frozen_server_holds_no_call() {
+    pgbouncer::a_frozen_server_holds_no_call();
+}
+
 /// Workers on a standby.
 #[test]
 fn a_standby_is_named_and_served_when_promoted() {

@@ -1,7 +1,7 @@
-//! P10: through pgbouncer, in transaction mode.
+//! Through pgbouncer, in transaction mode: P10, and a server that stands still.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,37 +13,30 @@ use flowstate_diesel::prelude::*;
 use flowstate_diesel::{Error, transaction};
 use flowstate_tests::database::server::{address, fresh_name, with_database};
 use flowstate_tests::flows::{Job, JobState, Note};
+use flowstate_tests::own_server::{OwnServer, ServerKind, free_port};
 use flowstate_tests::race::race;
-use flowstate_tests::{Postgres, check};
+use flowstate_tests::{Database as _, Postgres, check, refused};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// A pooler with a database of its own: a schema is a setting of the session.
+/// A pooler before a server.
 struct Pooler {
-    database: String,
     port: u16,
     process: Child,
     _folder: TempDir,
 }
 
 impl Pooler {
-    fn start() -> Self {
-        let database = fresh_name();
-        administer(&format!("CREATE DATABASE {database}"));
-        // sessions that nobody has set up speak of times in another way
-        administer(&format!("ALTER DATABASE {database} SET timezone = 'Asia/Tokyo'"));
-        administer(&format!("ALTER DATABASE {database} SET datestyle = 'German'"));
-        let port =
-            TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it").port();
-        let server = Postgres::server();
-        let (host, server_port) = address(&server).split_once(':').expect("host and port");
+    fn start(server: &str, settings: &str) -> Self {
+        let port = free_port();
+        let (host, server_port) = address(server).split_once(':').expect("host and port");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("pgbouncer.ini");
         let settings = format!(
             "[databases]\n* = host={host} port={server_port} user=postgres\n[pgbouncer]\n\
              listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
              pool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 50\n\
-             server_round_robin = 1\n"
+             server_round_robin = 1\n{settings}"
         );
         fs::write(&path, settings).expect("written");
         readable_by_all(&folder);
@@ -54,7 +47,7 @@ impl Pooler {
         }
         let process = command.arg(&path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let process = process.expect("pgbouncer, from the package of that name");
-        let pooler = Self { database, port, process, _folder: folder };
+        let pooler = Self { port, process, _folder: folder };
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(began.elapsed() < Duration::from_secs(10), "pgbouncer listens");
@@ -64,8 +57,8 @@ impl Pooler {
     }
 
     /// A connection as the documentation says: without named statements, which live in a session.
-    fn connect(&self) -> PgConnection {
-        let url = format!("postgres://postgres@127.0.0.1:{}/{}", self.port, self.database);
+    fn connect(&self, database: &str) -> PgConnection {
+        let url = format!("postgres://postgres@127.0.0.1:{}/{database}", self.port);
         let mut conn = PgConnection::establish(&url).expect("through the pooler");
         conn.set_prepared_statement_cache_size(CacheSize::Disabled);
         conn
@@ -76,7 +69,26 @@ impl Drop for Pooler {
     fn drop(&mut self) {
         self.process.kill().expect("killed");
         self.process.wait().expect("ended");
-        administer(&format!("DROP DATABASE {} WITH (FORCE)", self.database));
+    }
+}
+
+/// A database of its own: a schema is a setting of the session.
+struct Own(String);
+
+impl Own {
+    fn new() -> Self {
+        let database = fresh_name();
+        administer(&format!("CREATE DATABASE {database}"));
+        // sessions that nobody has set up speak of times in another way
+        administer(&format!("ALTER DATABASE {database} SET timezone = 'Asia/Tokyo'"));
+        administer(&format!("ALTER DATABASE {database} SET datestyle = 'German'"));
+        Self(database)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        administer(&format!("DROP DATABASE {} WITH (FORCE)", self.0));
     }
 }
 
@@ -96,11 +108,13 @@ fn readable_by_all(folder: &TempDir) {
 
 /// More clients than sessions, so that no transaction is given the session of the one before.
 pub(crate) fn every_session_serves() {
-    let pooler = Pooler::start();
-    let migrated = flowstate_diesel::migrate(&mut pooler.connect()).expect("migrated");
+    let own = Own::new();
+    let pooler = Pooler::start(&Postgres::server(), "");
+    let connect = || pooler.connect(&own.0);
+    let migrated = flowstate_diesel::migrate(&mut connect()).expect("migrated");
     assert_eq!(migrated.len(), 1);
     race(6, |_, barrier| {
-        let conn = &mut pooler.connect();
+        let conn = &mut connect();
         barrier.wait();
         for _ in 0..20 {
             let mut job = Job::new("a").create(conn).expect("created");
@@ -119,5 +133,29 @@ pub(crate) fn every_session_serves() {
             assert_eq!((found.state(), found.updated_at()), (JobState::Done, job.updated_at()));
         }
     });
-    check::clean(&mut pooler.connect());
+    check::clean(&mut connect());
+}
+
+/// A server that stands still answers the keepalives of TCP, and a call would wait until it goes on. The
+/// pooler's `query_timeout` bounds that: what was under way is in doubt, or refused, and is resolved later.
+pub(crate) fn a_frozen_server_holds_no_call() {
+    let server = OwnServer::start(ServerKind::Postgres);
+    flowstate_diesel::migrate(&mut Postgres::connect_to(&server.url())).expect("migrated");
+    let pooler = Pooler::start(&server.url(), "query_timeout = 1\nquery_wait_timeout = 1\n");
+    let conn = &mut pooler.connect("postgres");
+    let mut moved = Job::new("moved").create(conn).expect("created");
+    server.freeze();
+    let unknown = moved.transition(Job::WORK, conn).run();
+    let unknown = refused!(unknown, Error::OutcomeUnknown(unknown) => unknown);
+    // nor does another one hang
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", pooler.port);
+    if let Ok(mut other) = PgConnection::establish(&url) {
+        other.batch_execute("SELECT 1").expect_err("nobody answers");
+    }
+    server.thaw();
+    let conn = &mut Postgres::connect_to(&server.url());
+    let told = unknown.resolve(conn).expect("told").expect("known");
+    let state = Job::find(moved.id(), conn).expect("found").state();
+    assert_eq!(state, if told { JobState::Working } else { JobState::Open });
+    check::clean(conn);
 }
