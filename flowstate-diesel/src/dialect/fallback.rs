@@ -100,6 +100,18 @@ pub(super) fn write<C: Fallback>(conn: &mut C, change: &Change<'_>) -> QueryResu
     Ok(Some(stamp))
 }
 
+/// Ends claims one after the other. Returns the ids of those that were still held.
+pub(super) fn settle<'c, C: Fallback>(
+    conn: &mut C,
+    changes: impl Iterator<Item = &'c Change<'c>>,
+) -> QueryResult<Vec<i64>> {
+    let mut settled = Vec::new();
+    for change in changes {
+        settled.extend(write(conn, change)?.map(|_| change.id));
+    }
+    Ok(settled)
+}
+
 /// Inserts a record with the first row of its history. `None` if its key is taken.
 pub(super) fn insert<C: Fallback>(
     conn: &mut C,

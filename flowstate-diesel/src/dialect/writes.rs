@@ -37,6 +37,10 @@ pub trait Writes: Transactions {
     /// Takes a batch of claims, the oldest first.
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>>;
 
+    /// Ends several claims, each by its change. Returns the ids of those that were ended: what is held
+    /// no longer is left alone, and what somebody has locked is passed over. None destroys its record.
+    fn settle(&mut self, changes: &[Change<'_>]) -> QueryResult<Vec<i64>>;
+
     /// Extends claims of a worker, in one statement. `leases` is a JSON array of
     /// `[id, seq, microseconds]`. Returns how many were extended: what is no longer held is left
     /// alone, and what somebody has locked is passed over, so that nobody's lease waits for it.

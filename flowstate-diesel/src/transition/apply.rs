@@ -219,12 +219,18 @@ pub(crate) fn write<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Result<Opt
     };
     let written = written.map_err(|error| explain(conn, Some(change.record), error))?;
     let Some(stamp) = written else { return Ok(None) };
-    let mark = mark(change);
-    scope::set_mark(conn, mark.clone(), Notification::of(change));
+    let mark = note_written(conn, change);
     Ok(Some(applied(change, stamp, mark)))
 }
 
-fn mark(change: &Change<'_>) -> Mark {
+/// Remembers a change that was written in the transaction that is open.
+pub(crate) fn note_written<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Mark {
+    let mark = mark(change);
+    scope::set_mark(conn, mark.clone(), Notification::of(change));
+    mark
+}
+
+pub(crate) fn mark(change: &Change<'_>) -> Mark {
     let (seq, token) = (change.after().seq, change.notes.token.clone());
     let (destroyed, since) = (change.destroys, Instant::now());
     Mark { record: change.record, seq, token, destroyed, created: false, since }

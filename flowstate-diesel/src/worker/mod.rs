@@ -19,8 +19,9 @@ use crate::error::{Error, Result};
 use crate::operator::presence::Presence;
 use crate::store::migrate::refuse_unfit;
 use crate::text::chain::chain;
+use engine::Core;
 use engine::handler::NoEnd;
-use engine::run::{self, Core};
+use engine::run;
 use engine::stats::Stats;
 use serve::{Served, register};
 
@@ -193,7 +194,7 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
         let program = stays.then(|| program.unwrap_or_else(Presence::this_program));
         let Served { runners, timed, known } = served;
         let core = Core::new(pool, runners, timed, known, program, threads, poll)?;
-        Ok(Running { threads: run::spawn(&core, threads)?, core })
+        Ok(Running { threads: run::spawn(&core)?, core })
     }
 
     /// Runs steps until nothing is due and no handler runs, and stops: for tests and one-off

@@ -9,9 +9,9 @@ use flowstate::{
 };
 
 use super::engine::handler::{End, NoEnd, Plain};
+use super::engine::known::Known;
 use super::engine::runner::Runner;
 use super::engine::transactional::Transactional;
-use super::engine::unknown::Known;
 use super::step::StepSpec;
 use super::step::error::text;
 use super::step::timed::{self, Timed};

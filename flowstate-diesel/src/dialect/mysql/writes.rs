@@ -1,5 +1,7 @@
 //! Writes of MySQL and MariaDB.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, SubsecRound as _, Utc};
 use diesel::{Connection as _, MysqlConnection, QueryResult, RunQueryDsl};
 
@@ -30,6 +32,15 @@ impl Writes for MysqlConnection {
 
     fn claim(&mut self, claims: &Claims<'_>) -> QueryResult<Vec<ClaimedRow>> {
         fallback::claim(self, claims)
+    }
+
+    fn settle(&mut self, changes: &[Change<'_>]) -> QueryResult<Vec<i64>> {
+        let leases = changes.iter().map(|change| (change.id, change.before.seq, 0));
+        let leases = serde_json::json!(leases.collect::<Vec<_>>()).to_string();
+        let worker = changes.first().and_then(|change| change.held_by).unwrap_or_default();
+        let held = self.counts::<HeldLeases>(&[Bind::Text(&leases), Bind::Text(worker)])?;
+        let held: HashSet<_> = held.into_iter().map(|row| row.number).collect();
+        fallback::settle(self, changes.iter().filter(|change| held.contains(&change.id)))
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {

@@ -57,6 +57,42 @@ pub(super) fn texts(change: &Change<'_>) -> (String, String) {
     (history.finish(), artefacts.finish())
 }
 
+/// The ends of several claims: where each row goes, their histories and their artefacts.
+pub(super) fn ended(changes: &[Change<'_>]) -> [String; 3] {
+    let [mut rows, mut history, mut artefacts] = [const { Array(String::new()) }; 3];
+    for change in changes {
+        let (after, timing) = (change.after(), change.timing);
+        rows.push(|object| {
+            object.number("id", change.id);
+            object.number("before", change.before.seq);
+            object.text("flow", Some(change.record.flow));
+            object.text("worker", change.held_by);
+            object.text("state", Some(after.state));
+            object.number("seq", after.seq);
+            object.number("attempts", after.attempts.into());
+            timing.due_in.into_iter().for_each(|due| object.number("due", due));
+            timing.deadline_in.into_iter().for_each(|at| object.number("deadline", at));
+            object.number("completes", change.completes.into());
+            object.number("fails", after.is_error.into());
+        });
+        for (at, entry) in change.entries().enumerate() {
+            history.push(|object| {
+                object.number("id", change.id);
+                describe(object, change, &entry, at == 0);
+            });
+            for (name, payload) in &entry.link.artefacts {
+                artefacts.push(|object| {
+                    object.number("id", change.id);
+                    object.text("name", Some(name));
+                    object.number("seq", entry.seq);
+                    object.json("payload", Some(payload));
+                });
+            }
+        }
+    }
+    [rows, history, artefacts].map(Array::finish)
+}
+
 fn describe(object: &mut Object<'_>, change: &Change<'_>, entry: &Entry<'_>, first: bool) {
     let notes = change.notes;
     object.number("seq", entry.seq);

@@ -238,6 +238,42 @@ statements! {
          FROM seen WHERE since <= @now";
     /// What no standby does: it says so in its own words (25006).
     LockNothing = "SELECT id FROM flowstate_flows WHERE false FOR UPDATE";
+    /// Ends many claims at once, however each ends. Each row is looked up by its key.
+    Settle =
+        "WITH given AS MATERIALIZED (\
+         SELECT (ended ->> 'id')::bigint AS given_id, (ended ->> 'before')::bigint AS before, \
+         ended ->> 'flow' AS of_flow, ended ->> 'worker' AS worker, ended ->> 'state' AS into_state, \
+         (ended ->> 'seq')::bigint AS into_seq, (ended ->> 'attempts')::integer AS tries, \
+         (ended ->> 'due')::bigint AS due, (ended ->> 'deadline')::bigint AS deadline, \
+         (ended ->> 'completes')::bigint AS completes, (ended ->> 'fails')::bigint AS fails \
+         FROM json_array_elements(@json) AS all_ended (ended)\
+         ), held AS MATERIALIZED (\
+         SELECT given.* FROM given, LATERAL (SELECT id FROM flowstate_flows \
+         WHERE id = given_id AND seq = before AND flow = of_flow AND leased_by = worker @skip\
+         ) AS locked\
+         ), moved AS (\
+         UPDATE flowstate_flows SET state = into_state, seq = into_seq, attempts = tries, \
+         due_at = clock.now + due * interval '1 microsecond', \
+         completed_at = CASE WHEN completes = 1 THEN clock.now END, \
+         last_errored_at = CASE WHEN fails = 1 THEN clock.now END, \
+         deadline_at = clock.now + deadline * interval '1 microsecond', updated_at = clock.now, \
+         leased_until = NULL, leased_by = NULL \
+         FROM held, (SELECT @now) AS clock (now) WHERE id = given_id RETURNING id, updated_at\
+         ), history AS (\
+         INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, token, \
+         created_at) \
+         SELECT id, (entry ->> 'seq')::bigint, entry ->> 'transition', entry ->> 'from', \
+         entry ->> 'to', (entry ->> 'attempt')::integer, entry ->> 'error', entry ->> 'actor', \
+         entry -> 'metadata', entry ->> 'token', updated_at \
+         FROM json_array_elements(@json) AS entries (entry) \
+         JOIN moved ON id = (entry ->> 'id')::bigint\
+         ), artefacts AS (\
+         INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) \
+         SELECT id, artefact ->> 'name', (artefact ->> 'seq')::bigint, artefact -> 'payload' \
+         FROM json_array_elements(@json) AS all_artefacts (artefact) \
+         JOIN moved ON id = (artefact ->> 'id')::bigint\
+         ) SELECT 'settled', id FROM moved";
     ExtendLeases =
         "WITH held AS (\
          SELECT id, (lease ->> 2)::bigint AS micros FROM flowstate_flows \

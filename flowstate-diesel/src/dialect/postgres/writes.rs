@@ -3,10 +3,10 @@
 use diesel::sql_types::Text;
 use diesel::{OptionalExtension, PgConnection, QueryResult, RunQueryDsl};
 
-use super::binds::{announcement, entry_binds, new_binds, texts};
+use super::binds::{announcement, ended, entry_binds, new_binds, texts};
 use super::statements::{
     Advance, AdvanceOnce, AdvanceOnceKeeping, Claim, ClaimId, ClaimOnce, ClaimThese, ExtendLeases,
-    Insert, InsertAtOnce, InsertMany, UnclaimId,
+    Insert, InsertAtOnce, InsertMany, Settle, UnclaimId,
 };
 use crate::dialect::change::{Change, Claims, NewFlow, Which, since_2000};
 use crate::dialect::rows::{ClaimedColumns, ClaimedRow, InsertedColumns, InsertedRow, Stamp};
@@ -124,6 +124,13 @@ impl Writes for PgConnection {
             Which::Oldest { .. } => Bound::<Claim, ClaimedColumns>::new(&binds).load(self),
             Which::These(_) => Bound::<ClaimThese, ClaimedColumns>::new(&binds).load(self),
         }
+    }
+
+    fn settle(&mut self, changes: &[Change<'_>]) -> QueryResult<Vec<i64>> {
+        let texts = ended(changes);
+        let binds = texts.each_ref().map(|text| Bind::Text(text));
+        let rows = self.counts::<Settle>(&binds)?;
+        Ok(rows.into_iter().map(|row| row.number).collect())
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {

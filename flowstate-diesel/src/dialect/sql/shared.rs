@@ -15,6 +15,11 @@ statements! {
     TryLockFlow = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ? @skip"
     );
+    /// Reads the row locked to be deleted, unless others have locked it or refer to it: then nothing
+    /// is found.
+    TryFreeFlow = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ? @free"
+    );
     FindKey = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ?"
     );

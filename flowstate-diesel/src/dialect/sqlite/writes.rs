@@ -34,6 +34,10 @@ impl Writes for SqliteConnection {
         fallback::claim(self, claims)
     }
 
+    fn settle(&mut self, changes: &[Change<'_>]) -> QueryResult<Vec<i64>> {
+        fallback::settle(self, changes.iter())
+    }
+
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
         self.run::<ExtendLeases>(&[Bind::Text(leases), Bind::Text(worker)])
     }

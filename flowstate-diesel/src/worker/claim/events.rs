@@ -22,6 +22,12 @@ pub(crate) fn settled(step: &StepSpec, fence: &Fence, settled: &Settled) {
     }
 }
 
+/// A claim of a worker came to nothing.
+pub(crate) fn unsettled(step: &StepSpec, fence: &Fence, error: &Error) {
+    let (flow, id, step, attempt) = of(step, fence);
+    tracing::warn!(flow, id, step, attempt, error = chain(error), "a claim was not settled");
+}
+
 pub(crate) fn finished(step: &StepSpec, fence: &Fence) {
     let (flow, id, step, attempt) = of(step, fence);
     tracing::debug!(flow, id, step, attempt, "finished");

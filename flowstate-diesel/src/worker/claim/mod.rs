@@ -11,7 +11,7 @@ use std::sync::Arc;
 use flowstate::{ArtefactSet, Claim, Hold, IntoStep, Record, Signals, Step, StepError};
 
 use self::parts::{each_part, is_of_a_record};
-use self::release::{put_off, release};
+use self::release::{Back, put_back};
 use self::settle::{Fence, Outcome};
 use super::engine::watermark::EVERYTHING;
 use super::step::StepSpec;
@@ -220,7 +220,7 @@ impl<S: Step> ClaimStore<S> for Claim<S> {
     fn fail(self, error: impl Into<StepError>, conn: &mut impl AsStore) -> Result<()> {
         let (spec, fence, error) = (spec(&self), fence(&self), error.into());
         if let flowstate::NextTry::NotYet(pause) = error.next_try() {
-            put_off(conn.as_store(), &spec, &fence, pause)?;
+            put_back(conn.as_store(), &spec, &fence, Back::NotYet(pause))?;
             events::put_off(&spec, &fence);
             return Ok(());
         }
@@ -233,7 +233,7 @@ impl<S: Step> ClaimStore<S> for Claim<S> {
 
     fn release(self, conn: &mut impl AsStore) -> Result<()> {
         let (spec, fence) = (spec(&self), fence(&self));
-        release(conn.as_store(), &spec, &fence, "released")?;
+        put_back(conn.as_store(), &spec, &fence, Back::Released("released"))?;
         events::released(&spec, &fence);
         Ok(())
     }

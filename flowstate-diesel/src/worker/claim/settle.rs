@@ -7,16 +7,22 @@ use std::time::Duration;
 use flowstate::{NextTry, StepError};
 
 use crate::dialect::Dialect;
-use crate::dialect::change::{Link, Notes, Standing, Timing};
+use crate::dialect::change::{Change, Link, Notes, Standing, Timing};
 use crate::dialect::rows::FlowRow;
-use crate::dialect::sql::shared::LockFlow;
+use crate::dialect::sql::shared::{FindFlow, LockFlow, TokenOf, TryFreeFlow, TryLockFlow};
 use crate::dialect::sql::statement::Bind;
 use crate::error::{RecordRef, Result};
 use crate::text::json;
 use crate::text::time::micros;
+use crate::transaction;
+use crate::transaction::autocommit;
 use crate::transaction::explain::explain;
+use crate::transaction::notify::{self, Notification};
+use crate::transaction::read::read;
 use crate::transaction::token::token;
-use crate::transition::apply::{Newest, Plan, Subject, apply, is_holder};
+use crate::transition::apply::{
+    Newest, Plan, Subject, apply, is_holder, mark, note_written, write,
+};
 use crate::worker::step::backoff;
 use crate::worker::step::error::text;
 use crate::worker::step::{Ending, Landing, StepSpec};
@@ -139,6 +145,80 @@ pub(super) fn moving(
     let notes = Notes { error, token: token()?, ..Notes::default() };
     let Landing { completes, destroys, timing } = landing;
     Ok(Plan { record, id, links, notes, completes, destroys, timing, held_by: None })
+}
+
+/// Ends those of these claims of one worker that are still held and that nobody has locked, all at
+/// once. Returns their ids. None may destroy its record.
+pub(crate) fn end_all<C: Dialect>(
+    conn: &mut C,
+    ends: &[(&StepSpec, &Fence, &Plan)],
+) -> Result<Vec<i64>> {
+    let changes = ends.iter().map(|(step, fence, plan)| plan.change(standing(step, fence), None));
+    let changes: Vec<_> = changes.collect();
+    let Some(first) = changes.first() else { return Ok(Vec::new()) };
+    let is_of = |change: &&Change<'_>, settled: &[i64]| settled.contains(&change.id);
+    if autocommit::possible(conn)
+        && let Some(settled) =
+            autocommit::run(conn, &mark(first), |conn| conn.settle(&changes).map(Some))?
+    {
+        let moved = changes.iter().filter(|change| is_of(change, &settled));
+        notify::committed(moved.filter_map(Notification::of));
+        return Ok(settled);
+    }
+    transaction::run(conn, &mut |conn| {
+        let settled = conn.settle(&changes).map_err(|error| explain(conn, None, error))?;
+        for change in changes.iter().filter(|change| is_of(change, &settled)) {
+            note_written(conn, change);
+        }
+        Ok(settled)
+    })
+}
+
+/// Ends one claim, unless somebody has locked its row, or refers to a record that is to be deleted:
+/// then `false`, without waiting for them.
+pub(crate) fn try_end<C: Dialect>(
+    conn: &mut C,
+    step: &StepSpec,
+    fence: &Fence,
+    plan: &Plan,
+) -> Result<bool> {
+    let binds = [Bind::Int(fence.id), Bind::Text(step.flow)];
+    let ended = transaction::run(conn, &mut |conn| {
+        let is_alone = conn.depth().is_ok_and(|depth| depth == 1);
+        let bound = if is_alone { conn.bound_waits() } else { Ok(()) };
+        let locked = bound.and_then(|()| {
+            if plan.destroys {
+                conn.flows::<TryFreeFlow>(&binds)
+            } else {
+                conn.flows::<TryLockFlow>(&binds)
+            }
+        });
+        let locked = locked.map_err(|error| explain(conn, Some(plan.record), error))?;
+        if locked.is_empty() {
+            return Ok(false);
+        }
+        match write(conn, &plan.change(standing(step, fence), None))? {
+            Some(_) => Ok(true),
+            None => Err(plan.lease_lost()),
+        }
+    })?;
+    if !ended {
+        // inside the transaction a plain read may wait for the lock, too
+        let rows = read(conn, plan.record, |conn| conn.flows::<FindFlow>(&binds))?;
+        rows.first().filter(|row| row.seq == fence.seq).ok_or_else(|| plan.lease_lost())?;
+    }
+    Ok(ended)
+}
+
+/// Whether it is this plan by which a claim was ended that is held no longer.
+pub(crate) fn is_ended_by<C: Dialect>(conn: &mut C, fence: &Fence, plan: &Plan) -> Result<bool> {
+    if plan.destroys {
+        let binds = [Bind::Int(fence.id), Bind::Text(plan.record.flow)];
+        return Ok(read(conn, plan.record, |conn| conn.flows::<FindFlow>(&binds))?.is_empty());
+    }
+    let binds = [Bind::Int(fence.id), Bind::Int(fence.seq + 1)];
+    let rows = read(conn, plan.record, |conn| conn.counts::<TokenOf>(&binds))?;
+    Ok(rows.first().is_some_and(|row| row.label == plan.notes.token))
 }
 
 pub(crate) fn end<C: Dialect>(

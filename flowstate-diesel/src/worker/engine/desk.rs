@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::run::{Core, FIRST_PAUSE, LONGEST_OUTAGE_PAUSE, Phase};
+use super::core::{Core, Phase, fault};
 use super::runner::{Desk, Unsettled};
+use super::schedule::{FIRST_PAUSE, LONGEST_OUTAGE_PAUSE};
 use super::unwind::report;
+use crate::dialect::Writes as _;
 use crate::dialect::connection::Store;
 use crate::dialect::fault::Fault;
-use crate::dialect::{Dialect, Transactions as _, Writes as _};
 use crate::error::unconfirmed::Unconfirmed;
 use crate::error::{Error, Result};
 use crate::text::chain::chain;
@@ -75,47 +76,15 @@ impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
     }
 }
 
-/// What the database's failure means, if it is one.
-fn fault<C: Dialect>(error: &Error) -> Option<Fault> {
-    match error {
-        Error::Database { source, .. } => Some(C::classify(source)),
-        Error::OutcomeUnknown(unconfirmed) => Some(C::classify(unconfirmed.cause())),
-        _ => None,
-    }
-}
-
 /// Whether the database takes nothing from anybody now.
-fn is_outage<C: Dialect>(error: &Error) -> bool {
+fn is_outage<C: Store>(error: &Error) -> bool {
     matches!(fault::<C>(error), Some(Fault::Full | Fault::ReadOnly | Fault::Lost))
 }
 
-/// Whether another connection may do what this one cannot.
-fn is_of_the_connection<C: Dialect>(error: &Error) -> bool {
-    matches!(fault::<C>(error), Some(Fault::ReadOnly | Fault::Lost))
-}
-
 impl<M: ManageConnection<Connection: Store>> Core<M> {
-    /// Runs `work` on a pooled connection, if there is one in so long.
-    pub(super) fn with_in<R>(
-        &self,
-        patience: Duration,
-        work: impl FnOnce(&mut M::Connection) -> Result<R>,
-    ) -> Result<R> {
-        let conn = self.pool.get_timeout(patience);
-        let mut conn = conn.map_err(|error| Error::NoConnection { source: Box::new(error) })?;
-        let done = work(&mut conn);
-        if let Err(error) = &done
-            && is_of_the_connection::<M::Connection>(error)
-        {
-            // whatever the pool tests, nobody shall be given this one again
-            conn.give_up();
-        }
-        done
-    }
-
     /// Whether the database answers, and takes what is written to the claim's row: then a failure
     /// was not its own.
-    fn is_writable(&self, step: &StepSpec, fence: &Fence) -> bool {
+    pub(super) fn is_writable(&self, step: &StepSpec, fence: &Fence) -> bool {
         let leases = serde_json::json!([lease(fence, step)]).to_string();
         self.with(|conn| Ok(conn.extend_leases(&self.worker, &leases)?)).is_ok()
     }

@@ -1,15 +1,12 @@
-//! The keeper: one thread that extends the claims of a worker while its handlers run.
+//! The heartbeat: one thread that extends the claims of a worker while its handlers run.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
+use super::core::{Core, Held, Phase, Stage};
 use super::passed_over::Work;
-use super::presence::Sayings;
-use super::run::{Core, Held};
-use super::schedule::Search;
-use super::unknown::REPORT_EVERY;
 use super::unwind::{caught, report};
 use crate::dialect::connection::Store;
 use crate::dialect::sql::shared::HeldBy;
@@ -24,16 +21,12 @@ use crate::worker::claim::settle::lease;
 const AFTER_A_FAILURE: Duration = Duration::from_millis(500);
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
-    /// Extends the leases whenever a third of the shortest has passed, and looks after what others
-    /// left when all threads are busy. Ends with the worker.
-    pub(crate) fn keep(&self) {
-        let shortest = self.runners.iter().map(|runner| runner.step().lease()).min();
-        let pause = shortest.map_or(Duration::from_secs(1), |lease| lease / 3);
-        let pause = pause.min(Duration::from_secs(20));
-        let (mut next, mut next_report) = (pause, Instant::now());
-        let mut sayings = Sayings::new();
-        self.say_alive(&mut sayings);
-        while self.pause_keeper(next) {
+    /// The thread: extends the leases whenever a third of the shortest has passed, and does nothing
+    /// else. Ends with the worker.
+    pub(super) fn keep(&self) {
+        let pause = self.heartbeat();
+        let mut next = pause;
+        while self.pause_until(Instant::now() + next) {
             next = pause;
             if let Err(error) = caught("extending the leases", || self.extend()) {
                 // as soon as the database is back: who is back already may think this worker dead
@@ -41,35 +34,31 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 self.note_outage(&error);
                 report(|| tracing::warn!(error = chain(&error), "leases could not be extended"));
             }
-            self.say_alive(&mut sayings);
-            if Instant::now() >= next_report {
-                next_report = Instant::now() + REPORT_EVERY;
-                if let Err(error) = caught("reporting unknown states", || self.report_strangers()) {
-                    report(|| {
-                        tracing::debug!(
-                            error = chain(&error),
-                            "unknown states could not be looked for"
-                        );
-                    });
-                }
-            }
-            if self.is_overdue_for_a_look() {
-                // no thread is free to take work, but expired leases and timed transitions wait
-                let looked = self.look_caught(&Search::without_claims(), &mut Vec::new());
-                self.looked(Instant::now());
-                if let Err(error) = looked {
-                    report(|| {
-                        tracing::warn!(
-                            error = chain(&error),
-                            "the database could not be looked at"
-                        );
-                    });
-                }
-            }
         }
-        self.say_ended(&sayings);
-        self.shared().keeper_ended = true;
-        self.changed.notify_all();
+        self.end(Stage::Heartbeat);
+    }
+
+    /// The time between two heartbeats.
+    pub(super) fn heartbeat(&self) -> Duration {
+        let shortest = self.runners.iter().map(|runner| runner.step().lease()).min();
+        let pause = shortest.map_or(Duration::from_secs(1), |lease| lease / 3);
+        pause.min(Duration::from_secs(20))
+    }
+
+    /// Waits until then. `false` when there is nothing more to be extended.
+    pub(super) fn pause_until(&self, until: Instant) -> bool {
+        let mut shared = self.shared();
+        loop {
+            let stopped = shared.phase == Phase::Stopping && shared.is_done(self.threads);
+            if stopped || shared.phase == Phase::Abandoned {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            shared = self.wait(shared, left);
+        }
     }
 
     fn extend(&self) -> crate::Result<()> {

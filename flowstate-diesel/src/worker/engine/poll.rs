@@ -1,4 +1,4 @@
-//! Looking for work: one statement says what there is, one transaction a batch takes it.
+//! The poll stage: one statement says what there is, one transaction a batch takes it.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -6,93 +6,25 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
+use super::core::{Core, Job, Phase, Stage, wait_at};
 use super::passed_over::Work;
-use super::run::{Core, Job};
-use super::runner::Runner;
-use super::schedule::{Found, Search, Unseen};
+use super::questions::{Label, Questions};
+use super::schedule::{Found, Search, Unseen, Verdict};
 use super::stats::count;
-use super::unwind::caught;
-use super::watermark::{EVERYTHING, Horizon, Source};
+use super::unwind::{caught, report};
+use super::watermark::{EVERYTHING, Source};
 use crate::dialect::change::Which;
 use crate::dialect::connection::Store;
 use crate::dialect::rows::{ClaimedRow, CountRow};
-use crate::dialect::{PollGroup, PollState, PollStates, Reads as _};
+use crate::dialect::{PollGroup, PollStates, Reads as _};
 use crate::error::Result;
 use crate::store::identity::identity;
+use crate::text::chain::chain;
 use crate::text::time::micros;
 use crate::transaction::explain::explain;
-use crate::transaction::notify::Notification;
+use crate::transaction::notify::{Listener, Notification};
 use crate::worker::claim::batches;
 use crate::worker::claim::parts::{each_part, is_of_a_record};
-use crate::worker::step::timed::Timed;
-
-/// What to ask the database.
-#[derive(Debug)]
-pub(crate) struct Questions {
-    /// Every state from which a step starts, with what is asked of it but for how far back to look.
-    sources: Vec<(Source, PollState<'static>)>,
-    /// Every state in which a step runs.
-    running: Vec<PollState<'static>>,
-    /// Every state with a timed transition.
-    timed: Vec<PollState<'static>>,
-    /// For each label what it stands for.
-    labels: Vec<Label>,
-    /// Which steps start where.
-    served: Vec<(Notification, Vec<Source>)>,
-}
-
-/// What the database says something about: by its place in the list of steps, or of timed
-/// transitions.
-#[derive(Clone, Copy, Debug)]
-enum Label {
-    Due(usize, &'static str),
-    Leased(usize, &'static str),
-    Timed(usize),
-}
-
-impl Questions {
-    pub(crate) fn new<C>(runners: &[std::sync::Arc<dyn Runner<C>>], timed: &[Timed<C>]) -> Self {
-        let mut labels = Vec::new();
-        let mut ask = |flow, state, label| {
-            labels.push(label);
-            PollState { label: labels.len() - 1, flow, state, reach: 0 }
-        };
-        let (mut sources, mut running) = (Vec::new(), Vec::new());
-        let mut served = Vec::<(Notification, Vec<Source>)>::new();
-        for (at, runner) in runners.iter().enumerate() {
-            let step = runner.step();
-            for source in step.sources.iter().copied() {
-                let asked = ask(step.flow, source, Label::Due(at, source));
-                sources.push(((at, source), asked));
-                let notification = Notification { flow: step.flow, state: source };
-                match served.iter_mut().find(|(known, _)| *known == notification) {
-                    Some((_, steps)) => steps.push((at, source)),
-                    None => served.push((notification, vec![(at, source)])),
-                }
-            }
-            for name in &step.running_names {
-                running.push(ask(step.flow, name, Label::Leased(at, name)));
-            }
-        }
-        let timed = timed.iter().enumerate();
-        let timed =
-            timed.map(|(at, timed)| ask(timed.flow, timed.state, Label::Timed(at))).collect();
-        Self { sources, running, timed, labels, served }
-    }
-
-    /// The sources, each with how far back to look.
-    fn sources(&self, horizon: &Horizon) -> Vec<PollState<'static>> {
-        let sources: Vec<_> = self.sources.iter().map(|(source, _)| *source).collect();
-        let asked = self.sources.iter().zip(horizon.reaches(&sources));
-        asked.map(|((_, asked), reach)| PollState { reach, ..*asked }).collect()
-    }
-
-    /// The steps that start where a record has come to.
-    pub(super) fn served(&self, notification: Notification) -> &[Source] {
-        let served = self.served.iter().find(|(known, _)| *known == notification);
-        served.map_or(&[], |(_, steps)| steps)
-    }
-}
 
 /// What the database answered.
 #[derive(Debug, Default)]
@@ -106,8 +38,64 @@ struct Seen {
 }
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
-    /// Looks once, and takes what there is for the threads that are free.
-    pub(super) fn look(&self, search: &Search, jobs: &mut Vec<Job>) -> Result<Found> {
+    /// The thread: polls whenever the schedule says so, until the worker stops.
+    pub(super) fn poll(&self) {
+        while let Some(search) = self.next_search() {
+            self.poll_and_tell(&search);
+        }
+        if self.shared().phase == Phase::Abandoned {
+            self.part();
+        }
+        self.end(Stage::Poll);
+    }
+
+    fn next_search(&self) -> Option<Search> {
+        let mut shared = self.shared();
+        loop {
+            if shared.phase >= Phase::Stopping {
+                return None;
+            }
+            let room = shared.room(self.threads);
+            match shared.schedule.next(Instant::now(), room) {
+                Ok(search) => return Some(search),
+                Err(pause) => shared = wait_at(&self.demand, shared, pause),
+            }
+        }
+    }
+
+    fn poll_and_tell(&self, search: &Search) {
+        let mut jobs = Vec::new();
+        // what was claimed before a panic is among the jobs
+        let found = caught("polling", || self.look(search, &mut jobs));
+        if let Err(error) = &found {
+            self.poll_failed(error);
+        }
+        let problem = found.as_ref().err().map(|error| chain(error));
+        let mut shared = self.shared();
+        let called = jobs.len().min(shared.waiting);
+        shared.ready.extend(jobs);
+        let now = (shared.room(self.threads), shared.works());
+        let (found, failed) = match found {
+            Ok(found) => (Ok(found), None),
+            Err(error) => (Err(()), Some(error)),
+        };
+        match shared.schedule.polled(search, found, Instant::now(), now) {
+            Verdict::Busy => shared.idle = None,
+            Verdict::Idle => shared.idle = Some(failed.map_or(Ok(()), Err)),
+        }
+        let told = shared.idle.is_some() || shared.phase >= Phase::Stopping;
+        drop(shared);
+        (0..called).for_each(|_| self.work.notify_one());
+        if told {
+            self.changed.notify_all();
+        }
+        if let Some(error) = problem {
+            report(|| tracing::warn!(error, "the database could not be looked at"));
+        }
+    }
+
+    /// Polls once, and takes what there is for the threads that are free.
+    fn look(&self, search: &Search, jobs: &mut Vec<Job>) -> Result<Found> {
         if let Some(hints) = &search.hints {
             let told = hints.told.iter().filter(|source| !hints.left.contains(source));
             let due: Vec<_> = told.chain(&hints.left).copied().collect();
@@ -126,9 +114,9 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         })?;
         self.note_stall(asked);
         let seen = self.understand(rows, asked);
-        // only a thread that is free looks with no other look under way
-        let strays = search.free > 0 && self.release_strays()?;
-        let swept = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
+        // nobody else claims meanwhile
+        let strays = self.release_strays()?;
+        let overdue = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
         // where something is due, more is asked next time
         let narrow =
             seen.due.is_empty() && sources.iter().any(|asked| asked.reach < micros(EVERYTHING));
@@ -141,7 +129,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             (true, _) | (false, true) => Unseen::FurtherBack,
             (false, false) => Unseen::Nothing,
         };
-        Ok(Found { any: swept | claimed.any, swept, unseen, ..claimed })
+        Ok(Found { any: overdue | claimed.any, overdue, unseen, ..claimed })
     }
 
     fn understand(&self, mut rows: Vec<CountRow>, asked: Instant) -> Seen {
@@ -295,87 +283,20 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             jobs.push(Job { step: at, claim, signals });
         }
     }
+}
 
-    fn reap(&self, leased: &[Source]) -> Result<bool> {
-        let mut found = false;
-        if !self.may_reap() {
-            return Ok(false);
+impl<M: ManageConnection<Connection: Store>> Listener for Core<M> {
+    fn notify(&self, notification: Option<Notification>) {
+        let mut shared = self.shared();
+        match notification {
+            None => shared.schedule.wake(),
+            Some(notification) => shared.schedule.told(self.questions.served(notification)),
         }
-        for &(at, state) in leased {
-            let step = self.runners[at].step();
-            let but = self.passed_over(Work::Reap);
-            let mut expired = self.with(|conn| batches::find_expired(conn, step, state, &but))?;
-            expired.retain(|found| !self.holds(found.id, found.seq));
-            let fail_over = |row, error: &_, last, conn: &mut _| {
-                self.runners[at].fail_over(row, error, last, conn)
-            };
-            let (mut reaped, mut refused) = (0, 0);
-            each_part(
-                &expired,
-                is_of_a_record::<M::Connection>,
-                &mut |part| {
-                    let what = "failing claims over";
-                    let part = caught(what, || {
-                        self.with(|conn| batches::reap(conn, step, part, &fail_over))
-                    })?;
-                    reaped += part.reaped;
-                    if part.stalled {
-                        self.note_outage_at(Instant::now());
-                    }
-                    Ok(())
-                },
-                &mut |found, error| {
-                    refused += 1;
-                    self.pass_over(Work::Reap, step.flow, found.id, &error);
-                },
-            )?;
-            if reaped == 0 && refused == 0 {
-                self.pass_over_locked(Work::Reap, &expired);
-            }
-            if reaped > 0 {
-                found = true;
-                let reaped_before = u64::try_from(reaped).unwrap_or_default();
-                self.counters.reaped.fetch_add(reaped_before, Ordering::Relaxed);
-                tracing::warn!(flow = step.flow, step = step.name, reaped, "leases expired");
-            }
+        // if nobody is free, whoever is next calls
+        let calls = shared.schedule.calls(shared.room(self.threads));
+        drop(shared);
+        if calls {
+            self.demand.notify_one();
         }
-        Ok(found)
-    }
-
-    fn take_timed(&self, overdue: &[usize]) -> Result<bool> {
-        let mut found = false;
-        for timed in overdue.iter().map(|at| &self.timed[*at]) {
-            let mut steps = self.runners.iter().map(|runner| &**runner.step());
-            let step = steps.find(|step| timed.ends(step));
-            let but = self.passed_over(Work::Timed);
-            let overdue = self.with(|conn| batches::find_overdue(conn, timed, &but))?;
-            let (mut taken, mut refused) = (0, 0);
-            each_part(
-                &overdue,
-                is_of_a_record::<M::Connection>,
-                &mut |part| {
-                    let what = "taking timed transitions";
-                    taken += caught(what, || {
-                        self.with(|conn| batches::take_timed(conn, timed, step, part))
-                    })?;
-                    Ok(())
-                },
-                &mut |found, error| {
-                    refused += 1;
-                    self.pass_over(Work::Timed, timed.flow, found.id, &error);
-                },
-            )?;
-            if taken == 0 && refused == 0 {
-                self.pass_over_locked(Work::Timed, &overdue);
-            }
-            if taken > 0 {
-                found = true;
-                let more = u64::try_from(taken).unwrap_or_default();
-                self.counters.timed.fetch_add(more, Ordering::Relaxed);
-                let transition = timed.transition.name;
-                tracing::debug!(flow = timed.flow, transition, taken, "time was over");
-            }
-        }
-        Ok(found)
     }
 }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::run::Core;
+use super::core::{Core, Stage};
+use super::unknown::REPORT_EVERY;
 use super::unwind::{caught, report};
 use crate::dialect::connection::Store;
-use crate::operator::presence::Presence;
+use crate::text::chain::chain;
 
 /// How often a worker says that it lives.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -27,6 +28,28 @@ impl Sayings {
 }
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
+    /// The thread: says what there is to say, whenever it is time to. Ends with the worker.
+    pub(super) fn tell(&self) {
+        // one that ends soon asks for no strangers
+        let (mut sayings, mut next_report) = (Sayings::new(), Instant::now() + self.heartbeat());
+        loop {
+            self.say_alive(&mut sayings);
+            if Instant::now() >= next_report {
+                next_report = Instant::now() + REPORT_EVERY;
+                if let Err(error) = caught("reporting unknown states", || self.report_strangers()) {
+                    let error = chain(&error);
+                    report(|| tracing::debug!(error, "unknown states could not be looked for"));
+                }
+            }
+            let next = if self.presence.is_some() { sayings.next } else { next_report };
+            if !self.pause_until(next.min(next_report)) {
+                break;
+            }
+        }
+        self.say_ended(&sayings);
+        self.end(Stage::Tell);
+    }
+
     /// Says that the worker lives, if it is time to.
     pub(super) fn say_alive(&self, sayings: &mut Sayings) {
         if Instant::now() < sayings.next {
@@ -63,15 +86,4 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
         false
     }
-}
-
-/// What a worker with this id says.
-pub(super) fn presence(
-    worker: &str,
-    (program, version): (String, String),
-    serves: String,
-    threads: usize,
-    definitions: Vec<&'static flowstate::Definition>,
-) -> Presence {
-    Presence { worker: worker.to_owned(), program, version, serves, threads, definitions }
 }

@@ -1,41 +1,34 @@
-//! Which thread does what next, and who is woken for it.
-//!
-//! One thread at a time looks for work, and only where nobody is free does it stay unseen. A thread
-//! is woken only for something to do: with two processors and eight threads, waking all of them at
-//! each commit costs more than the commits.
+//! When to poll, and for what: the rules of the poll stage, as plain data.
 
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use diesel::r2d2::ManageConnection;
-
-use super::run::{Core, FIRST_PAUSE, Held, Job, LONGEST_OUTAGE_PAUSE, Phase, Shared};
-use super::unwind::report;
 use super::watermark::Source;
-use crate::dialect::connection::Store;
-use crate::error::Result;
-use crate::text::chain::chain;
-use crate::transaction::notify::{Listener, Notification};
-use crate::worker::claim::settle::Fence;
 
-/// Where the last look left some behind, more are claimed without asking again, for so long: only
-/// asking tells what else there is.
-const ASK_EVERY: Duration = Duration::from_millis(20);
+/// The first pause after a poll that found nothing; each further one is twice as long.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// The longest pause while the database cannot be reached.
+pub(super) const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(2);
+/// Where the last poll left some behind, more are claimed without polling again, for so long: only
+/// a poll tells what else there is.
+const POLL_EVERY: Duration = Duration::from_millis(20);
 
-/// What a thread is to do.
-pub(super) enum Next {
-    Run(Box<Job>),
-    Look(Search),
+/// What there is room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// How many handlers have nothing to do.
+    pub(super) free: usize,
+    /// How many claims wait for a handler.
+    pub(super) ready: usize,
 }
 
-/// What to look for.
+/// What to poll for.
 #[derive(Debug)]
 pub(super) struct Search {
-    /// How many threads have nothing to do.
+    /// How many handlers have nothing to do.
     pub(super) free: usize,
-    /// Batches may be claimed though no thread is free.
+    /// Batches may be claimed though no handler is free.
     pub(super) early: bool,
-    /// Where something is known to be due: it is claimed without asking. `None` to ask for
+    /// Where something is known to be due: it is claimed without polling. `None` to poll for
     /// everything.
     pub(super) hints: Option<Hints>,
 }
@@ -45,85 +38,217 @@ pub(super) struct Search {
 pub(super) struct Hints {
     /// A transaction of this process has told.
     pub(super) told: Vec<Source>,
-    /// The last look left some behind.
+    /// The last poll left some behind.
     pub(super) left: Vec<Source>,
 }
 
 impl Search {
-    /// For what needs no thread: expired leases and timed transitions.
-    pub(super) fn without_claims() -> Self {
-        Self { free: 0, early: false, hints: None }
-    }
-
     pub(super) fn is_told(&self, source: Source) -> bool {
         self.hints.as_ref().is_some_and(|hints| hints.told.contains(&source))
     }
 }
 
-/// What a look has found.
+/// What a poll has found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Something was done, or is to be done now.
     pub(super) any: bool,
-    /// There may be more to sweep.
-    pub(super) swept: bool,
+    /// There may be more to reap, or to take in time.
+    pub(super) overdue: bool,
     /// What may be due all the same.
     pub(super) unseen: Unseen,
     /// Where there may be more than could be claimed.
     pub(super) left: Vec<Source>,
 }
 
-/// What a look that did nothing may not have seen.
+/// What a poll that did nothing may not have seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Unseen {
     #[default]
     Nothing,
-    /// It was not looked all the way back.
+    /// It was not searched all the way back.
     FurtherBack,
     /// Something was due, and nothing of it could be claimed.
     Missed,
 }
 
-/// Why to look before the next poll.
+/// What the schedule says of a poll that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// There is, or may be, something to do.
+    Busy,
+    /// There is nothing to do, as far as can be known; or it could not be asked.
+    Idle,
+}
+
+/// What is wanted as soon as there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Press {
+    Nothing,
+    /// What the last poll left behind.
+    Again,
+    /// There may be work that no poll has seen.
+    Everything,
+}
+
+/// When the next poll is, and why.
 #[derive(Debug)]
-pub(super) struct Demand {
-    /// There may be work that no look has seen.
-    woken: bool,
-    /// Where a record has become due since the last look began.
+pub(super) struct Schedule {
+    press: Press,
+    /// Where a record has become due since the last poll began.
     hints: Vec<Source>,
-    /// Where the last look left some behind.
+    /// Where the last poll left some behind.
     left: Vec<Source>,
-    /// They are wanted as soon as there is room.
-    again: bool,
     /// Somebody waits until there is no more work.
-    awaited: bool,
+    pub(super) awaited: bool,
+    /// A poll is under way.
+    pub(super) polling: bool,
+    next: Instant,
+    /// When everything was last polled for.
+    polled: Instant,
+    pause: Duration,
+    longest: Duration,
+    /// With fewer claims than this ready, the next batch is fetched; between these bounds, if there
+    /// are batches.
+    lead: usize,
+    bounds: Option<(usize, usize)>,
 }
 
-impl Default for Demand {
-    /// Of a worker that has just begun.
-    fn default() -> Self {
-        Self { woken: true, hints: Vec::new(), left: Vec::new(), again: false, awaited: false }
+impl Schedule {
+    /// Of a worker with so many handlers, that begins now. `batch`: the most that a step claims at
+    /// once, if one claims batches.
+    pub(super) fn new(
+        now: Instant,
+        handlers: usize,
+        longest: Duration,
+        batch: Option<usize>,
+    ) -> Self {
+        Self {
+            press: Press::Everything,
+            hints: Vec::new(),
+            left: Vec::new(),
+            awaited: false,
+            polling: false,
+            next: now,
+            polled: now,
+            pause: FIRST_PAUSE,
+            longest,
+            lead: handlers,
+            bounds: batch.map(|batch| (handlers, batch.max(handlers))),
+        }
     }
-}
 
-/// How early to fetch the next batch: the others must not run out of work meanwhile, nor shall more
-/// be held than that takes. `left`: what they had left when the last was there.
-fn lead(lead: usize, left: usize, bounds: RangeInclusive<usize>) -> usize {
-    let (least, most) = bounds.into_inner();
-    match left {
-        0 => (lead * 2).min(most),
-        _ if left > least => (lead - 1).max(least),
-        _ => lead,
+    /// What to poll for now; or how long there is nothing to poll for, unless something happens.
+    pub(super) fn next(&mut self, now: Instant, room: Room) -> Result<Search, Duration> {
+        let stale = now.duration_since(self.polled) >= POLL_EVERY;
+        let again = self.press == Press::Again;
+        let everything = self.press == Press::Everything || now >= self.next || (again && stale);
+        let wanted = everything || self.is_pressing();
+        // a batch is claimed while the handlers still have work of the one before
+        let early = self.is_low(room) && self.press > Press::Nothing;
+        // leases and deadlines do not wait for a handler that is free
+        let beside = (self.polled + self.longest.max(FIRST_PAUSE)).max(self.next);
+        if !(wanted && (room.free > 0 || early) || now >= beside) {
+            let at = if room.free > 0 { self.next } else { beside };
+            return Err(at.saturating_duration_since(now).max(Duration::from_millis(1)));
+        }
+        let told = std::mem::take(&mut self.hints);
+        let left = if again { self.left.clone() } else { Vec::new() };
+        let everything = everything || now >= beside;
+        (self.press, self.polling) = (Press::Nothing, true);
+        let hints = (!everything).then_some(Hints { told, left });
+        Ok(Search { free: room.free, early: early && room.free == 0, hints })
     }
-}
 
-impl Demand {
-    /// Whether to look at once.
-    fn is_pressing(&self) -> bool {
-        self.woken || self.again || !self.hints.is_empty()
+    fn is_low(&self, room: Room) -> bool {
+        self.bounds.is_some() && room.ready < self.lead
     }
 
-    /// Remembers where a look left some behind. One that knew where to look says nothing of the
+    /// A poll has ended, and may have failed. `works`: something runs, waits or is unsettled.
+    pub(super) fn polled(
+        &mut self,
+        search: &Search,
+        found: Result<Found, ()>,
+        now: Instant,
+        (room, works): (Room, bool),
+    ) -> Verdict {
+        self.polling = false;
+        if search.hints.is_none() {
+            self.polled = now;
+        }
+        if let (true, Some((least, most))) = (search.early, self.bounds) {
+            self.lead = lead(self.lead, room.ready, least, most);
+        }
+        match found {
+            Ok(Found { any: true, overdue, left, .. }) => {
+                self.keep(search, left);
+                // if no more is to be claimed now, then as soon as a handler is free
+                self.press_if(!self.left.is_empty(), Press::Again);
+                self.press_if(overdue, Press::Everything);
+                (self.pause, self.next) = (FIRST_PAUSE, now + FIRST_PAUSE);
+                Verdict::Busy
+            }
+            Ok(Found { left, .. }) if search.hints.is_some() => {
+                self.keep(search, left);
+                Verdict::Busy
+            }
+            Ok(Found { unseen: Unseen::FurtherBack, .. }) => {
+                // what lies further back is polled for before anybody is told that there is nothing
+                self.left = Vec::new();
+                self.press = Press::Everything;
+                Verdict::Busy
+            }
+            found => {
+                let missed = found.as_ref().is_ok_and(|found| found.unseen == Unseen::Missed);
+                let longest = if found.is_ok() { self.longest } else { LONGEST_OUTAGE_PAUSE };
+                if let Ok(found) = found {
+                    self.left = found.left;
+                }
+                self.next = now + self.pause;
+                self.pause = (self.pause * 2).min(longest);
+                let idle = !works && !self.is_pressing() && !missed;
+                if idle { Verdict::Idle } else { Verdict::Busy }
+            }
+        }
+    }
+
+    /// Whether to poll as soon as there is room.
+    pub(super) fn is_pressing(&self) -> bool {
+        self.press > Press::Nothing || !self.hints.is_empty()
+    }
+
+    /// Whether the poll stage has something to do now.
+    pub(super) fn calls(&self, room: Room) -> bool {
+        !self.polling && self.is_pressing() && (room.free > 0 || self.is_low(room))
+    }
+
+    /// Anything may be due.
+    pub(super) fn wake(&mut self) {
+        self.press = Press::Everything;
+    }
+
+    fn press_if(&mut self, pressing: bool, by: Press) {
+        if pressing {
+            self.press = self.press.max(by);
+        }
+    }
+
+    /// Something has become due in these sources.
+    pub(super) fn told(&mut self, sources: &[Source]) {
+        for source in sources {
+            if !self.hints.contains(source) {
+                self.hints.push(*source);
+            }
+        }
+    }
+
+    /// A handler is free again, or a claim settled. `works`: something else is still to be done.
+    pub(super) fn freed(&mut self, works: bool) {
+        self.press_if(!self.left.is_empty(), Press::Again);
+        self.press_if(self.awaited && !works, Press::Everything);
+    }
+
+    /// Remembers where a poll left some behind. One that knew where to claim says nothing of the
     /// rest.
     fn keep(&mut self, search: &Search, left: Vec<Source>) {
         match &search.hints {
@@ -137,179 +262,120 @@ impl Demand {
     }
 }
 
-impl Shared {
-    /// Whether something runs, or waits for a thread that has not woken up yet.
-    fn works(&self) -> bool {
-        self.busy > 0 || !self.ready.is_empty()
-    }
-}
-
-impl<M: ManageConnection<Connection: Store>> Core<M> {
-    /// Waits for the next thing to do. `None` when the worker stops.
-    pub(super) fn next(&self) -> Option<Next> {
-        let mut shared = self.shared();
-        loop {
-            if shared.phase >= Phase::Stopping {
-                return None;
-            }
-            let now = Instant::now();
-            let demand = &shared.demand;
-            let stale = now.duration_since(shared.last_look) >= ASK_EVERY;
-            let due = demand.woken || now >= shared.next_look || (demand.again && stale);
-            let hinted = demand.again || !demand.hints.is_empty();
-            let wanted = !shared.looking && (due || hinted);
-            // a batch is claimed while the other threads still have work of the one before
-            let low = self.batch.is_some() && shared.ready.len() < shared.lead;
-            let early = low && (demand.woken || demand.again);
-            if wanted && (shared.ready.is_empty() || early) {
-                let demand = &mut shared.demand;
-                let told = std::mem::take(&mut demand.hints);
-                let left = if demand.again { demand.left.clone() } else { Vec::new() };
-                let hints = Hints { told, left };
-                (demand.woken, demand.again) = (demand.woken && !due, false);
-                shared.looking = true;
-                let free = self.threads.saturating_sub(shared.busy + shared.ready.len());
-                let early = !shared.ready.is_empty();
-                return Some(Next::Look(Search { free, early, hints: (!due).then_some(hints) }));
-            }
-            if let Some(job) = shared.ready.pop_front() {
-                shared.busy += 1;
-                return Some(Next::Run(Box::new(job)));
-            }
-            let pause = shared.next_look.saturating_duration_since(now);
-            let pause = if shared.looking { self.poll } else { pause };
-            shared.waiting += 1;
-            shared = self.wait_for_work(shared, pause);
-            shared.waiting -= 1;
-        }
-    }
-
-    pub(super) fn look_and_tell(&self, search: &Search) {
-        let mut jobs = Vec::new();
-        let looked = self.look_caught(search, &mut jobs);
-        let problem = looked.as_ref().err().map(|error| chain(error));
-        let mut shared = self.shared();
-        shared.looking = false;
-        let now = Instant::now();
-        if search.hints.is_none() {
-            shared.last_look = now;
-        }
-        if search.early {
-            let most = self.batch.unwrap_or_default().max(self.threads);
-            shared.lead = lead(shared.lead, shared.ready.len(), self.threads..=most);
-        }
-        match looked {
-            Ok(Found { any: true, swept, left, .. }) => {
-                shared.demand.woken |= swept;
-                shared.demand.keep(search, left);
-                // if no more is to be taken now, then as soon as a thread is free
-                shared.demand.again = !shared.demand.left.is_empty();
-                (shared.pause, shared.next_look) = (FIRST_PAUSE, now + FIRST_PAUSE);
-                shared.idle = None;
-            }
-            Ok(Found { left, .. }) if search.hints.is_some() => shared.demand.keep(search, left),
-            Ok(Found { unseen: Unseen::FurtherBack, .. }) => {
-                // what lies further back is asked for before anybody is told that there is nothing
-                shared.demand.left = Vec::new();
-                shared.demand.woken = true;
-            }
-            looked => {
-                let missed = looked.as_ref().is_ok_and(|found| found.unseen == Unseen::Missed);
-                let looked = looked.map(|found| shared.demand.left = found.left);
-                shared.next_look = now + shared.pause;
-                let longest = if looked.is_ok() { self.poll } else { LONGEST_OUTAGE_PAUSE };
-                shared.pause = (shared.pause * 2).min(longest);
-                if !shared.works() && !shared.demand.is_pressing() && !missed {
-                    shared.idle = Some(looked);
-                }
-            }
-        }
-        // this thread takes the first job, or looks again
-        let others = jobs.len().saturating_sub(1);
-        let again = usize::from(shared.demand.is_pressing());
-        let called = (others + again).min(shared.waiting);
-        shared.ready.extend(jobs);
-        let told = shared.idle.is_some() || shared.phase >= Phase::Stopping;
-        drop(shared);
-        (0..called).for_each(|_| self.work.notify_one());
-        if told {
-            self.changed.notify_all();
-        }
-        if let Some(error) = problem {
-            report(|| tracing::warn!(error, "the database could not be looked at"));
-        }
-    }
-
-    /// A thread is free again, and its claim settled or not.
-    pub(super) fn put_away(&self, fence: &Fence, settled: bool) {
-        let mut shared = self.shared();
-        shared.busy -= 1;
-        // one that could not be settled before the worker gave up can still be given back
-        let kept = !settled && shared.phase == Phase::Abandoned;
-        let is_it = |held: &Held| held.fence.seq == fence.seq;
-        if !kept && shared.held.get(&fence.id).is_some_and(is_it) {
-            shared.held.remove(&fence.id);
-        }
-        // this thread looks, if it is worth it
-        shared.demand.again |= !shared.demand.left.is_empty();
-        shared.demand.woken |= shared.demand.awaited && !shared.works();
-        let stopping = shared.phase >= Phase::Stopping;
-        drop(shared);
-        if stopping {
-            self.changed.notify_all();
-        }
-    }
-
-    /// Waits until a look has found nothing and no handler runs.
-    pub(crate) fn wait_until_idle(&self) -> Result<()> {
-        let mut shared = self.shared();
-        shared.demand.awaited = true;
-        loop {
-            if let Some(idle) = shared.idle.take() {
-                return idle;
-            }
-            shared = self.wait(shared, self.poll);
-        }
-    }
-}
-
-impl<M: ManageConnection<Connection: Store>> Listener for Core<M> {
-    fn notify(&self, notification: Option<Notification>) {
-        let mut shared = self.shared();
-        match notification {
-            None => shared.demand.woken = true,
-            Some(notification) => {
-                let hints = self.questions.served(notification);
-                let before = shared.demand.hints.len();
-                for hint in hints {
-                    if !shared.demand.hints.contains(hint) {
-                        shared.demand.hints.push(*hint);
-                    }
-                }
-                if shared.demand.hints.len() == before {
-                    return;
-                }
-            }
-        }
-        let called = shared.waiting > 0;
-        drop(shared);
-        if called {
-            self.work.notify_one();
-        }
+/// How early to fetch the next batch: handlers must not run out of work meanwhile, nor shall more be
+/// held than that takes. `left`: what was left when the last was there.
+fn lead(lead: usize, left: usize, least: usize, most: usize) -> usize {
+    match left {
+        0 => (lead * 2).min(most),
+        _ if left > least => (lead - 1).max(least),
+        _ => lead,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::lead;
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const PICKED: Source = (0, "picked");
+    const FREE: Room = Room { free: 2, ready: 0 };
+    const FULL: Room = Room { free: 0, ready: 0 };
+
+    fn nothing() -> Found {
+        Found::default()
+    }
+
+    /// A schedule whose first poll has found nothing, and when.
+    fn idle() -> (Schedule, Instant) {
+        let now = Instant::now();
+        let mut of = Schedule::new(now, 2, SECOND, None);
+        let search = of.next(now, FREE).expect("a worker begins with a poll");
+        assert!(search.hints.is_none(), "for everything");
+        assert_eq!(of.polled(&search, Ok(nothing()), now, (FREE, false)), Verdict::Idle);
+        (of, now)
+    }
 
     #[test]
     fn a_batch_is_fetched_as_early_as_needed() {
-        let bounds = || 8..=32;
-        assert_eq!(lead(8, 0, bounds()), 16, "they ran dry");
-        assert_eq!(lead(24, 0, bounds()), 32, "a batch at the most");
-        assert_eq!(lead(16, 3, bounds()), 16, "just right");
-        assert_eq!(lead(16, 9, bounds()), 15, "too early");
-        assert_eq!(lead(8, 9, bounds()), 8, "one for each thread at the least");
+        assert_eq!(lead(8, 0, 8, 32), 16, "they ran dry");
+        assert_eq!(lead(24, 0, 8, 32), 32, "a batch at the most");
+        assert_eq!(lead(16, 3, 8, 32), 16, "just right");
+        assert_eq!(lead(16, 9, 8, 32), 15, "too early");
+        assert_eq!(lead(8, 9, 8, 32), 8, "one for each thread at the least");
+    }
+
+    #[test]
+    fn pauses_grow_to_the_longest() {
+        let (mut of, mut now) = idle();
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let pause = of.next(now, FREE).expect_err("nothing to do");
+            pauses.push(pause.as_millis());
+            now += pause;
+            let search = of.next(now, FREE).expect("its time has come");
+            of.polled(&search, Ok(nothing()), now, (FREE, false));
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    }
+
+    #[test]
+    fn what_is_told_is_claimed_without_a_poll() {
+        let (mut of, now) = idle();
+        of.told(&[PICKED]);
+        assert!(of.calls(FREE) && !of.calls(FULL), "only if somebody is free");
+        assert!(of.next(now, FULL).is_err());
+        let search = of.next(now, FREE).expect("told");
+        assert!(search.is_told(PICKED) && search.free == 2);
+        assert!(!of.calls(FREE), "one poll at a time");
+        let found = Found { any: true, left: vec![PICKED], ..Found::default() };
+        of.polled(&search, Ok(found), now, (FULL, true));
+        // more were left: they are claimed as soon as a handler is free
+        assert!(of.next(now, FULL).is_err());
+        let search = of.next(now, FREE).expect("left behind");
+        assert_eq!(search.hints.expect("known").left, [PICKED]);
+    }
+
+    #[test]
+    fn deadlines_are_polled_for_though_nobody_is_free() {
+        let (mut of, now) = idle();
+        of.wake();
+        assert_eq!(of.next(now, FULL).expect_err("nobody is free"), SECOND);
+        let search = of.next(now + SECOND, FULL).expect("leases run out meanwhile");
+        assert_eq!((search.free, search.early, search.hints.is_none()), (0, false, true));
+    }
+
+    #[test]
+    fn batches_are_fetched_before_the_last_is_worked_off() {
+        let now = Instant::now();
+        let mut of = Schedule::new(now, 2, SECOND, Some(8));
+        let search = of.next(now, FREE).expect("the first");
+        let found = || Ok(Found { any: true, left: vec![PICKED], ..Found::default() });
+        of.polled(&search, found(), now, (Room { free: 0, ready: 8 }, true));
+        assert!(of.next(now, Room { free: 0, ready: 2 }).is_err(), "enough is ready");
+        let low = Room { free: 0, ready: 1 };
+        let search = of.next(now, low).expect("soon they have none");
+        assert!(search.early && search.hints.is_some());
+        of.polled(&search, found(), now, (FULL, true));
+        assert!(of.next(now, Room { free: 0, ready: 3 }).is_ok(), "they ran dry: earlier now");
+    }
+
+    #[test]
+    fn nobody_is_told_that_there_is_nothing_before_it_is_known() {
+        let (mut of, now) = idle();
+        let narrow = || Ok(Found { unseen: Unseen::FurtherBack, ..Found::default() });
+        let missed = || Ok(Found { unseen: Unseen::Missed, ..Found::default() });
+        let mut poll = |found, works| {
+            of.wake();
+            let search = of.next(now, FREE).expect("woken");
+            of.polled(&search, found, now, (FREE, works))
+        };
+        assert_eq!(poll(narrow(), false), Verdict::Busy, "it may lie further back");
+        assert_eq!(poll(missed(), false), Verdict::Busy, "somebody else claims it");
+        assert_eq!(poll(Ok(nothing()), true), Verdict::Busy, "a handler runs");
+        assert_eq!(poll(Ok(nothing()), false), Verdict::Idle);
+        assert_eq!(poll(Err(()), false), Verdict::Idle, "or it cannot be asked");
+        of.awaited = true;
+        of.freed(false);
+        assert!(of.calls(FREE), "who waits for the end has it looked at once more");
     }
 }

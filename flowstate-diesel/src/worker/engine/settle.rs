@@ -1,82 +1,239 @@
-//! Writing what a handler has come to.
+//! The settle stage: one thread that writes what handlers have come to, as much at once as is there.
 
-use std::time::Duration;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
-use flowstate::{NextTry, StepError};
+use flowstate::StepError;
 
-use super::handler::fail_within;
-use super::run::Core;
-use super::runner::{Desk as _, Done, Handled, Runner, Settled};
+use super::core::{Core, Phase, Stage, fault, wait_at};
+use super::ended::{End, Ended};
+use super::outbox::Unwritten;
+use super::runner::Settled;
+use super::unwind::{caught, report};
 use crate::dialect::connection::Store;
+use crate::dialect::fault::Fault;
 use crate::error::{Error, Result};
 use crate::text::chain::chain;
-use crate::worker::claim::events;
-use crate::worker::claim::release::{leave_alone, put_off};
-use crate::worker::claim::settle::{self, Fence, failing};
+use crate::transition::apply::Plan;
+use crate::worker::claim::parts::{each_part, is_of_a_record};
+use crate::worker::claim::release::{Back, back_plan};
+use crate::worker::claim::settle::{end_all, fail_plan, finish_plan, is_ended_by, try_end};
+
+/// At most so many are written at once.
+const MOST: usize = 1000;
+/// So long a record that this program cannot read is not due.
+const LEFT_ALONE: Duration = Duration::from_secs(30);
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
-    /// Settles a claim, unless its handler has.
-    pub(super) fn settle(
-        &self,
-        runner: &dyn Runner<M::Connection>,
-        fence: &Fence,
-        done: Done,
-    ) -> Result<Settled> {
-        let settled = match done {
-            Done::Settled(settled) => settled,
-            Done::Handled(Handled::Finished(outcome)) => {
-                let step = runner.step();
-                let finished = self.insist(step, fence, &mut |conn| {
-                    settle::finish(conn, step, fence, outcome.clone())
-                });
-                match finished {
-                    Ok(()) => Settled::Finished,
-                    Err(unsettled) => self.fail(runner, fence, unsettled.failure()?)?,
+    /// The thread: writes what is there, until every handler has ended, or the worker gives up.
+    pub(super) fn settle(&self) {
+        while let Some(ends) = self.next_ends() {
+            self.settle_these(ends);
+            // whoever waits for room
+            self.work.notify_all();
+        }
+        self.end(Stage::Settle);
+        let mut shared = self.shared();
+        let left = shared.outbox.take(Instant::now() + Duration::from_hours(1), usize::MAX);
+        drop(shared);
+        for ended in left {
+            self.abandon(ended);
+            self.shared().outbox.settled();
+        }
+    }
+
+    /// Waits for something to write. `None` when there will be nothing more, or the worker gives up.
+    fn next_ends(&self) -> Option<Vec<Ended>> {
+        let mut shared = self.shared();
+        loop {
+            let done = shared.handlers_ended() == self.threads && shared.outbox.is_empty();
+            if shared.phase >= Phase::Abandoned || (shared.phase == Phase::Stopping && done) {
+                return None;
+            }
+            let now = Instant::now();
+            let next = shared.outbox.next(now);
+            if next.is_some_and(|next| next <= now) {
+                return Some(shared.outbox.take(now, MOST));
+            }
+            let pause = next.map_or(Duration::from_hours(1), |next| next.duration_since(now));
+            shared = wait_at(&self.ends, shared, pause);
+        }
+    }
+
+    fn settle_these(&self, ends: Vec<Ended>) {
+        let (mut together, mut alone) = (Vec::new(), Vec::new());
+        for mut ended in ends {
+            match self.plan(&mut ended) {
+                Ok(plan) if ended.alone || plan.destroys => alone.push((ended, plan)),
+                Ok(plan) => together.push((ended, plan)),
+                Err(error) => self.refused(ended, error),
+            }
+        }
+        let (settled, away) = self.settle_together(&together);
+        for (ended, plan) in together {
+            if settled.contains(&ended.fence.id) {
+                self.settled(ended);
+            } else {
+                alone.push((Ended { alone: !away, ..ended }, plan));
+            }
+        }
+        let mut away = away;
+        for (ended, plan) in alone {
+            if away {
+                // nobody waits for an answer once for each
+                let ended = Ended { plan: Some(plan), ..ended };
+                self.again(ended, Unwritten::Hindered, None);
+            } else {
+                away = self.settle_alone(ended, plan);
+            }
+        }
+    }
+
+    /// How an end is written.
+    fn plan(&self, ended: &mut Ended) -> Result<Plan> {
+        if let Some(plan) = ended.plan.take() {
+            return Ok(plan);
+        }
+        let (step, fence) = (self.runners[ended.step].step(), &ended.fence);
+        caught("settling a claim", || match &ended.end {
+            End::Finished(outcome) => finish_plan(step, fence, outcome.clone()),
+            End::Failed { error, .. } => fail_plan(step, fence, error),
+            End::NotYet(pause) => {
+                self.with(|conn| back_plan(conn, step, fence, Back::NotYet(*pause)))
+            }
+            End::Unreadable(error) => {
+                let why = chain(error);
+                self.with(|conn| back_plan(conn, step, fence, Back::LeftAlone(LEFT_ALONE, &why)))
+            }
+        })
+    }
+
+    /// Writes as many at once as can be written so. Returns their ids, and whether the database is
+    /// away.
+    fn settle_together(&self, ends: &[(Ended, Plan)]) -> (HashSet<i64>, bool) {
+        let mut settled = HashSet::new();
+        let written = each_part(
+            ends,
+            is_of_a_record::<M::Connection>,
+            &mut |part| {
+                let ends = part
+                    .iter()
+                    .map(|(ended, plan)| (&**self.runners[ended.step].step(), &ended.fence, plan));
+                let ends: Vec<_> = ends.collect();
+                let ids = caught("settling claims", || self.with(|conn| end_all(conn, &ends)))?;
+                settled.extend(ids);
+                Ok(())
+            },
+            // it is tried alone, and judged then
+            &mut |_, _| {},
+        );
+        if let Err(error) = &written {
+            let error = chain(error);
+            report(|| tracing::warn!(error, "the database did not answer; trying again"));
+        }
+        (settled, written.is_err())
+    }
+
+    /// Returns whether the database is away.
+    fn settle_alone(&self, ended: Ended, plan: Plan) -> bool {
+        let (step, fence) = (self.runners[ended.step].step(), &ended.fence);
+        let is_first = ended.tries.is_first();
+        let tried = caught("settling a claim", || {
+            match self.with(|conn| try_end(conn, step, fence, &plan)) {
+                // by ourselves, and the answer was lost?
+                Err(lost @ Error::LeaseLost { .. }) if !is_first => {
+                    let ours = self.with(|conn| is_ended_by(conn, fence, &plan))?;
+                    if ours { Ok(true) } else { Err(lost) }
+                }
+                tried => tried,
+            }
+        });
+        let away = tried.as_ref().is_err_and(|error| is_away::<M>(error));
+        let ended = Ended { plan: Some(plan), ..ended };
+        match tried {
+            Ok(true) => self.settled(ended),
+            // somebody has locked it
+            Ok(false) => self.again(ended, Unwritten::Hindered, None),
+            Err(error) => self.refused(ended, error),
+        }
+        away
+    }
+
+    fn settled(&self, ended: Ended) {
+        let Ended { step, fence, span, end, .. } = ended;
+        let settled = match end {
+            End::Finished(_) => Settled::Finished,
+            End::Failed { error, next } => Settled::Failed { error, next },
+            End::NotYet(_) => Settled::PutOff,
+            End::Unreadable(error) => Settled::LeftAlone(error),
+        };
+        self.conclude(step, &fence, span, Ok(settled));
+        self.taken_care_of();
+    }
+
+    /// It could not be written now.
+    fn refused(&self, ended: Ended, error: Error) {
+        let step = self.runners[ended.step].step();
+        let why = match &error {
+            // the fence would refuse our own commit: the next try finds out
+            Error::OutcomeUnknown(_) => Unwritten::Hindered,
+            error if error.is_conflict() || is_away::<M>(error) => Unwritten::Hindered,
+            Error::Database { .. } if self.is_writable(step, &ended.fence) => {
+                match fault::<M::Connection>(&error) {
+                    Some(Fault::Refused) => Unwritten::Refused,
+                    _ => Unwritten::Unexplained,
                 }
             }
-            Done::Handled(Handled::Failed(error)) => self.fail(runner, fence, error)?,
-            Done::Handled(Handled::Unreadable(error)) => self.leave_alone(runner, fence, error)?,
+            Error::Database { .. } => Unwritten::Hindered,
+            _ => return self.give_up(ended, error),
         };
-        events::settled(runner.step(), fence, &settled);
-        Ok(settled)
+        self.again(ended, why, Some(error));
     }
 
-    pub(super) fn fail(
-        &self,
-        runner: &dyn Runner<M::Connection>,
-        fence: &Fence,
-        error: StepError,
-    ) -> Result<Settled> {
-        let step = runner.step();
-        if let NextTry::NotYet(pause) = error.next_try() {
-            self.insist(step, fence, &mut |conn| put_off(conn, step, fence, pause))?;
-            return Ok(Settled::PutOff);
-        }
-        self.insist(step, fence, &mut |conn| {
-            if runner.ends_within() {
-                return fail_within(runner, conn, fence, &error);
+    fn again(&self, mut ended: Ended, why: Unwritten, error: Option<Error>) {
+        match (ended.tries.again(why, Instant::now()), error) {
+            (Some(at), error) => {
+                if let Some(error) = error {
+                    let error = chain(&error);
+                    report(|| tracing::warn!(error, "the database did not answer; trying again"));
+                }
+                self.shared().outbox.put_back(ended, at);
             }
-            settle::end(conn, step, fence, &settle::fail_plan(step, fence, &error)?)
-        })?;
-        let next = failing(step, fence.attempts, error.next_try()).next;
-        Ok(Settled::Failed { error, next })
+            (None, Some(error)) => self.give_up(ended, error),
+            (None, None) => self.give_up(ended, Error::skipped("a claim")),
+        }
     }
 
-    /// Leaves a record to those who can read it: another version of the program, which may run
-    /// beside this one.
-    fn leave_alone(
-        &self,
-        runner: &dyn Runner<M::Connection>,
-        fence: &Fence,
-        error: Error,
-    ) -> Result<Settled> {
-        let step = runner.step();
-        let why = chain(&error);
-        self.insist(step, fence, &mut |conn| leave_alone(conn, step, fence, LEFT_ALONE, &why))?;
-        Ok(Settled::LeftAlone(error))
+    /// It cannot be written. What could not be finished has failed.
+    fn give_up(&self, ended: Ended, error: Error) {
+        let Ended { step, fence, span, end, .. } = ended;
+        let is_lost = matches!(error, Error::LeaseLost { .. });
+        if matches!(end, End::Finished(_)) && !is_lost {
+            let end = self.failed(step, &fence, StepError::from(error));
+            let ended = Ended { alone: true, ..Ended::new(step, fence, span, end) };
+            return self.shared().outbox.put_back(ended, Instant::now());
+        }
+        self.conclude(step, &fence, span, Err(error));
+        self.taken_care_of();
+    }
+
+    /// One end less to write.
+    fn taken_care_of(&self) {
+        let mut shared = self.shared();
+        shared.outbox.settled();
+        let works = shared.works();
+        shared.schedule.freed(works);
+        let calls = shared.schedule.calls(shared.room(self.threads));
+        drop(shared);
+        if calls {
+            self.demand.notify_one();
+        }
     }
 }
 
-/// So long a record that this program cannot read is not due.
-const LEFT_ALONE: Duration = Duration::from_secs(30);
+fn is_away<M: ManageConnection<Connection: Store>>(error: &Error) -> bool {
+    let fault = fault::<M::Connection>(error);
+    matches!(error, Error::NoConnection { .. } | Error::OutcomeUnknown(_))
+        || matches!(fault, Some(Fault::Full | Fault::ReadOnly | Fault::Lost))
+}

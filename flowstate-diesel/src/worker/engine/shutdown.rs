@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::run::{Core, FIRST_PAUSE, Held, Phase, Shared};
+use super::core::{Core, Held, Phase, Shared};
+use super::schedule::FIRST_PAUSE;
 use super::stats::count;
 use super::unwind::{caught, report};
 use crate::dialect::connection::Store;
@@ -17,7 +18,8 @@ use crate::transaction::explain::conflict;
 use crate::transaction::scope::Doom;
 use crate::worker::claim::events;
 use crate::worker::claim::parts::is_of_a_record;
-use crate::worker::claim::release::try_release;
+use crate::worker::claim::release::{Back, back_plan};
+use crate::worker::claim::settle::try_end;
 
 /// The last tenth of a grace is kept for giving back, but no more than this. A shorter grace lasts
 /// as long as this where the database does not answer.
@@ -38,24 +40,30 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let unbegun = shared.ready.len();
         let running = shared.held.len().saturating_sub(unbegun);
         drop(shared);
-        self.work.notify_all();
-        self.changed.notify_all();
+        self.call_all();
         report(|| tracing::info!(running, unbegun, ?grace, "the worker is stopping"));
         let core = Arc::clone(self);
         let thread = std::thread::Builder::new().name("flowstate-release".to_owned());
         let thread = thread.spawn(move || core.give_back_all());
 
         let handlers = grace.saturating_sub((grace / 10).min(PARTING));
-        self.wait_until(begun.checked_add(handlers), |shared| shared.ended == self.threads);
+        self.wait_until(begun.checked_add(handlers), |shared| shared.is_done(self.threads));
         self.shared().phase = Phase::Abandoned;
-        self.changed.notify_all();
+        self.call_all();
         if thread.is_err() {
             // no thread could be had: what follows is done, but not in time
             self.give_back_all();
         }
         let until = begun.checked_add(grace.max(PARTING));
-        self.wait_until(until, |shared| shared.trouble.parted && shared.keeper_ended);
+        self.wait_until(until, |shared| shared.trouble.parted && shared.is_quiet());
         self.parted(begun)
+    }
+
+    /// Has every thread see how far the worker is with stopping.
+    fn call_all(&self) {
+        for stage in [&self.work, &self.demand, &self.ends, &self.changed] {
+            stage.notify_all();
+        }
     }
 
     /// Waits for something that the threads of this worker do, until `deadline` at the latest.
@@ -113,7 +121,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let held = shared.held.values().filter(|held| !held.locked);
             let held = held.filter(|held| abandoned || unbegun.contains(&held.fence.id));
             let held: Vec<_> = held.cloned().collect();
-            let strays = shared.trouble.stray && (abandoned || !shared.looking);
+            let strays = shared.trouble.stray && (abandoned || !shared.schedule.polling);
             if held.is_empty() && !strays {
                 if abandoned {
                     shared.trouble.parted = true;
@@ -179,7 +187,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let (step, fence) = (self.runners[held.step].step(), &held.fence);
         let why = "released: the worker stopped";
         // a shorter time than there is at the least: then it is known what was in the way
-        match self.with_in(PARTING / 2, |conn| try_release(conn, step, fence, why)) {
+        let tried = self.with_in(PARTING / 2, |conn| {
+            let plan = back_plan(conn, step, fence, Back::Released(why))?;
+            try_end(conn, step, fence, &plan)
+        });
+        match tried {
             Ok(false) => return Ok(false),
             Ok(true) => {
                 count(&self.counters.released);

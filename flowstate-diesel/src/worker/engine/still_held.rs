@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::run::{Core, FIRST_PAUSE, Held, Job};
+use super::core::{Core, Held, Job};
+use super::schedule::FIRST_PAUSE;
 use super::unwind::report;
 use crate::dialect::Statements as _;
 use crate::dialect::connection::Store;

@@ -3,161 +3,21 @@
 
 use std::time::{Duration, Instant};
 
-use diesel::r2d2::ManageConnection;
-
-use super::passed_over::Work;
-use super::run::Core;
-use super::stats::count;
-use super::unwind::report;
-use crate::dialect::Statements as _;
-use crate::dialect::connection::Store;
-use crate::dialect::fault::Fault;
-use crate::dialect::sql::shared::LeasedBy;
-use crate::dialect::sql::statement::Bind;
-use crate::error::{Error, Result};
-use crate::transaction::explain::explain;
-use crate::worker::claim::batches::{self, Found};
-use crate::worker::claim::events;
-use crate::worker::claim::parts::is_of_a_record;
-use crate::worker::claim::release::release;
-use crate::worker::claim::settle::Fence;
+use crate::error::Error;
 
 /// After an outage, so long and nobody is taken for dead: leases have run out that nobody could
 /// extend. The others may come back later: a pool waits up to 15 seconds before it connects again.
-const RECOVERY: Duration = Duration::from_secs(30);
+pub(super) const RECOVERY: Duration = Duration::from_secs(30);
 
 /// What went wrong lately.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     /// When the database last failed to answer.
-    outage: Option<Instant>,
+    pub(super) outage: Option<Instant>,
     /// A claim may have been committed whose answer was lost.
     pub(super) stray: bool,
     /// Everything has been given back at the end.
     pub(super) parted: bool,
     /// Why it could not be, so far.
     pub(super) problem: Option<Error>,
-}
-
-impl<M: ManageConnection<Connection: Store>> Core<M> {
-    /// A look failed, which may have been claiming.
-    pub(super) fn look_failed(&self, error: &Error) {
-        self.note_outage(error);
-        if !matches!(error, Error::NoConnection { .. }) {
-            self.shared().trouble.stray = true;
-        }
-    }
-
-    /// Passes over a record to which something could not be done.
-    pub(super) fn pass_over(&self, work: Work, flow: &'static str, id: i64, error: &Error) {
-        let is_new = self.shared().passed_over.add(work, id, Instant::now());
-        if is_new {
-            report(|| events::passed_over(flow, id, work.name(), error));
-        }
-    }
-
-    /// Passes over records of which none could be locked, if there are as many as are found at once:
-    /// others may lie behind them.
-    pub(super) fn pass_over_locked(&self, work: Work, found: &[Found]) {
-        if found.len() >= batches::BATCH {
-            let (mut shared, now) = (self.shared(), Instant::now());
-            for found in found {
-                shared.passed_over.add(work, found.id, now);
-            }
-        }
-    }
-
-    /// The ids of the records that are passed over, as a JSON array.
-    pub(super) fn passed_over(&self, work: Work) -> String {
-        self.shared().passed_over.json(work, Instant::now())
-    }
-
-    pub(super) fn note_outage(&self, error: &Error) {
-        let is_outage = match error {
-            Error::NoConnection { .. } | Error::OutcomeUnknown(_) => true,
-            // what it refuses it has answered
-            Error::Database { source, .. } => M::Connection::classify(source) != Fault::Refused,
-            _ => false,
-        };
-        if is_outage {
-            self.note_outage_at(Instant::now());
-        }
-    }
-
-    /// The database took long to answer what was asked at `asked`: others may not have been able to
-    /// extend their leases meanwhile.
-    pub(super) fn note_stall(&self, asked: Instant) {
-        let shortest = self.runners.iter().map(|runner| runner.step().lease()).min();
-        if shortest.is_some_and(|lease| asked.elapsed() >= lease / 3) {
-            self.note_outage_at(Instant::now());
-        }
-    }
-
-    pub(super) fn note_outage_at(&self, now: Instant) {
-        self.shared().trouble.outage = Some(now);
-    }
-
-    /// Whether an expired lease means that its holder is dead.
-    pub(super) fn may_reap(&self) -> bool {
-        self.shared().trouble.outage.is_none_or(|outage| outage.elapsed() > RECOVERY)
-    }
-
-    /// Whether this worker works on it, though its heartbeat may be late.
-    pub(super) fn holds(&self, id: i64, seq: i64) -> bool {
-        self.shared().held.get(&id).is_some_and(|held| held.fence.seq == seq)
-    }
-
-    /// Gives back what this worker has claimed without knowing. No other look may be under way, since
-    /// what it has just claimed is not held yet. Returns whether there was anything.
-    pub(super) fn release_strays(&self) -> Result<bool> {
-        if !std::mem::take(&mut self.shared().trouble.stray) {
-            return Ok(false);
-        }
-        let released = self.release_unheld();
-        if released.is_err() {
-            self.shared().trouble.stray = true;
-        }
-        released
-    }
-
-    fn release_unheld(&self) -> Result<bool> {
-        let (mut found, mut left) = (false, false);
-        for runner in &self.runners {
-            let step = runner.step();
-            for state in &step.running_names {
-                let binds = [Bind::Text(step.flow), Bind::Text(state), Bind::Text(&self.worker)];
-                let rows = self.with(|conn| {
-                    let rows = conn.flows::<LeasedBy>(&binds);
-                    rows.map_err(|error| explain(conn, None, error))
-                })?;
-                for fence in rows.iter().map(|row| Fence::of(row, &self.worker)) {
-                    if self.holds(fence.id, fence.seq) || self.is_passed_over(fence.id) {
-                        continue;
-                    }
-                    let why = "released: the answer to the claim was lost";
-                    match self.with(|conn| release(conn, step, &fence, why)) {
-                        Ok(()) => {
-                            found = true;
-                            count(&self.counters.released);
-                            report(|| events::released(step, &fence));
-                        }
-                        Err(Error::LeaseLost { .. }) => {}
-                        Err(error) if is_of_a_record::<M::Connection>(&error) => {
-                            self.pass_over(Work::Release, step.flow, fence.id, &error);
-                            left = true;
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-        }
-        if left {
-            self.shared().trouble.stray = true;
-        }
-        Ok(found)
-    }
-
-    fn is_passed_over(&self, id: i64) -> bool {
-        self.shared().passed_over.ids(Work::Release, Instant::now()).any(|passed| passed == id)
-    }
 }

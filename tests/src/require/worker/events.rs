@@ -123,7 +123,7 @@ fn act<D: Database>(url: &str, conn: &mut D::Conn) {
     while D::number(conn, done) > 1 {
         std::thread::yield_now();
     }
-    // the keeper reports what it does not know at its first round
+    // the worker reports what it does not know at its first round
     std::thread::sleep(Duration::from_secs(1));
     running.shutdown(Duration::from_mins(1)).expect("stopped");
 }

@@ -67,7 +67,8 @@ pub fn a_panic_outside_a_handler_costs_no_thread<D: Database>() {
             assert_ne!(looks.fetch_add(1, Ordering::SeqCst), 1, "in a look");
         }
         if statement.starts(&["UPDATE flowstate_flows", "fetched"]) {
-            assert_ne!(finishes.fetch_add(1, Ordering::SeqCst), 0, "in a finish");
+            // one that is refused with others is tried alone
+            assert!(finishes.fetch_add(1, Ordering::SeqCst) >= 2, "in a finish");
         }
     });
     let pool = D::probed_pool(&database.url(), 1, probe);
@@ -88,6 +89,6 @@ pub fn a_panic_outside_a_handler_costs_no_thread<D: Database>() {
     }
     let stats = running.shutdown(std::time::Duration::from_mins(1)).expect("stopped");
     assert_eq!((stats.finished, stats.failed, stats.running), (1, 1, 0));
-    assert_eq!((seen.load(Ordering::SeqCst), leased::<D>(conn)), (2, 0));
+    assert_eq!((seen.load(Ordering::SeqCst), leased::<D>(conn)), (3, 0));
     clean(conn);
 }
