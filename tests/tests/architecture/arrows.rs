@@ -19,11 +19,7 @@ pub(crate) const TOWER: [&str; 9] = [
 ];
 
 /// The circles that there are.
-const KNOWN: [&str; 3] = [
-    "flowstate: {__private, artefact, flow, record}",
-    "flowstate-diesel: worker::{claim, engine}",
-    "flowstate-diesel: worker::engine::{poll, presence, run, schedule, trouble, unknown, unwind}",
-];
+const KNOWN: [&str; 1] = ["flowstate: {__private, artefact, flow, record}"];
 
 /// What lies under one folder and uses each other.
 pub(crate) struct Circle {

@@ -83,7 +83,6 @@ fn an_upward_import_is_seen() {
 fn a_circle_is_seen() {
     for (file, addition, circle) in [
         ("transaction/retry.rs", "use super::open::Open;", "transaction::{open, retry}"),
-        ("worker/claim.rs", "use crate::worker::engine::Engine;", "worker::{claim, engine}"),
         ("error.rs", "use crate::dialect::TEXT;", "{dialect, error}"),
         ("dialect.rs", "use crate::transaction;", "{dialect, transaction}"),
         ("error.rs", "use crate::transaction::open;", "{dialect, error, transaction}"),

@@ -3,7 +3,7 @@
 //! Claims are many, so the database moves them all at once; the others are few: they are found
 //! without a lock, then locked and moved one by one, in one transaction.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flowstate::{NextTry, StepError};
 
@@ -28,6 +28,8 @@ use crate::worker::step::backoff::pause;
 use crate::worker::step::timed::Timed;
 use crate::worker::step::{Landing, StepSpec};
 
+/// As far back as times go.
+pub(crate) const EVERYTHING: Duration = Duration::MAX;
 /// At most so many expired claims or timed transitions in one transaction.
 pub(crate) const BATCH: usize = 100;
 

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use flowstate::StepError;
 
-use super::settle::Fence;
+use super::settle::{Fence, Settled};
 use crate::error::Error;
 use crate::text::chain::chain;
-use crate::worker::engine::runner::Settled;
 use crate::worker::step::StepSpec;
 use crate::worker::step::error::text;
 

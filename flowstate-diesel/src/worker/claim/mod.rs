@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use flowstate::{ArtefactSet, Claim, Hold, IntoStep, Record, Signals, Step, StepError};
 
+use self::batches::EVERYTHING;
 use self::parts::{each_part, is_of_a_record};
 use self::release::{Back, put_back};
 use self::settle::{Fence, Outcome};
-use super::engine::watermark::EVERYTHING;
 use super::step::StepSpec;
 use crate::dialect::change::{NO_IDS, Which};
 use crate::dialect::connection::AsStore;

@@ -11,7 +11,7 @@ use crate::dialect::change::{Change, Link, Notes, Standing, Timing};
 use crate::dialect::rows::FlowRow;
 use crate::dialect::sql::shared::{FindFlow, LockFlow, TokenOf, TryFreeFlow, TryLockFlow};
 use crate::dialect::sql::statement::Bind;
-use crate::error::{RecordRef, Result};
+use crate::error::{Error, RecordRef, Result};
 use crate::text::json;
 use crate::text::time::micros;
 use crate::transaction;
@@ -51,6 +51,21 @@ impl Fence {
 pub(crate) struct Outcome {
     pub(crate) at: usize,
     pub(crate) artefacts: Vec<(&'static str, String)>,
+}
+
+/// What a claim came to.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    Finished,
+    /// `next`: the pause before the next try.
+    Failed {
+        error: StepError,
+        next: Option<Duration>,
+    },
+    /// It was too early.
+    PutOff,
+    /// The record was left to another version of the program.
+    LeftAlone(Error),
 }
 
 /// A claim to be extended, as [`crate::dialect::Dialect::extend_leases`] takes it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use flowstate::{ArtefactSet, Claim, Hold, Record, Signals, Step, StepEnd, StepError};
 
-use super::runner::{Desk, Done, Handled, Runner, Settled, Unsettled};
+use super::runner::{Desk, Done, Handled, Runner, Unsettled};
 use crate::dialect::Dialect;
 use crate::dialect::fault::{Fault, copy};
 use crate::dialect::rows::{ClaimedRow, FlowRow};
@@ -21,7 +21,7 @@ use crate::transition::apply::{newest_artefact, write};
 use crate::transition::decode;
 use crate::transition::typed::{Decoder, Encoder};
 use crate::worker::claim::settle::{
-    Fence, Outcome, fail_plan, failing, finish_plan, lock_held, standing,
+    Fence, Outcome, Settled, fail_plan, failing, finish_plan, lock_held, standing,
 };
 use crate::worker::step::StepSpec;
 

@@ -6,13 +6,13 @@ use flowstate::{NextTry, StepError};
 use super::core::{Core, Job, Phase, Stage, wait_at};
 use super::ended::{End, Ended};
 use super::handler::{fail_within, lease_lost};
-use super::runner::{Desk as _, Done, Handled, Runner, Settled};
+use super::runner::{Desk as _, Done, Handled, Runner};
 use super::stats::count;
 use super::unwind::{caught, report};
 use crate::dialect::connection::Store;
 use crate::error::{Error, RecordRef, Result};
 use crate::worker::claim::events;
-use crate::worker::claim::settle::{Fence, failing};
+use crate::worker::claim::settle::{Fence, Settled, failing};
 use crate::worker::step::StepSpec;
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {

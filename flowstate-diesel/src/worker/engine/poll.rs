@@ -12,7 +12,7 @@ use super::questions::{Label, Questions};
 use super::schedule::{Found, Search, Unseen, Verdict};
 use super::stats::count;
 use super::unwind::{caught, report};
-use super::watermark::{EVERYTHING, Source};
+use super::watermark::Source;
 use crate::dialect::change::Which;
 use crate::dialect::connection::Store;
 use crate::dialect::rows::{ClaimedRow, CountRow};
@@ -23,7 +23,7 @@ use crate::text::chain::chain;
 use crate::text::time::micros;
 use crate::transaction::explain::explain;
 use crate::transaction::notify::{Listener, Notification};
-use crate::worker::claim::batches;
+use crate::worker::claim::batches::{self, EVERYTHING};
 use crate::worker::claim::parts::{each_part, is_of_a_record};
 
 /// What the database answered.

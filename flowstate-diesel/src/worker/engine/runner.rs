@@ -1,13 +1,12 @@
 //! What the engine knows of a step's handler: neither the user's types nor their code.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use flowstate::{Signals, StepError};
 
 use crate::dialect::rows::{ClaimedRow, FlowRow};
 use crate::error::{Error, Result};
-use crate::worker::claim::settle::{Fence, Outcome};
+use crate::worker::claim::settle::{Fence, Outcome, Settled};
 use crate::worker::step::StepSpec;
 
 /// A step with its handler, without types.
@@ -45,21 +44,6 @@ pub(crate) enum Handled {
     Failed(StepError),
     /// Nothing: this program cannot read what it would need. The record is left to one that can.
     Unreadable(Error),
-}
-
-/// What a claim came to.
-#[derive(Debug)]
-pub(crate) enum Settled {
-    Finished,
-    /// `next`: the pause before the next try.
-    Failed {
-        error: StepError,
-        next: Option<Duration>,
-    },
-    /// It was too early.
-    PutOff,
-    /// The record was left to another version of the program.
-    LeftAlone(Error),
 }
 
 /// Where runners get their connections.

@@ -9,7 +9,7 @@ use flowstate::StepError;
 use super::core::{Core, Phase, Stage, fault, wait_at};
 use super::ended::{End, Ended};
 use super::outbox::Unwritten;
-use super::runner::Settled;
+
 use super::unwind::{caught, report};
 use crate::dialect::connection::Store;
 use crate::dialect::fault::Fault;
@@ -18,7 +18,9 @@ use crate::text::chain::chain;
 use crate::transition::apply::Plan;
 use crate::worker::claim::parts::{each_part, is_of_a_record};
 use crate::worker::claim::release::{Back, back_plan};
-use crate::worker::claim::settle::{end_all, fail_plan, finish_plan, is_ended_by, try_end};
+use crate::worker::claim::settle::{
+    Settled, end_all, fail_plan, finish_plan, is_ended_by, try_end,
+};
 
 /// At most so many are written at once.
 const MOST: usize = 1000;

@@ -10,9 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::text::time::micros;
+use crate::worker::claim::batches::EVERYTHING;
 
-/// As far back as times go.
-pub(crate) const EVERYTHING: Duration = Duration::MAX;
 /// A record may become visible so much later than it became due: its transaction was still open. No
 /// more, since of many that were created at once all that are claimed lie in the way.
 const LEEWAY: Duration = Duration::from_millis(20);
