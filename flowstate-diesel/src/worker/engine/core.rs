@@ -122,7 +122,7 @@ pub(super) struct Held {
     pub(super) fence: Fence,
     /// What its handler can ask.
     pub(super) signals: Signals,
-    /// When its row was last looked at: before the database was asked.
+    /// When it was last known to be held: when the database had answered.
     pub(super) checked: Instant,
     /// Until then its lease holds, by our clock.
     pub(super) until: Instant,
@@ -235,7 +235,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let signals = Signals { stopping: Arc::clone(&self.stopping), ..Signals::default() };
         let (fence, shared) = (Fence::of(&claim.row, &self.worker), signals.clone());
         let until = asked + self.runners[step].step().lease();
-        let held = Held { step, fence, signals: shared, checked: asked, until, locked: false };
+        let checked = Instant::now();
+        let held = Held { step, fence, signals: shared, checked, until, locked: false };
         self.shared().held.insert(claim.row.id, held);
         signals
     }

@@ -67,7 +67,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         })?;
         let rows: std::collections::HashMap<_, _> =
             rows.into_iter().map(|row| (row.label, row.number)).collect();
-        let mut shared = self.shared();
+        let (mut shared, now) = (self.shared(), Instant::now());
         for held in waiting {
             if rows.get(&held.fence.id.to_string()) != Some(&held.fence.seq) {
                 held.signals.lost.store(true, Ordering::Release);
