@@ -3,8 +3,8 @@
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use diesel::{QueryResult, Queryable, RunQueryDsl};
 
-use super::sql::operator;
 use super::sql::statement::{Bind, Bound, Statement};
+use super::sql::{lanes, operator};
 use super::statements::Statements;
 
 /// Where a record of any flow stands.
@@ -43,16 +43,30 @@ type StandingColumns = (
     Text,
 );
 
-/// The numbers of one state of a flow.
+/// A flow and a state of it that has records.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct LaneRow {
+    pub flow: String,
+    pub state: String,
+}
+
+type LaneColumns = (Text, Text);
+
+/// The numbers of one state of a flow, each up to a limit.
 #[derive(Debug, Clone, Default, Queryable)]
 pub struct NumbersRow {
-    pub records: i64,
+    pub flow: String,
+    pub state: String,
+    pub due: i64,
+    pub claimed: i64,
+    /// Neither due nor claimed.
+    pub rest: i64,
     pub expired: i64,
     pub overdue: i64,
     pub oldest_due_at: Option<String>,
 }
 
-type NumbersColumns = (BigInt, BigInt, BigInt, Nullable<Text>);
+type NumbersColumns = (Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt, Nullable<Text>);
 
 /// A row of `flowstate_definitions`.
 #[derive(Debug, Queryable)]
@@ -102,7 +116,17 @@ pub trait Operate: Statements {
     fn note_worker(&mut self, binds: &[Bind<'_>]) -> QueryResult<usize>;
 
     fn standings<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<StandingRow>>;
-    fn numbers<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<NumbersRow>>;
+    /// The flows and states that have records, in order; only of `flow`, if one is given. Skips from
+    /// one to the next in the indexes.
+    fn lanes(&mut self, flow: Option<&str>) -> QueryResult<Vec<LaneRow>>;
+    /// The numbers of each of them, none counted further than `most`. What is over for `patience`
+    /// microseconds is expired, or overdue.
+    fn numbers(
+        &mut self,
+        flow: Option<&str>,
+        most: i64,
+        patience: i64,
+    ) -> QueryResult<Vec<NumbersRow>>;
     fn definitions(&mut self) -> QueryResult<Vec<DefinitionRow>>;
     fn workers(&mut self) -> QueryResult<Vec<WorkerRow>>;
     fn labels(&mut self, id: i64) -> QueryResult<Vec<LabelRow>>;
@@ -110,7 +134,7 @@ pub trait Operate: Statements {
 
 /// Diesel's bounds can only be met for a concrete connection.
 macro_rules! operates {
-    ($connection:ty, $statements:path) => {
+    ($connection:ty, $statements:path, { $($lanes:item)* }) => {
         const _: () = {
             use $statements as statements;
 
@@ -130,12 +154,7 @@ macro_rules! operates {
                     Bound::<S, StandingColumns>::new(binds).load(self)
                 }
 
-                fn numbers<S: Statement>(
-                    &mut self,
-                    binds: &[Bind<'_>],
-                ) -> QueryResult<Vec<NumbersRow>> {
-                    Bound::<S, NumbersColumns>::new(binds).load(self)
-                }
+                $($lanes)*
 
                 fn definitions(&mut self) -> QueryResult<Vec<DefinitionRow>> {
                     Bound::<operator::Definitions, DefinitionColumns>::new(&[]).load(self)
@@ -153,9 +172,74 @@ macro_rules! operates {
     };
 }
 
+/// One statement walks along the indexes.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+macro_rules! operates_at_once {
+    ($connection:ty) => {
+        operates!($connection, crate::dialect::sql::operator, {
+            fn lanes(&mut self, flow: Option<&str>) -> QueryResult<Vec<LaneRow>> {
+                Bound::<lanes::Lanes, LaneColumns>::new(&of_flow(flow)).load(self)
+            }
+
+            fn numbers(
+                &mut self,
+                flow: Option<&str>,
+                most: i64,
+                patience: i64,
+            ) -> QueryResult<Vec<NumbersRow>> {
+                let [most, patience] = [most, patience].map(Bind::Int);
+                let [first, second, third, only, flow, is_flow] = of_flow(flow);
+                Bound::<lanes::Numbers, NumbersColumns>::new(&[
+                    first, second, third, only, most, most, most, patience, most, patience, most,
+                    flow, is_flow,
+                ])
+                .load(self)
+            }
+        });
+    };
+}
+
+/// Three parts of a table are asked for the first flow; the empty name stands for all flows.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+fn of_flow(flow: Option<&str>) -> [Bind<'_>; 6] {
+    [Bind::Text(flow.unwrap_or_default()); 6]
+}
+
 #[cfg(feature = "sqlite")]
-operates!(diesel::SqliteConnection, crate::dialect::sql::operator);
+operates_at_once!(diesel::SqliteConnection);
 #[cfg(feature = "postgres")]
-operates!(diesel::PgConnection, crate::dialect::sql::operator);
+operates_at_once!(diesel::PgConnection);
+// MariaDB's subqueries do not see the row round them through a limit
+// <https://mariadb.com/kb/en/subquery-limitations/>.
 #[cfg(feature = "mysql")]
-operates!(diesel::MysqlConnection, crate::dialect::sql::operator::on_mysql);
+operates!(diesel::MysqlConnection, crate::dialect::sql::operator::on_mysql, {
+    fn lanes(&mut self, flow: Option<&str>) -> QueryResult<Vec<LaneRow>> {
+        match flow {
+            Some(flow) => {
+                Bound::<lanes::on_mysql::LanesOf, LaneColumns>::new(&[Bind::Text(flow)]).load(self)
+            }
+            None => Bound::<lanes::on_mysql::Lanes, LaneColumns>::new(&[]).load(self),
+        }
+    }
+
+    fn numbers(
+        &mut self,
+        flow: Option<&str>,
+        most: i64,
+        patience: i64,
+    ) -> QueryResult<Vec<NumbersRow>> {
+        let [most, patience] = [most, patience].map(Bind::Int);
+        let mut all = Vec::new();
+        for LaneRow { flow, state } in self.lanes(flow)? {
+            let [flow, state] = [&flow, &state].map(|name| Bind::Text(name));
+            let binds = [
+                flow, state, flow, state, most, flow, state, most, flow, state, patience, most,
+                flow, state, patience, most, flow, state,
+            ];
+            let row: Vec<NumbersRow> =
+                Bound::<lanes::on_mysql::Numbers, NumbersColumns>::new(&binds).load(self)?;
+            all.extend(row);
+        }
+        Ok(all)
+    }
+});

@@ -18,6 +18,7 @@ mod action;
 mod error;
 mod filter;
 mod graph;
+mod lane;
 mod overview;
 mod plan;
 #[cfg(feature = "r2d2")]
@@ -25,6 +26,7 @@ pub(crate) mod presence;
 mod reading;
 mod registry;
 mod schema;
+mod search;
 mod show;
 mod standing;
 

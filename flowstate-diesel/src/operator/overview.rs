@@ -6,16 +6,14 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::error::{Error, Result};
-use super::filter::{next_flow, next_state};
+use super::lane::lanes;
 use super::reading::reading;
 use super::registry::Registry;
 use super::standing::PATIENCE;
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
-use crate::dialect::operate::{NumbersRow, Operate};
-use crate::dialect::sql::operator::{
-    ErrorsInState, GivenUpInState, NumbersOfState, RecordsInState, TakenLately,
-};
+use crate::dialect::operate::{LaneRow, NumbersRow, Operate};
+use crate::dialect::sql::operator::{ErrorsInState, GivenUpInState, TakenLately};
 use crate::dialect::sql::statement::Bind;
 use crate::text::time;
 use crate::transaction::explain::explain;
@@ -26,8 +24,10 @@ pub const COUNTED_AT_MOST: i64 = 10_000;
 /// How many records of a state are looked at for what has moved of late: the newest.
 const LATELY_AMONG: i64 = 200;
 
-/// How many failed records of a state are grouped by their errors: the newest.
-const FAILURES_AMONG: i64 = 2_000;
+/// How many failed records are grouped by their errors, over all states: the newest of each, and of
+/// each at least as many as the second number says.
+const FAILURES_AMONG: i64 = 4_000;
+const FAILURES_AMONG_STATE: i64 = 20;
 
 /// The records of one state of a flow.
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact of the state")]
@@ -69,12 +69,11 @@ pub fn numbers(
     let registry = Registry::load(conn)?;
     let most = most.clamp(1, COUNTED_AT_MOST);
     reading(conn, |conn| {
-        let mut all = Vec::new();
-        each_state(conn, flow, |conn, flow, state| {
-            all.push(of_state(conn, &registry, flow, state, most)?);
-            Ok(())
-        })?;
-        Ok(all)
+        let patience = PATIENCE.num_microseconds().unwrap_or(i64::MAX);
+        // one more says that there are more
+        let rows = conn.numbers(flow, most + 1, patience);
+        let rows = rows.map_err(|error| explain(conn, None, error))?;
+        rows.into_iter().map(|row| of_state(conn, &registry, row, most)).collect()
     })
 }
 
@@ -90,7 +89,8 @@ pub struct Failure {
     pub error: String,
     /// One of them as it was kept.
     pub example: String,
-    /// How many, among the newest 2,000 records of the state.
+    /// How many, among the newest records of the state: 4,000, divided among the states that may have
+    /// failed ones.
     pub records: i64,
 }
 
@@ -104,27 +104,27 @@ pub fn failures(flow: Option<&str>, conn: &mut impl AsStore) -> Result<Vec<Failu
     reading(conn, |conn| group(flow, &registry, conn))
 }
 
-fn group<C: Dialect>(
+fn group<C: Dialect + Operate>(
     flow: Option<&str>,
     registry: &Registry,
     conn: &mut C,
 ) -> Result<Vec<Failure>> {
     let mut groups: BTreeMap<(String, String, String), (String, i64)> = BTreeMap::new();
-    each_state(conn, flow, |conn, flow, state| {
-        // an unknown state may stand for a failure
-        let known = registry.graph_with(flow, state).and_then(|graph| graph.state(state));
-        if known.is_some_and(|state| !state.error) {
-            return Ok(());
-        }
-        let binds = [Bind::Text(flow), Bind::Text(state), Bind::Int(FAILURES_AMONG)];
+    let mut failed = lanes(conn, flow)?;
+    failed.retain(|lane| registry.may_fail(&lane.flow, &lane.state));
+    let count = i64::try_from(failed.len()).unwrap_or(i64::MAX);
+    // of each part of a lane so many
+    let among = Bind::Int((FAILURES_AMONG / count.max(1) / 2).max(FAILURES_AMONG_STATE));
+    for LaneRow { flow, state } in failed {
+        let lane = [&flow, &state].map(|name| Bind::Text(name));
+        let binds = [lane[0], lane[1], among, lane[0], lane[1], among];
         let rows = conn.counts::<ErrorsInState>(&binds);
         for row in rows.map_err(|error| explain(conn, None, error))? {
-            let key = (flow.to_owned(), state.to_owned(), without_numbers(&row.label));
+            let key = (flow.clone(), state.clone(), without_numbers(&row.label));
             let group = groups.entry(key).or_insert((row.label, 0));
             group.1 += row.number;
         }
-        Ok(())
-    })?;
+    }
     let groups = groups.into_iter().map(|((flow, state, error), (example, records))| Failure {
         flow,
         state,
@@ -138,7 +138,8 @@ fn group<C: Dialect>(
 }
 
 /// How often each transition of a flow was taken in the last hour, by the 200 newest records of
-/// each state: less than all where there are more.
+/// each state that nobody has claimed, and the last 50 transitions of each: less than all where there
+/// are more.
 ///
 /// # Errors
 /// [`Error::Failed`].
@@ -146,58 +147,44 @@ pub fn lately(flow: &str, conn: &mut impl AsStore) -> Result<BTreeMap<String, i6
     reading(conn.as_store(), |conn| taken(flow, conn))
 }
 
-fn taken<C: Dialect>(flow: &str, conn: &mut C) -> Result<BTreeMap<String, i64>> {
+fn taken<C: Dialect + Operate>(flow: &str, conn: &mut C) -> Result<BTreeMap<String, i64>> {
     const HOUR: i64 = 3_600_000_000;
     let mut taken = BTreeMap::new();
-    each_state(conn, Some(flow), |conn, flow, state| {
-        let binds = [Bind::Text(flow), Bind::Text(state), Bind::Int(LATELY_AMONG), Bind::Int(HOUR)];
+    let among = Bind::Int(LATELY_AMONG / 2);
+    for LaneRow { flow, state } in lanes(conn, Some(flow))? {
+        let lane = [&flow, &state].map(|name| Bind::Text(name));
+        let binds = [lane[0], lane[1], among, lane[0], lane[1], among, Bind::Int(HOUR)];
         let rows = conn.counts::<TakenLately>(&binds);
         for row in rows.map_err(|error| explain(conn, None, error))? {
             *taken.entry(row.label).or_insert(0) += row.number;
         }
-        Ok(())
-    })?;
+    }
     Ok(taken)
 }
 
-/// Calls `with` for every flow and state that has records, in the order of their names.
-fn each_state<C: Dialect>(
-    conn: &mut C,
-    only: Option<&str>,
-    mut with: impl FnMut(&mut C, &str, &str) -> Result<()>,
-) -> Result<()> {
-    let mut flow = match only {
-        Some(flow) => Some(flow.to_owned()),
-        None => next_flow(conn, "")?,
-    };
-    while let Some(name) = flow {
-        let mut state = String::new();
-        while let Some(next) = next_state(conn, &name, &state)? {
-            with(conn, &name, &next)?;
-            state = next;
-        }
-        flow = if only.is_some() { None } else { next_flow(conn, &name)? };
-    }
-    Ok(())
-}
-
-fn of_state<C: Dialect + Operate>(
+fn of_state<C: Dialect>(
     conn: &mut C,
     registry: &Registry,
-    flow: &str,
-    state: &str,
+    row: NumbersRow,
     most: i64,
 ) -> Result<StateNumbers> {
-    let known = registry.graph_with(flow, state).and_then(|graph| graph.state(state));
-    let is_completed = known.is_some_and(|known| known.completed);
-    let is_error = known.is_some_and(|known| known.error);
-    let row = count(conn, flow, state, most, is_completed)?;
+    let (flow, state) = (&*row.flow, &*row.state);
+    let known = registry.graph_with(flow, state);
+    let of_graph = known.and_then(|graph| graph.state(state));
+    let is_completed = of_graph.is_some_and(|known| known.completed);
+    let is_error = of_graph.is_some_and(|known| known.error);
     let is_unknown = registry.is_unknown(flow, state);
-    let records = row.records.min(most);
-    // without a graph any state may stand for a failure
-    let given_up = if is_error || known.is_none() { given_up(conn, flow, state, most)? } else { 0 };
+    let all = row.due + row.claimed + row.rest;
+    let given_up = match known {
+        // nothing else is neither due nor claimed there
+        Some(graph) if is_error && graph.deadline_micros(state).is_none() => row.rest,
+        Some(_) if !is_error => 0,
+        // without a graph any state may stand for a failure
+        _ if row.rest == 0 => 0,
+        _ => given_up(conn, flow, state, most)?,
+    };
     let unserved = if registry.is_unserved(flow, state) { row.overdue } else { 0 };
-    let stuck = if is_unknown { records } else { given_up + row.expired + unserved };
+    let stuck = if is_unknown { all } else { given_up + row.expired + unserved };
     let oldest = row.oldest_due_at.as_deref().map(|text| {
         time::parse(text).ok_or_else(|| Error::Stored {
             what: format!("a due time of `{flow}`"),
@@ -205,39 +192,16 @@ fn of_state<C: Dialect + Operate>(
         })
     });
     Ok(StateNumbers {
-        flow: flow.to_owned(),
-        state: state.to_owned(),
-        records,
-        is_capped: row.records > most,
-        stuck: if is_completed { 0 } else { stuck.min(records) },
+        records: all.min(most),
+        is_capped: all > most,
+        stuck: if is_completed { 0 } else { stuck.min(all).min(most) },
         oldest_due_at: oldest.transpose()?,
         is_error,
         is_completed,
         is_unknown,
+        flow: row.flow,
+        state: row.state,
     })
-}
-
-/// One more than `most` says that there are more.
-fn count<C: Dialect + Operate>(
-    conn: &mut C,
-    flow: &str,
-    state: &str,
-    most: i64,
-    is_completed: bool,
-) -> Result<NumbersRow> {
-    let [flow, state, most] = [Bind::Text(flow), Bind::Text(state), Bind::Int(most + 1)];
-    let fail = |conn: &mut C, error| Error::from(explain(conn, None, error));
-    if is_completed {
-        let rows = conn.counts::<RecordsInState>(&[flow, state, most]);
-        let rows = rows.map_err(|error| fail(conn, error))?;
-        let records = rows.first().map_or(0, |row| row.number);
-        return Ok(NumbersRow { records, ..NumbersRow::default() });
-    }
-    let patience = Bind::Int(PATIENCE.num_microseconds().unwrap_or(i64::MAX));
-    let binds =
-        [flow, state, most, flow, state, patience, most, flow, state, patience, most, flow, state];
-    let rows = conn.numbers::<NumbersOfState>(&binds).map_err(|error| fail(conn, error))?;
-    Ok(rows.into_iter().next().unwrap_or_default())
 }
 
 /// How many of the first records of a state nothing will move after a failure.

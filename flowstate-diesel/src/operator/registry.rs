@@ -197,6 +197,13 @@ impl Registry {
         known.is_some_and(|state| state.completed)
     }
 
+    /// Whether the state stands for a failure in one of the graphs, or in none that is known.
+    #[must_use]
+    pub fn may_fail(&self, flow: &str, state: &str) -> bool {
+        let mut known = self.graphs(flow).filter_map(|known| known.graph.state(state)).peekable();
+        known.peek().is_none() || known.any(|state| state.error)
+    }
+
     /// Whether workers take records from this state, but none that lives.
     #[must_use]
     pub fn is_unserved(&self, flow: &str, state: &str) -> bool {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::error::{Error, Result};
-use super::filter::add_errors;
 use super::graph::Graph;
 use super::reading::reading;
 use super::registry::Registry;
+use super::search::add_errors;
 use super::standing::Standing;
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;

@@ -24,7 +24,6 @@ CREATE TABLE IF NOT EXISTS flowstate_flows (
     updated_at DATETIME(6) NOT NULL,
     UNIQUE KEY flowstate_flows_key (flow, `key`),
     KEY flowstate_flows_due (flow, state, due_at),
-    KEY flowstate_flows_state (flow, state, id),
     KEY flowstate_flows_lease (flow, leased_until),
     KEY flowstate_flows_deadline (flow, deadline_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

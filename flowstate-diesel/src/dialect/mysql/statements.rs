@@ -21,6 +21,7 @@ impl Speech for Mysql {
         current: "LOCK IN SHARE MODE",
         after: ["UTC_TIMESTAMP(6) + INTERVAL ", " MICROSECOND"],
         ago: ["UTC_TIMESTAMP(6) - INTERVAL ", " MICROSECOND"],
+        at: ["CAST(", " AS DATETIME(6))"],
         json: ["", ""],
         among: [
             "(SELECT name FROM JSON_TABLE(",

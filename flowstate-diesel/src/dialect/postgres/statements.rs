@@ -22,6 +22,7 @@ impl Speech for Pg {
         current: "",
         after: ["clock_timestamp() + ", " * interval '1 microsecond'"],
         ago: ["statement_timestamp() - ", " * interval '1 microsecond'"],
+        at: ["(", "::timestamp AT TIME ZONE 'UTC')"],
         json: ["", "::json"],
         among: ["(SELECT json_array_elements_text(", "::json))"],
         ids: ["(SELECT json_array_elements_text(", "::json)::bigint)"],

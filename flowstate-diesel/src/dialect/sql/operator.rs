@@ -1,7 +1,7 @@
 //! What operators ask: records of any flow, by names that no type of this program has.
 //!
-//! Nothing here reads more rows than it is told to: lists and counts walk along
-//! `(flow, state, id)` and stop.
+//! Nothing here reads more rows than it is told to: lists and counts walk along the indexes of what
+//! is due, what is claimed and the rest, and stop.
 
 use super::statement::statements;
 
@@ -14,6 +14,17 @@ macro_rules! standing_columns {
     };
 }
 
+/// The newest records of a state, so many of those that are due and of the rest.
+macro_rules! newest {
+    () => {
+        "SELECT id, seq FROM (SELECT id, seq FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT ?) AS due \
+         UNION ALL SELECT id, seq FROM (SELECT id, seq FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at IS NULL AND leased_until IS NULL \
+         ORDER BY id DESC LIMIT ?) AS rest"
+    };
+}
+
 statements! {
     Stand = concat!("SELECT ", standing_columns!(), " FROM flowstate_flows WHERE id = ?");
     /// The record under its lock, held to the end of the transaction.
@@ -21,9 +32,22 @@ statements! {
         concat!("SELECT ", standing_columns!(), " FROM flowstate_flows WHERE id = ? @lock");
     StandingsByKey =
         concat!("SELECT ", standing_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ?");
-    StandingsInState = concat!(
-        "SELECT ", standing_columns!(), " FROM flowstate_flows \
-         WHERE flow = ? AND state = ? AND id > ? ORDER BY id LIMIT ?"
+    /// The three parts of the records of a state, each along its index: those that are due, the
+    /// longest due first; those that are claimed, whose lease ends first; and the rest by id.
+    StandingsDue = concat!(
+        "SELECT ", standing_columns!(), " FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at >= @at AND (due_at > @at OR id > ?) \
+         ORDER BY due_at, id LIMIT ?"
+    );
+    StandingsClaimed = concat!(
+        "SELECT ", standing_columns!(), " FROM flowstate_flows @bylease \
+         WHERE flow = ? AND state = ? AND leased_until >= @at AND due_at IS NULL \
+         AND (leased_until > @at OR id > ?) ORDER BY leased_until, id LIMIT ?"
+    );
+    StandingsRest = concat!(
+        "SELECT ", standing_columns!(), " FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at IS NULL AND leased_until IS NULL AND id > ? \
+         ORDER BY id LIMIT ?"
     );
     StandingsByLabel = concat!(
         "SELECT ", standing_columns!(), " FROM (\
@@ -44,44 +68,25 @@ statements! {
          JOIN flowstate_transitions AS newest ON newest.flow_id = id AND newest.seq = flowstate_flows.seq \
          WHERE id IN @ids AND error IS NOT NULL";
     /// The errors of the newest records in a state, and how many have each.
-    ErrorsInState =
-        "SELECT error, COUNT(*) FROM (\
-         SELECT id, seq FROM flowstate_flows WHERE flow = ? AND state = ? ORDER BY id DESC LIMIT ?\
-         ) AS lane JOIN flowstate_transitions AS newest \
-         ON newest.flow_id = lane.id AND newest.seq = lane.seq \
-         WHERE error IS NOT NULL GROUP BY error ORDER BY COUNT(*) DESC, error LIMIT 1000";
-    NextFlow = "SELECT flow, id FROM flowstate_flows WHERE flow > ? ORDER BY flow LIMIT 1";
-    NextState =
-        "SELECT state, id FROM flowstate_flows WHERE flow = ? AND state > ? ORDER BY state LIMIT 1";
-    /// How many records of a state there are, whose lease or whose due time is long over, each up to
-    /// a limit and from its index, and since when the oldest is due.
-    NumbersOfState =
-        "SELECT records, expired, overdue, @time(oldest) FROM (SELECT \
-         (SELECT COUNT(*) FROM (SELECT id FROM flowstate_flows \
-         WHERE flow = ? AND state = ? LIMIT ?) AS lane) AS records, \
-         (SELECT COUNT(*) FROM (SELECT id FROM flowstate_flows @bylease \
-         WHERE flow = ? AND state = ? AND leased_until <= @ago LIMIT ?) AS held) AS expired, \
-         (SELECT COUNT(*) FROM (SELECT id FROM flowstate_flows @bydue \
-         WHERE flow = ? AND state = ? AND due_at <= @ago LIMIT ?) AS due) AS overdue, \
-         (SELECT MIN(due_at) FROM flowstate_flows \
-         WHERE flow = ? AND state = ? AND due_at IS NOT NULL) AS oldest) AS numbers";
+    ErrorsInState = concat!(
+        "SELECT error, COUNT(*) FROM (", newest!(), ") AS lane \
+         JOIN flowstate_transitions AS past ON past.flow_id = lane.id AND past.seq = lane.seq \
+         WHERE error IS NOT NULL GROUP BY error ORDER BY COUNT(*) DESC, error LIMIT 1000"
+    );
     /// How many of the first records of an error state nothing will move.
     GivenUpInState =
         "SELECT 'records', COUNT(*) FROM (\
-         SELECT due_at, deadline_at, completed_at, last_errored_at FROM flowstate_flows \
-         WHERE flow = ? AND state = ? LIMIT ?\
-         ) AS lane WHERE last_errored_at IS NOT NULL AND due_at IS NULL AND deadline_at IS NULL \
+         SELECT deadline_at, completed_at, last_errored_at FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at IS NULL AND leased_until IS NULL LIMIT ?\
+         ) AS lane WHERE last_errored_at IS NOT NULL AND deadline_at IS NULL \
          AND completed_at IS NULL";
-    /// How many records of a state there are, up to a limit: only the index is read.
-    RecordsInState =
-        "SELECT 'records', COUNT(*) FROM (\
-         SELECT id FROM flowstate_flows WHERE flow = ? AND state = ? LIMIT ?) AS lane";
-    /// The transitions that the newest records have taken of late.
-    TakenLately =
-        "SELECT transition, COUNT(*) FROM (\
-         SELECT id FROM flowstate_flows WHERE flow = ? AND state = ? ORDER BY id DESC LIMIT ?\
-         ) AS lane JOIN flowstate_transitions ON flow_id = id \
-         WHERE created_at >= @ago GROUP BY transition";
+    /// The transitions that the newest records have taken of late, among the last 50 of each.
+    TakenLately = concat!(
+        "SELECT transition, COUNT(*) FROM (", newest!(), ") AS lane \
+         JOIN flowstate_transitions AS past \
+         ON past.flow_id = lane.id AND past.seq > lane.seq - 50 \
+         WHERE created_at >= @ago GROUP BY transition"
+    );
     MoveByHand =
         "UPDATE flowstate_flows SET state = ?, seq = seq + 1, attempts = ?, \
          due_at = CASE WHEN ? = 1 THEN @now END, \

@@ -79,6 +79,8 @@ pub(crate) struct Words {
     pub after: [&'static str; 2],
     /// `@ago`: a bind in microseconds, as the time so much earlier than when the statement began.
     pub ago: [&'static str; 2],
+    /// `@at`: a bind of a time in the form of [`crate::text::time`].
+    pub at: [&'static str; 2],
     /// `@json`: a bind of JSON text.
     pub json: [&'static str; 2],
     /// `@among`: a bind of a JSON array of strings, as the right side of `IN`.
@@ -116,6 +118,7 @@ impl Words {
         match word {
             Around::After => self.after,
             Around::Ago => self.ago,
+            Around::At => self.at,
             Around::Json => self.json,
             Around::Among => self.among,
             Around::Ids => self.ids,

@@ -30,6 +30,7 @@ pub(super) enum Alone {
 pub(super) enum Around {
     After,
     Ago,
+    At,
     Json,
     Among,
     Ids,
@@ -103,6 +104,7 @@ pub(super) const fn cut(sql: &'static str) -> Pieces {
             b"string" => Piece::Alone(Alone::String),
             b"after" => Piece::Around(Around::After, None),
             b"ago" => Piece::Around(Around::Ago, None),
+            b"at" => Piece::Around(Around::At, None),
             b"json" => Piece::Around(Around::Json, None),
             b"among" => Piece::Around(Around::Among, None),
             b"ids" => Piece::Around(Around::Ids, None),

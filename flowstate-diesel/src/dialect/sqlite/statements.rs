@@ -20,6 +20,7 @@ impl Speech for Sqlite {
         by_deadline: "",
         after: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', ", ")"],
         ago: ["strftime('%Y-%m-%d %H:%M:%f000', 'now', (-", " / 1000000.0) || ' seconds')"],
+        at: ["", ""],
         json: ["", ""],
         among: ["(SELECT value FROM json_each(", "))"],
         ids: ["(SELECT value FROM json_each(", "))"],

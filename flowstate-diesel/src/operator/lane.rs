@@ -1,0 +1,132 @@
+//! Lanes: the records of a flow in a state, in three parts, each of which an index has in order.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::error::Result;
+use super::filter::{Cursor, Filter};
+use super::registry::Registry;
+use super::standing::{PATIENCE, Standing, Stuck};
+use crate::dialect::Dialect;
+use crate::dialect::operate::{LaneRow, Operate, StandingRow};
+use crate::dialect::sql::operator::{StandingsClaimed, StandingsDue, StandingsRest};
+use crate::dialect::sql::statement::Bind;
+use crate::transaction::explain::explain;
+
+/// Before every time that is stored, and known to every database.
+const EARLIEST: &str = "1000-01-01 00:00:00.000000";
+
+/// A part of a lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Part {
+    /// Those that are due, or will be: the longest due first.
+    #[default]
+    Due,
+    /// Those that are claimed: first whose lease ends first.
+    Claimed,
+    /// Neither: completed, given up. By id.
+    Rest,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Due, Self::Claimed, Self::Rest];
+
+    pub(super) const fn letter(self) -> char {
+        match self {
+            Self::Due => 'd',
+            Self::Claimed => 'c',
+            Self::Rest => 'r',
+        }
+    }
+
+    pub(super) fn of_letter(letter: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| letter.starts_with(part.letter()) && letter.len() == 1)
+    }
+
+    /// The next rows of a lane after the cursor, which is in this part.
+    pub(super) fn read<C: Dialect + Operate>(
+        self,
+        conn: &mut C,
+        cursor: &Cursor,
+        rows: i64,
+    ) -> Result<Vec<StandingRow>> {
+        let at = if cursor.at.is_empty() { EARLIEST } else { &cursor.at };
+        let [flow, state, at] = [&cursor.flow, &cursor.state, at].map(Bind::Text);
+        let [id, rows] = [cursor.id, rows].map(Bind::Int);
+        let read = match self {
+            Self::Due => conn.standings::<StandingsDue>(&[flow, state, at, at, id, rows]),
+            Self::Claimed => conn.standings::<StandingsClaimed>(&[flow, state, at, at, id, rows]),
+            Self::Rest => conn.standings::<StandingsRest>(&[flow, state, id, rows]),
+        };
+        read.map_err(|error| explain(conn, None, error).into())
+    }
+
+    /// The part in which a record is, and the time by which that is in order.
+    pub(super) fn of(record: &Standing) -> (Self, Option<DateTime<Utc>>) {
+        match (record.due_at, record.leased_until) {
+            (Some(due), _) => (Self::Due, Some(due)),
+            (None, Some(until)) => (Self::Claimed, Some(until)),
+            (None, None) => (Self::Rest, None),
+        }
+    }
+
+    /// Whether what follows this record in its part is not over yet either, and so not stuck.
+    pub(super) fn ends_after(last: &Standing, registry: &Registry) -> bool {
+        Self::of(last).1.is_some_and(|time| time >= registry.now - PATIENCE)
+    }
+}
+
+/// The lanes that have records; only of `flow`, if one is given.
+pub(super) fn lanes<C: Dialect + Operate>(
+    conn: &mut C,
+    flow: Option<&str>,
+) -> Result<Vec<LaneRow>> {
+    conn.lanes(flow).map_err(|error| explain(conn, None, error).into())
+}
+
+/// The lanes in which something wanted may be, in order.
+pub(super) fn wanted_lanes<C: Dialect + Operate>(
+    conn: &mut C,
+    filter: &Filter,
+    registry: &Registry,
+) -> Result<Vec<LaneRow>> {
+    let mut wanted = match &filter.flow {
+        // known without a look
+        Some(flow) if !filter.states.is_empty() => {
+            let lane = |state: &String| LaneRow { flow: flow.clone(), state: state.clone() };
+            filter.states.iter().map(lane).collect()
+        }
+        flow => lanes(conn, flow.as_deref())?,
+    };
+    let is_wanted = |state: &String| filter.states.is_empty() || filter.states.contains(state);
+    wanted.retain(|lane| is_wanted(&lane.state) && !parts(lane, filter, registry).is_empty());
+    wanted.sort_by(|one, other| (&one.flow, &one.state).cmp(&(&other.flow, &other.state)));
+    wanted.dedup();
+    Ok(wanted)
+}
+
+/// The parts of a lane in which something wanted may be.
+pub(super) fn parts(lane: &LaneRow, filter: &Filter, registry: &Registry) -> Vec<Part> {
+    let LaneRow { flow, state } = lane;
+    if !wants_stuck(filter) {
+        return Part::ALL.to_vec();
+    }
+    let wants = |why| filter.stuck_because.is_none_or(|because| because == why);
+    if registry.is_unknown(flow, state) {
+        return if wants(Stuck::UnknownState) { Part::ALL.to_vec() } else { Vec::new() };
+    }
+    if registry.is_completed(flow, state) {
+        return Vec::new();
+    }
+    let mut parts = Vec::new();
+    parts
+        .extend((wants(Stuck::Unserved) && registry.is_unserved(flow, state)).then_some(Part::Due));
+    parts.extend(wants(Stuck::LeaseOver).then_some(Part::Claimed));
+    parts.extend((wants(Stuck::GaveUp) && registry.may_fail(flow, state)).then_some(Part::Rest));
+    parts
+}
+
+/// Whether only what is stuck is wanted.
+pub(super) fn wants_stuck(filter: &Filter) -> bool {
+    filter.stuck || filter.stuck_because.is_some()
+}
