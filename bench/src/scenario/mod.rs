@@ -5,6 +5,7 @@ pub(crate) mod fast;
 pub(crate) mod grown;
 pub(crate) mod latency;
 pub(crate) mod memory;
+pub(crate) mod operate;
 pub(crate) mod slow;
 pub(crate) mod worker;
 
@@ -33,6 +34,8 @@ pub(crate) enum Scenario {
     Claim,
     /// Peak memory of a worker as the backlog grows.
     Memory,
+    /// The pages of operators, over twenty flows.
+    Operate,
 }
 
 /// How much to measure.
@@ -55,6 +58,7 @@ impl Scenario {
             Self::Artefact => grown::artefact(database, extent, report),
             Self::Claim => grown::claim(database, extent, report),
             Self::Memory => memory::run(database, extent, report),
+            Self::Operate => operate::run(database, extent, report),
         }
     }
 }

@@ -119,6 +119,9 @@ macro_rules! exercise {
                     numbers_are_bounded
                     an_unknown_state_is_stuck
                     ;
+                pages:
+                    pages_read_what_they_show
+                    ;
                 operators:
                     operators_and_workers_do_not_tear_anything
                     a_worker_is_seen_while_it_runs

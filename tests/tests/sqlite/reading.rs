@@ -3,6 +3,7 @@
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
+use flowstate_diesel::operator::{Filter, failures, lately, list, numbers};
 use flowstate_diesel::{Error, Worker, transaction};
 use flowstate_tests::flows::{Job, Note, Response};
 use flowstate_tests::statement_probe::Probe;
@@ -101,4 +102,42 @@ fn p12_a_look_reads_what_it_finds() {
         ]
     );
     assert!(plan.iter().all(|row| !row.detail.contains("TEMP B-TREE")), "nothing is sorted");
+}
+
+/// Pages of operators search indexes and scan no table: neither one by one nor to the end.
+#[test]
+fn pages_search_indexes() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    flowstate_tests::require::pages::fill::<Sqlite>(conn);
+    let (probe, kept) = Probe::recording();
+    probe.over(conn);
+    let of_lane = |flow: &str| Filter {
+        flow: Some(flow.to_owned()),
+        states: vec!["shipped".to_owned()],
+        ..Filter::default()
+    };
+    let stuck = Filter { stuck: true, ..Filter::default() };
+    let failed = Filter { error: Some("x".to_owned()), ..Filter::default() };
+    for filter in [Filter::default(), of_lane("parcel"), stuck, failed] {
+        list(&filter, None, 50, conn).expect("listed");
+    }
+    numbers(None, 100, conn).expect("counted");
+    numbers(Some("parcel"), 100, conn).expect("counted");
+    failures(None, conn).expect("grouped");
+    lately("parcel", conn).expect("counted");
+    flowstate_diesel::instrument(conn, |_: diesel::connection::InstrumentationEvent<'_>| ());
+    let kept = kept.take();
+    let looks: Vec<_> = kept.iter().filter(|text| text.contains("flowstate_flows")).collect();
+    assert!(looks.len() > 10, "{looks:?}");
+    for text in looks {
+        let (text, _) = text.split_once(" -- ").expect("its binds");
+        let plan: Vec<PlanRow> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {text}"))
+            .load(conn)
+            .expect("a plan");
+        for step in &plan {
+            let is_scan = step.detail.starts_with("SCAN flowstate_");
+            assert!(!is_scan, "{text}: {}", step.detail);
+        }
+    }
 }

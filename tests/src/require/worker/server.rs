@@ -172,7 +172,7 @@ pub fn p12_a_look_reads_what_it_finds<D: Database>() {
 }
 
 /// How many rows this connection has read one after the other.
-fn rows_read<D: Database>(conn: &mut D::Conn) -> i64 {
+pub(crate) fn rows_read<D: Database>(conn: &mut D::Conn) -> i64 {
     let schema = if is_mariadb::<D>(conn) { "information_schema" } else { "performance_schema" };
     let sql = format!(
         "SELECT CAST(SUM(variable_value) AS SIGNED) FROM {schema}.session_status \
