@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use flowstate_diesel::operator::{
-    Filter, Stuck, failures, lately, list, numbers, registry, show,
-};
+use flowstate_diesel::operator::{Filter, Stuck, failures, lately, list, numbers, registry, show};
 
 use super::Extent;
 use super::latency::micros;
@@ -50,15 +48,21 @@ pub(crate) fn run<D: Database>(database: &D, extent: &Extent, report: &mut Repor
     };
     let one = list(&Filter::default(), None, 1, conn).expect("listed").records[0].id;
     let pages: Vec<Page<'_, D::Conn>> = vec![
-        ("overview", Box::new(|conn| {
-            registry(conn).expect("read");
-            numbers(None, 1_000, conn).expect("counted");
-        })),
-        ("a flow", Box::new(|conn| {
-            registry(conn).expect("read");
-            numbers(Some("flow_07"), 10_000, conn).expect("counted");
-            lately("flow_07", conn).expect("counted");
-        })),
+        (
+            "overview",
+            Box::new(|conn| {
+                registry(conn).expect("read");
+                numbers(None, 1_000, conn).expect("counted");
+            }),
+        ),
+        (
+            "a flow",
+            Box::new(|conn| {
+                registry(conn).expect("read");
+                numbers(Some("flow_07"), 10_000, conn).expect("counted");
+                lately("flow_07", conn).expect("counted");
+            }),
+        ),
         ("a record", Box::new(move |conn| drop(show(one, conn).expect("shown")))),
         ("failures", Box::new(|conn| drop(failures(None, conn).expect("grouped")))),
         ("all records", listed(Filter::default())),

@@ -3,6 +3,7 @@
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use diesel::{QueryResult, Queryable, RunQueryDsl};
 
+use super::rows::CountRow;
 use super::sql::statement::{Bind, Bound, Statement};
 use super::sql::{lanes, operator};
 use super::statements::Statements;
@@ -130,6 +131,8 @@ pub trait Operate: Statements {
     fn definitions(&mut self) -> QueryResult<Vec<DefinitionRow>>;
     fn workers(&mut self) -> QueryResult<Vec<WorkerRow>>;
     fn labels(&mut self, id: i64) -> QueryResult<Vec<LabelRow>>;
+    /// Why the newest transition of each of these records failed, if it did. `ids` is a JSON array.
+    fn errors(&mut self, ids: &str) -> QueryResult<Vec<CountRow>>;
 }
 
 /// Diesel's bounds can only be met for a concrete connection.
@@ -162,6 +165,10 @@ macro_rules! operates {
 
                 fn workers(&mut self) -> QueryResult<Vec<WorkerRow>> {
                     Bound::<operator::Workers, WorkerColumns>::new(&[]).load(self)
+                }
+
+                fn errors(&mut self, ids: &str) -> QueryResult<Vec<CountRow>> {
+                    self.counts::<statements::ErrorsOf>(&[Bind::Text(ids)])
                 }
 
                 fn labels(&mut self, id: i64) -> QueryResult<Vec<LabelRow>> {
@@ -214,12 +221,29 @@ operates_at_once!(diesel::PgConnection);
 #[cfg(feature = "mysql")]
 operates!(diesel::MysqlConnection, crate::dialect::sql::operator::on_mysql, {
     fn lanes(&mut self, flow: Option<&str>) -> QueryResult<Vec<LaneRow>> {
-        match flow {
-            Some(flow) => {
-                Bound::<lanes::on_mysql::LanesOf, LaneColumns>::new(&[Bind::Text(flow)]).load(self)
+        use lanes::on_mysql::{NextFlow, NextState};
+
+        let mut all = Vec::new();
+        let next_flow = |conn: &mut Self, after: &str| -> QueryResult<Option<String>> {
+            Bound::<NextFlow, Nullable<Text>>::new(&[Bind::Text(after)]).get_result(conn)
+        };
+        let mut at = match flow {
+            Some(flow) => Some(flow.to_owned()),
+            None => next_flow(self, "")?,
+        };
+        while let Some(name) = at {
+            let mut last = String::new();
+            loop {
+                let binds = [Bind::Text(&name), Bind::Text(&last)];
+                let next = Bound::<NextState, Nullable<Text>>::new(&binds);
+                let next: Option<String> = next.get_result(self)?;
+                let Some(state) = next else { break };
+                all.push(LaneRow { flow: name.clone(), state: state.clone() });
+                last = state;
             }
-            None => Bound::<lanes::on_mysql::Lanes, LaneColumns>::new(&[]).load(self),
+            at = if flow.is_some() { None } else { next_flow(self, &name)? };
         }
+        Ok(all)
     }
 
     fn numbers(

@@ -7,7 +7,7 @@ use super::registry::Registry;
 use super::standing::Standing;
 use crate::dialect::Dialect;
 use crate::dialect::operate::{LaneRow, Operate, StandingRow};
-use crate::dialect::sql::operator::{ErrorsOf, Stand, StandingsByKey, StandingsByLabel};
+use crate::dialect::sql::operator::{Stand, StandingsByKey, StandingsByLabel};
 use crate::dialect::sql::statement::{Bind, Statement};
 use crate::transaction::explain::explain;
 
@@ -202,7 +202,7 @@ impl<'a> Search<'a> {
     }
 
     /// Keeps what is wanted of these rows.
-    fn keep<C: Dialect>(&mut self, conn: &mut C, rows: Vec<StandingRow>) -> Result<()> {
+    fn keep<C: Dialect + Operate>(&mut self, conn: &mut C, rows: Vec<StandingRow>) -> Result<()> {
         let standings = rows.into_iter().map(Standing::read).collect::<Result<Vec<_>>>()?;
         let registry = self.registry;
         let wanted = standings.into_iter().map(|mut standing| {
@@ -241,13 +241,16 @@ impl<'a> Search<'a> {
 }
 
 /// Why the newest transitions of records failed.
-pub(crate) fn add_errors<C: Dialect>(conn: &mut C, standings: &mut [Standing]) -> Result<()> {
+pub(crate) fn add_errors<C: Dialect + Operate>(
+    conn: &mut C,
+    standings: &mut [Standing],
+) -> Result<()> {
     if standings.is_empty() {
         return Ok(());
     }
     let ids = standings.iter().map(|standing| standing.id).collect::<serde_json::Value>();
     let ids = ids.to_string();
-    let errors = conn.counts::<ErrorsOf>(&[Bind::Text(&ids)]);
+    let errors = conn.errors(&ids);
     for row in errors.map_err(|error| explain(conn, None, error))? {
         let standing = standings.iter_mut().find(|standing| standing.id == row.number);
         if let Some(standing) = standing {

@@ -15,14 +15,14 @@ pub fn fill<D: Database>(conn: &mut D::Conn) {
     register::<(Parcel,)>("shop 1", conn).expect("registered");
     for flow in ["parcel", "other", "third"] {
         for (state, times) in [
-            ("open", "'2026-01-01', NULL, NULL"),
-            ("lost", "NULL, NULL, '2026-01-01'"),
-            ("shipped", "NULL, '2026-01-01', NULL"),
+            ("open", "'2026-01-01 00:00:00.000000', NULL, NULL"),
+            ("lost", "NULL, NULL, '2026-01-01 00:00:00.000000'"),
+            ("shipped", "NULL, '2026-01-01 00:00:00.000000', NULL"),
         ] {
             let row = format!(
                 "INSERT INTO flowstate_flows (flow, state, seq, props, attempts, due_at, \
                  completed_at, last_errored_at, created_at, updated_at) \
-                 VALUES ('{flow}', '{state}', 0, '{{}}', 0, {times}, '2026-01-01', '2026-01-01')"
+                 VALUES ('{flow}', '{state}', 0, '{{}}', 0, {times}, '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000')"
             );
             conn.batch_execute(&row).expect("a row");
         }
@@ -49,15 +49,21 @@ fn read_so_far<D: Database>(conn: &mut D::Conn) -> i64 {
     }
 }
 
+/// How many statements a page takes, but for those about the connection itself.
+fn asked<D: Database>(conn: &mut D::Conn, page: impl FnOnce(&mut D::Conn)) -> usize {
+    let is_asked = |text: &&String| !text.contains("pragma_");
+    sent(conn, page).0.iter().filter(is_asked).count()
+}
+
 /// What a page reads, and how many statements it takes.
 fn cost<D: Database>(conn: &mut D::Conn, page: impl FnOnce(&mut D::Conn)) -> (i64, usize) {
     if D::SERVER.is_none() {
-        return (0, sent(conn, page).0.len());
+        return (0, asked::<D>(conn, page));
     }
     // the statistics of a transaction are its own
     conn.batch_execute("BEGIN").expect("begun");
     let before = read_so_far::<D>(conn);
-    let statements = sent(conn, page).0.len();
+    let statements = asked::<D>(conn, page);
     let read = read_so_far::<D>(conn) - before;
     conn.batch_execute("ROLLBACK").expect("rolled back");
     (read, statements)
@@ -76,7 +82,8 @@ pub fn pages_read_what_they_show<D: Database>() {
         states: states.iter().map(|&state| state.to_owned()).collect(),
         ..Filter::default()
     };
-    // each with the registry: the clock, graphs, workers
+    // each with the registry: the clock, graphs, workers; MySQL goes from lane to lane by statements
+    let lanes = if D::FOLDER == "mysql" { 9 + 3 + 4 } else { 1 };
     let plain = |filter: Filter| {
         move |conn: &mut D::Conn| {
             assert_eq!(list(&filter, None, 50, conn).expect("listed").records.len(), 50);
@@ -87,11 +94,11 @@ pub fn pages_read_what_they_show<D: Database>() {
     assert!(statements <= 7, "{statements}");
     let (read, statements) = cost::<D>(conn, plain(of(None, &[])));
     assert!(read <= 500, "{read}");
-    assert!(statements <= 6, "{statements}");
+    assert!(statements <= lanes + 7, "{statements}");
     let stuck = Filter { stuck: true, ..of(None, &[]) };
     let (read, statements) = cost::<D>(conn, plain(stuck));
     assert!(read <= 1_000, "{read}");
-    assert!(statements <= 12, "{statements}");
+    assert!(statements <= lanes + 11, "{statements}");
 
     let (read, statements) = cost::<D>(conn, |conn| {
         let counted = numbers(None, 100, conn).expect("counted");
@@ -99,7 +106,7 @@ pub fn pages_read_what_they_show<D: Database>() {
         assert_eq!(counted.len(), 9);
     });
     assert!(read <= 9 * 600, "{read}");
-    assert!(statements <= 3 + 1 + 9 + 9, "{statements}");
+    assert!(statements <= lanes + 3 + 9 + 6, "{statements}");
 
     let (read, _) = cost::<D>(conn, |conn| drop(failures(None, conn).expect("grouped")));
     assert!(read <= 20_000, "{read} of {}", 9 * RECORDS);
@@ -111,5 +118,5 @@ pub fn pages_read_what_they_show<D: Database>() {
         assert!(page.records.is_empty() && page.next.is_some(), "it goes on later");
     });
     assert!(read <= 10_000, "{read}");
-    assert!(statements <= 15, "{statements}");
+    assert!(statements <= lanes + 14, "{statements}");
 }

@@ -2,8 +2,8 @@
 
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::prelude::*;
 use flowstate_diesel::operator::{Filter, failures, lately, list, numbers};
+use flowstate_diesel::prelude::*;
 use flowstate_diesel::{Error, Worker, transaction};
 use flowstate_tests::flows::{Job, Note, Response};
 use flowstate_tests::statement_probe::Probe;
@@ -132,9 +132,8 @@ fn pages_search_indexes() {
     assert!(looks.len() > 10, "{looks:?}");
     for text in looks {
         let (text, _) = text.split_once(" -- ").expect("its binds");
-        let plan: Vec<PlanRow> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {text}"))
-            .load(conn)
-            .expect("a plan");
+        let plan: Vec<PlanRow> =
+            diesel::sql_query(format!("EXPLAIN QUERY PLAN {text}")).load(conn).expect("a plan");
         for step in &plan {
             let is_scan = step.detail.starts_with("SCAN flowstate_");
             assert!(!is_scan, "{text}: {}", step.detail);
