@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::error::Result;
-use super::filter::{Cursor, Filter};
+use super::filter::Filter;
 use super::registry::Registry;
 use super::standing::{PATIENCE, Standing, Stuck};
 use crate::dialect::Dialect;
 use crate::dialect::operate::{LaneRow, Operate, StandingRow};
 use crate::dialect::sql::operator::{StandingsClaimed, StandingsDue, StandingsRest};
 use crate::dialect::sql::statement::Bind;
+use crate::text::time;
 use crate::transaction::explain::explain;
 
 /// Before every time that is stored, and known to every database.
@@ -73,6 +74,47 @@ impl Part {
     /// Whether what follows this record in its part is not over yet either, and so not stuck.
     pub(super) fn ends_after(last: &Standing, registry: &Registry) -> bool {
         Self::of(last).1.is_some_and(|time| time >= registry.now - PATIENCE)
+    }
+}
+
+/// Where a page ends and the next one begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    pub(super) flow: String,
+    pub(super) state: String,
+    pub(super) part: Part,
+    /// The time by which the part is in order.
+    pub(super) at: String,
+    pub(super) id: i64,
+}
+
+impl Cursor {
+    /// After this record.
+    pub(super) fn of(record: &Standing) -> Self {
+        let (part, at) = Part::of(record);
+        let at = at.map(time::write).unwrap_or_default();
+        Self { flow: record.flow.clone(), state: record.state.clone(), part, at, id: record.id }
+    }
+
+    /// The text form, for addresses and commands.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let Self { flow, state, part, at, id } = self;
+        format!("{id}/{}/{at}/{}/{flow}/{state}", part.letter(), flow.len())
+    }
+
+    /// Reads the text form. `None` if it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(5, '/');
+        let id = parts.next()?.parse().ok()?;
+        let part = Part::of_letter(parts.next()?)?;
+        let at = parts.next().filter(|at| at.is_empty() || time::parse(at).is_some())?;
+        let length: usize = parts.next()?.parse().ok()?;
+        let (flow, state) = parts.next()?.split_at_checked(length)?;
+        let state = state.strip_prefix('/')?;
+        let [flow, state, at] = [flow, state, at].map(str::to_owned);
+        Some(Self { flow, state, part, at, id })
     }
 }
 
