@@ -26,12 +26,13 @@ pub use error::unconfirmed::Unconfirmed;
 pub use error::{BoxError, ConflictReason, Error, RecordRef, Result, What};
 pub use flowstate::{Backoff, Claim, Policy, Step, StepEnd, StepError};
 pub use store::audit::{Audit, Finding, Problem, audit};
-pub use store::flow_store::{FlowStore, Page, RecordStore};
+pub use store::flow_store::{FlowStore, Page};
 pub use store::history::{ArtefactEntry, HistoryEntry, StateCount};
 pub use store::identity::new_identity;
 pub use store::migrate::migrate;
 pub use store::once::Once;
 pub use store::purge::Purge;
+pub use store::record_store::RecordStore;
 #[cfg(feature = "sqlite")]
 pub use store::sqlite;
 pub use store::testing;

@@ -334,6 +334,16 @@ impl<F: Flow> Record<F> {
     pub fn is_error(&self) -> bool {
         self.state().is_error()
     }
+
+    /// Whether the process stands in a failure state out of which nothing will move it by itself any
+    /// more: the tries are used up, and the state has no timed transition.
+    #[must_use]
+    pub fn has_given_up(&self) -> bool {
+        self.is_error()
+            && !self.is_completed()
+            && self.due_at().is_none()
+            && F::DEFINITION.timed(self.state().as_str()).is_none()
+    }
 }
 
 impl<F: Flow> Deref for Record<F> {

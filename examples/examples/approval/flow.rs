@@ -20,7 +20,7 @@ diesel::table! {
 #[state(FailedToPay(error), FailedToBook(error))]
 #[initial(Requested)]
 #[completed(Booked, Refused, Expired)]
-#[persist(Receipt { number: String })]
+#[persist(#[derive(Debug, PartialEq)] Receipt { number: String })]
 // the human step
 #[transition(approve: Requested => Approved)]
 #[transition(refuse: Requested => Refused)]

@@ -1,6 +1,6 @@
 //! A worker that drives the flows: it claims, retries and takes over by itself.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use diesel::r2d2::ConnectionManager;
@@ -11,9 +11,8 @@ use flowstate_diesel::{
 use crate::client::Client;
 use crate::database::{Connections, Database};
 use crate::flow::{
-    GONE, SyncThirdPartyApi, SyncThirdPartyApiFetch, SyncThirdPartyApiRecord as Record,
-    SyncThirdPartyApiSave, SyncThirdPartyApiState as State, SyncThirdPartyApiSteps,
-    ThirdPartyResponse,
+    GONE, SyncThirdPartyApi, SyncThirdPartyApiFetch, SyncThirdPartyApiSave,
+    SyncThirdPartyApiState as State, SyncThirdPartyApiSteps, ThirdPartyResponse,
 };
 use crate::leftovers::or_done_by_another;
 use crate::progress::bar;
@@ -22,8 +21,8 @@ use crate::progress::bar;
 const LEASE: Duration = Duration::from_secs(2);
 /// So long a stopped run waits for what is in hand.
 const GRACE: Duration = Duration::from_secs(5);
-/// Between two looks at whether the flows are done.
-const LOOK: Duration = Duration::from_millis(20);
+/// So long a flow is waited for before the next look at whether Ctrl-C came.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What the steps of the flow do.
 struct Handlers {
@@ -64,6 +63,7 @@ fn policy() -> Policy {
 }
 
 pub(crate) struct Workers<C: Database> {
+    pool: Connections<C>,
     running: Running<ConnectionManager<C>>,
     interrupted: Receiver<()>,
 }
@@ -74,7 +74,7 @@ impl<C: Database> Workers<C> {
         client: Client,
         threads: u32,
     ) -> Result<Self, BoxError> {
-        let running = Worker::new(pool)
+        let running = Worker::new(pool.clone())
             .serve::<SyncThirdPartyApi>(Handlers { client })
             .threads(threads as usize)
             .poll(Duration::from_millis(100))
@@ -82,7 +82,7 @@ impl<C: Database> Workers<C> {
         let (interrupt, interrupted) = channel();
         // a second Ctrl-C finds nobody that waits for it
         ctrlc::set_handler(move || interrupt.send(()).unwrap_or_default())?;
-        Ok(Self { running, interrupted })
+        Ok(Self { pool, running, interrupted })
     }
 
     /// Makes these flows ready for the workers and waits until every one of them is completed or
@@ -96,10 +96,11 @@ impl<C: Database> Workers<C> {
         }
         let bar = bar(ids.len());
         for id in ids {
-            while !is_settled(&SyncThirdPartyApi::find(*id, conn)?) {
-                match self.interrupted.recv_timeout(LOOK) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            while SyncThirdPartyApi::await_outcome(*id, LOOK, &self.pool)?.is_none()
+                && !SyncThirdPartyApi::find(*id, conn)?.has_given_up()
+            {
+                if self.interrupted.try_recv() != Err(TryRecvError::Empty) {
+                    return Ok(None);
                 }
             }
             bar.inc(1);
@@ -113,9 +114,4 @@ impl<C: Database> Workers<C> {
     pub(crate) fn stop(self) -> Result<Stats> {
         self.running.shutdown(GRACE)
     }
-}
-
-/// A failed flow that is never due again has used up its attempts.
-fn is_settled(flow: &Record) -> bool {
-    flow.is_completed() || (flow.is_error() && flow.due_at().is_none())
 }

@@ -3,29 +3,30 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use flowstate::{Artefact, Flow, Record, State, TransitionOf};
+#[cfg(feature = "r2d2")]
+use diesel::r2d2::{ManageConnection, Pool};
+use flowstate::{Flow, State};
 
 use super::create;
 use super::create::Due;
-use super::history::{ArtefactEntry, HistoryEntry, StateCount};
+use super::history::StateCount;
 use super::once::Once;
+#[cfg(feature = "r2d2")]
+use super::outcome;
+#[cfg(doc)]
+use crate::RecordStore;
+use crate::dialect::Statements as _;
 use crate::dialect::connection::AsStore;
+#[cfg(feature = "r2d2")]
+use crate::dialect::connection::Store;
 use crate::dialect::rows::FlowRow;
-use crate::dialect::sql::shared::{
-    AllArtefacts, CountStates, FindFlow, FindKey, History, ListFlows, LockFlow,
-};
+use crate::dialect::sql::shared::{CountStates, FindKey, ListFlows};
 use crate::dialect::sql::statement::Bind;
-use crate::dialect::{Dialect, Statements as _};
-use crate::error::unconfirmed::Mark;
-use crate::error::{Error, RecordRef, Result, What};
+use crate::error::{RecordRef, Result, What};
 use crate::text::json;
-use crate::transaction;
-use crate::transaction::explain::explain;
 use crate::transaction::read::read;
-use crate::transaction::scope;
-use crate::transition::apply::{destroy, names_json, newest_artefact_of};
+use crate::transition::apply::names_json;
 use crate::transition::decode;
-use crate::transition::request::Request;
 use crate::transition::span::spanned;
 
 /// What a flow can do with a database: create, find, list. In the prelude.
@@ -117,7 +118,7 @@ pub trait FlowStore: Flow {
     /// the row.
     fn find<S: AsStore>(id: i64, conn: &mut S) -> Result<Self::Record> {
         let (conn, record) = (conn.as_store(), RecordRef::of::<Self>(id));
-        decode::record::<Self>(fetch(conn, record, id)?, decode::outcome(conn, record)?)
+        decode::record::<Self>(decode::fetch(conn, record, id)?, decode::outcome(conn, record)?)
     }
 
     /// Reads the record that was created under this key, if there is one: none under a key that
@@ -135,6 +136,23 @@ pub trait FlowStore: Flow {
         let rows = read(conn, record, |conn| conn.flows::<FindKey>(&binds))?;
         let outcome = decode::outcome(conn, record)?;
         rows.into_iter().next().map(|row| decode::record::<Self>(row, outcome)).transpose()
+    }
+
+    /// Waits for what a record ends with. `None` if it has not ended within `timeout`, or
+    /// [has given up](flowstate::Record::has_given_up), so that nothing will end it by itself any more.
+    ///
+    /// No connection is held while it waits. A transition of this process wakes it; one of another
+    /// process it sees within a second. The time limit does not count how long the pool takes to give
+    /// a connection.
+    ///
+    /// # Errors
+    /// As [`RecordStore::outcome`]; [`Error::NoConnection`].
+    #[cfg(feature = "r2d2")]
+    fn await_outcome<M>(id: i64, timeout: Duration, pool: &Pool<M>) -> Result<Option<Self::Outcome>>
+    where
+        M: ManageConnection<Connection: Store>,
+    {
+        outcome::wait::<Self, M>(id, timeout, pool)
     }
 
     /// Reads a page of the records in any of these states, in order of their ids. Rows written under
@@ -211,116 +229,6 @@ pub trait FlowStore: Flow {
 
 impl<F: Flow> FlowStore for F {}
 
-/// What a record can do with a database. In the prelude; reached from the generated `…Record` too.
-pub trait RecordStore<F: Flow> {
-    /// Asks for a transition: see [`Request`]. Nothing happens before [`Request::run`].
-    fn transition<'a, T, S>(
-        &'a mut self,
-        transition: T,
-        conn: &'a mut S,
-    ) -> Request<'a, S::Store, T>
-    where
-        T: TransitionOf<F>,
-        S: AsStore;
-
-    /// Reads the row again.
-    ///
-    /// # Errors
-    /// As [`FlowStore::find`].
-    fn reload<S: AsStore>(&mut self, conn: &mut S) -> Result<()>;
-
-    /// Every transition of the record in order, the creation first.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    fn history<S: AsStore>(&self, conn: &mut S) -> Result<Vec<HistoryEntry>>;
-
-    /// The newest artefact of this type, if one was persisted.
-    ///
-    /// # Errors
-    /// [`Error::Decode`] if it does not fit the type.
-    fn artefact<A: Artefact<F>>(&self, conn: &mut impl AsStore) -> Result<Option<A>>;
-
-    /// Every artefact of the record, with those that were replaced since, in order.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    fn artefacts<S: AsStore>(&self, conn: &mut S) -> Result<Vec<ArtefactEntry>>;
-
-    /// Deletes the record with its history and artefacts, whatever its state.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if it is gone already.
-    fn destroy<S: AsStore>(&mut self, conn: &mut S) -> Result<()>;
-}
-
-impl<F: Flow> RecordStore<F> for Record<F> {
-    fn transition<'a, T, S>(&'a mut self, _: T, conn: &'a mut S) -> Request<'a, S::Store, T>
-    where
-        T: TransitionOf<F>,
-        S: AsStore,
-    {
-        Request::new(self, conn.as_store())
-    }
-
-    fn reload<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
-        let conn = conn.as_store();
-        let record = decode::present(self, conn)?;
-        let fetched = fetch(conn, record, self.id())?;
-        decode::refuse_another(self, &fetched)?;
-        self.replace(decode::decode(fetched, None)?, decode::outcome(conn, record)?);
-        Ok(())
-    }
-
-    fn history<S: AsStore>(&self, conn: &mut S) -> Result<Vec<HistoryEntry>> {
-        let conn = conn.as_store();
-        let record = decode::present(self, conn)?;
-        let rows = read(conn, record, |conn| {
-            conn.history::<History>(&[Bind::Int(self.id()), Bind::Text(F::NAME)])
-        })?;
-        rows.into_iter().map(|row| HistoryEntry::read(row, record)).collect()
-    }
-
-    fn artefact<A: Artefact<F>>(&self, conn: &mut impl AsStore) -> Result<Option<A>> {
-        let conn = conn.as_store();
-        let record = decode::present(self, conn)?;
-        let text = read(conn, record, |conn| {
-            newest_artefact_of(conn, F::NAME, self.id(), A::NAME, A::ALIASES)
-        })?;
-        text.map(|text| json::decode(&text, record, || What::Artefact(A::NAME.to_owned())))
-            .transpose()
-    }
-
-    fn artefacts<S: AsStore>(&self, conn: &mut S) -> Result<Vec<ArtefactEntry>> {
-        let conn = conn.as_store();
-        let record = decode::present(self, conn)?;
-        let binds = [Bind::Int(self.id()), Bind::Text(F::NAME)];
-        let rows = read(conn, record, |conn| conn.artefacts::<AllArtefacts>(&binds))?;
-        rows.into_iter().map(|row| ArtefactEntry::read(row, record)).collect()
-    }
-
-    fn destroy<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
-        let conn = conn.as_store();
-        let (id, record) = (self.id(), decode::present(self, conn)?);
-        let flow = &*self;
-        let mut call = |conn: &mut S::Store| {
-            let rows = conn
-                .flows::<LockFlow>(&[Bind::Int(id), Bind::Text(F::NAME)])
-                .map_err(|error| explain(conn, Some(record), error))?;
-            let row = rows.first().ok_or(Error::NotFound { record })?;
-            decode::refuse_another(flow, row)?;
-            if !destroy(conn, id, row.seq).map_err(|error| explain(conn, Some(record), error))? {
-                return Err(Error::skipped(record));
-            }
-            scope::set_mark(conn, Mark::destroyed(record), None);
-            Ok(())
-        };
-        let call = || transaction::run(conn, &mut call);
-        spanned::<F, _>("destroy", Some(id), call, |()| None)
-            .map_err(|error: Error| error.about(record))
-    }
-}
-
 /// Which part of a list to read: so many records after an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -341,12 +249,6 @@ impl Page {
     pub fn after(id: i64, limit: u32) -> Self {
         Self { after: id, limit: limit.into() }
     }
-}
-
-pub(crate) fn fetch<C: Dialect>(conn: &mut C, record: RecordRef, id: i64) -> Result<FlowRow> {
-    let binds = [Bind::Int(id), Bind::Text(record.flow)];
-    let rows = read(conn, record, |conn| conn.flows::<FindFlow>(&binds))?;
-    rows.into_iter().next().ok_or(Error::NotFound { record })
 }
 
 /// The name under which a state is stored, and those of before.

@@ -7,7 +7,9 @@ pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod migrate;
 pub(crate) mod once;
+mod outcome;
 pub(crate) mod purge;
+pub(crate) mod record_store;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod testing;

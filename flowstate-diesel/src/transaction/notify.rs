@@ -5,31 +5,38 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::dialect::change::{Change, NewFlow};
 
-/// Says that a record has come to a state in which it is due at once.
+/// Says that a record has come to a state in which it is due at once, or in which no worker takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Notification {
     pub(crate) flow: &'static str,
     pub(crate) state: &'static str,
+    /// Whether it is due at once.
+    pub(crate) is_due: bool,
 }
 
 impl Notification {
     pub(crate) fn of(change: &Change<'_>) -> Option<Self> {
-        let state = change.links.last()?.to;
-        let is_due = change.timing.due_in == Some(0) && !change.destroys;
-        is_due.then_some(Self { flow: change.record.flow, state })
+        let (state, timing) = (change.links.last()?.to, change.timing);
+        let is_due = timing.due_in == Some(0) && !change.destroys;
+        let rests = timing.due_in.is_none() && timing.lease.is_none();
+        (is_due || rests).then_some(Self { flow: change.record.flow, state, is_due })
     }
 
     pub(crate) fn of_new(new: &NewFlow<'_>) -> Option<Self> {
         // whether a time has come only the database knows
         let is_due = new.timing.due_in == Some(0);
-        is_due.then_some(Self { flow: new.flow, state: new.state })
+        is_due.then_some(Self { flow: new.flow, state: new.state, is_due })
     }
 }
 
 /// Somebody who wants to know of commits.
 pub(crate) trait Listener: Send + Sync {
-    /// Called after each commit with what it said, or with `None`: anything may be due by now.
+    /// Called after each commit that made something due with what it said, or with `None`: anything
+    /// may be due by now.
     fn notify(&self, notification: Option<Notification>);
+
+    /// Called after each commit that brought a record to rest: it is completed, or has given up.
+    fn rested(&self, _: Notification) {}
 }
 
 static LISTENERS: Mutex<Vec<Weak<dyn Listener>>> = Mutex::new(Vec::new());
@@ -66,6 +73,9 @@ fn tell(notification: Option<Notification>) {
         .filter_map(Weak::upgrade)
         .collect();
     for listener in listeners {
-        listener.notify(notification);
+        match notification.filter(|notification| !notification.is_due) {
+            Some(rested) => listener.rested(rested),
+            None => listener.notify(notification),
+        }
     }
 }

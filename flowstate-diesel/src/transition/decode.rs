@@ -7,7 +7,7 @@ use flowstate::{Flow, Record, Row, State as _, TransactionOutcome};
 
 use crate::dialect::Dialect;
 use crate::dialect::rows::FlowRow;
-use crate::dialect::sql::shared::TokenOf;
+use crate::dialect::sql::shared::{FindFlow, TokenOf};
 use crate::dialect::sql::statement::{Bind, Current};
 use crate::error::{Error, RecordRef, Result, What};
 use crate::text::{json, time};
@@ -87,7 +87,7 @@ pub(crate) fn props<F: Flow>(text: &str, record: RecordRef) -> Result<F> {
     json::decode(text, record, || What::Props)
 }
 
-fn state<F: Flow>(name: &str, record: RecordRef) -> Result<F::State> {
+pub(crate) fn state<F: Flow>(name: &str, record: RecordRef) -> Result<F::State> {
     name.parse().map_err(|_| Error::UnknownState { record, state: name.to_owned() })
 }
 
@@ -105,4 +105,11 @@ pub(crate) fn optional_time(
     record: RecordRef,
 ) -> Result<Option<DateTime<Utc>>> {
     text.map(|text| required_time(text, record)).transpose()
+}
+
+/// Reads the row of a record.
+pub(crate) fn fetch<C: Dialect>(conn: &mut C, record: RecordRef, id: i64) -> Result<FlowRow> {
+    let binds = [Bind::Int(id), Bind::Text(record.flow)];
+    let rows = read(conn, record, |conn| conn.flows::<FindFlow>(&binds))?;
+    rows.into_iter().next().ok_or(Error::NotFound { record })
 }

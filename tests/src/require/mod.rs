@@ -18,6 +18,7 @@ pub mod migrations;
 pub mod odd;
 pub mod operator;
 pub mod operators;
+pub mod outcome;
 pub mod pages;
 pub mod panics;
 pub mod pools;

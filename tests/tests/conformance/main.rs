@@ -126,6 +126,12 @@ macro_rules! exercise {
                     operators_and_workers_do_not_tear_anything
                     a_worker_is_seen_while_it_runs
                     ;
+                outcome:
+                    an_outcome_is_that_of_the_row
+                    an_outcome_is_awaited_without_a_connection
+                    the_outcome_of_another_program_is_seen
+                    what_has_given_up_is_not_awaited
+                    ;
                 panics:
                     a09_panic_on_a_pooled_connection
                     a09_panic_ends_the_thread

@@ -44,7 +44,7 @@ impl Questions {
             for source in step.sources.iter().copied() {
                 let asked = ask(step.flow, source, Label::Due(at, source));
                 sources.push(((at, source), asked));
-                let notification = Notification { flow: step.flow, state: source };
+                let notification = Notification { flow: step.flow, state: source, is_due: true };
                 match served.iter_mut().find(|(known, _)| *known == notification) {
                     Some((_, steps)) => steps.push((at, source)),
                     None => served.push((notification, vec![(at, source)])),
