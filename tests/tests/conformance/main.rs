@@ -218,6 +218,8 @@ macro_rules! exercise {
                         a_claim_that_cannot_be_given_back_keeps_no_other
                         a_timed_transition_waits_for_no_reference
                         a_claim_that_was_lost_while_it_waited_never_begins
+                        a_finish_that_is_refused_keeps_no_other
+                        a_result_outlasts_a_lock
                         ;
                     steps:
                         steps_run_to_the_end

@@ -300,3 +300,68 @@ pub fn a_claim_that_was_lost_while_it_waited_never_begins<D: Database>() {
     assert_eq!((stats.finished, stats.failed, stats.lost), (2, 0, 1));
     clean(conn);
 }
+
+/// A finish that the database refuses keeps no other from it: what handlers have come to is written
+/// together, and the one has failed.
+pub fn a_finish_that_is_refused_keeps_no_other<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let ids: Vec<_> = (0..10).map(|n| picked::<D>(conn, &format!("{n}"))).collect();
+    refuse_updates::<D>(conn, &format!("NEW.id = {} AND NEW.state = 'fetched'", ids[4]));
+    let stats = Worker::new(database.pool(2))
+        .step(fetch_step!().batch(10), |_, ()| Ok(Response(json!(1))))
+        .threads(4)
+        .run_until_idle()
+        .expect("idle");
+    assert_eq!((stats.finished, stats.failed, stats.lost, stats.running), (9, 1, 0, 0));
+    let history = Sync::find(ids[4], conn).expect("found").history(conn).expect("the history");
+    let error = history.last().and_then(|row| row.error.clone()).expect("an error");
+    assert!(error.contains("not this one"), "{error}");
+    clean(conn);
+}
+
+/// What a handler has come to is kept while somebody has locked its record, and nothing else waits
+/// for that: neither the ends of others, nor what comes after them.
+pub fn a_result_outlasts_a_lock<D: Database>() {
+    // on SQLite a lock is the whole database's; at SERIALIZABLE of PostgreSQL the locker is refused
+    if D::FOLDER == "sqlite" || (D::IS_ISOLATED && D::FOLDER == "postgresql") {
+        return;
+    }
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let ids: Vec<_> = (0..6).map(|n| picked::<D>(conn, &format!("{n}"))).collect();
+    let (gate, ran) = (Gate::new(), Gate::new());
+    // of one connection a statement that waits would keep everybody else
+    let running = Worker::new(database.pool(1))
+        .step(fetch_step!().lease(Duration::from_secs(2)), {
+            let (gate, ran, locked) = (Arc::clone(&gate), Arc::clone(&ran), ids[0]);
+            move |claim, ()| {
+                ran.note();
+                if claim.id() == locked {
+                    gate.pass();
+                }
+                Ok(Response(json!(1)))
+            }
+        })
+        .threads(2)
+        .start()
+        .expect("started");
+    gate.wait_for(1);
+    let other = &mut database.connect();
+    let sql = format!("BEGIN; UPDATE flowstate_flows SET flow = flow WHERE id = {}", ids[0]);
+    other.batch_execute(&sql).expect("locked");
+    gate.open();
+    let done = "SELECT COUNT(*) FROM flowstate_flows WHERE state = 'fetched'";
+    let others = |conn: &mut D::Conn, all: i64| {
+        Gate::new().wait_for_one(|| D::number(conn, done) == all);
+    };
+    others(conn, 5);
+    // longer than the lease, and than a statement waits
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(D::number(conn, done), 5);
+    other.batch_execute("ROLLBACK").expect("unlocked");
+    others(conn, 6);
+    let stats = running.shutdown(Duration::from_mins(1)).expect("stopped");
+    assert_eq!((stats.finished, stats.failed, stats.lost, ran.come()), (6, 0, 0, 6));
+    clean(conn);
+}

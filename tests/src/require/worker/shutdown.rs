@@ -102,7 +102,7 @@ pub fn a29_queued_claims_are_given_back<D: Database>() {
         gate.open();
         stopping.join().expect("no panic").expect("stopped")
     });
-    assert_eq!((stats.finished, stats.released, stats.running), (1, 2, 0));
+    assert_eq!((stats.finished, stats.released, stats.running), (1, 2, 0), "{stats:?}");
     assert_eq!(leased::<D>(conn), 0);
     clean(conn);
 }
