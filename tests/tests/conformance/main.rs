@@ -340,6 +340,13 @@ macro_rules! exercise {
                         a17_a_deadly_handler_is_tried_three_times
                         a_time_limit_of_the_running_state_counts
                         ;
+                    within:
+                        every_end_of_a_try_is_booked
+                        a_good_end_that_is_refused_is_a_failed_try
+                        a_timed_transition_is_booked
+                        a_handler_learns_that_its_claim_is_lost
+                        a_handler_learns_of_a_shutdown
+                        ;
                 }
             }
         }

@@ -23,3 +23,4 @@ pub mod shutdown;
 pub mod shutdown_late;
 pub mod steps;
 pub mod tries;
+pub mod within;
