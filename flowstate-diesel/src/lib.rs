@@ -23,7 +23,7 @@ mod worker;
 pub use dialect::connection::{AsStore, Store};
 pub use diesel;
 pub use error::unconfirmed::Unconfirmed;
-pub use error::{BoxError, ConflictReason, Error, RecordRef, Result, What};
+pub use error::{BoxError, ConflictReason, Error, RecordRef, Result, Unfit, What};
 pub use flowstate::{Backoff, Claim, Policy, Step, StepEnd, StepError};
 pub use store::audit::{Audit, Finding, Problem, audit};
 pub use store::flow_store::{FlowStore, Page};

@@ -36,6 +36,7 @@ pub(crate) use self::reads::Reads;
 pub(crate) use self::statements::Statements;
 pub(crate) use self::transactions::Transactions;
 pub(crate) use self::writes::Writes;
+use crate::error::Unfit;
 
 /// One migration: its version and the SQL that makes it.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub trait Dialect: Transactions + Writes + Reads {
     const CREATING_COMMITS: bool = false;
 
     /// Why the server is not fit for use, if it is not.
-    fn refusal(&mut self) -> QueryResult<Option<String>> {
+    fn refusal(&mut self) -> QueryResult<Option<Unfit>> {
         Ok(None)
     }
 

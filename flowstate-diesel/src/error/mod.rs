@@ -2,6 +2,7 @@
 
 mod record_ref;
 pub(crate) mod unconfirmed;
+mod unfit;
 mod what;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use record_ref::RecordRef;
 use unconfirmed::Unconfirmed;
+pub use unfit::Unfit;
 pub use what::{ConflictReason, What};
 
 /// What functions of this crate return.
@@ -139,6 +141,27 @@ pub enum Error {
         what: What,
     },
 
+    /// A stored time has another form than this crate writes. The row is left alone.
+    #[error(
+        "{record}: `{found}` is no time as flowstate stores it, such as `2026-01-31 23:59:59.123456`"
+    )]
+    CorruptTime {
+        /// The record.
+        record: RecordRef,
+        /// The stored text.
+        found: String,
+    },
+    /// The database wrote no row, though nothing was in the way, and gave no error: a trigger, a rule
+    /// or a policy skips it. Nothing was written.
+    #[error(
+        "{record}: the database changed no row though nothing is in the way: a trigger, a rule or a \
+         policy skips it"
+    )]
+    WriteSkipped {
+        /// The record, as messages name it.
+        record: String,
+    },
+
     // ---- the input cannot be kept: change it
     /// A value that not every database can keep as it is. Refused before anything was written.
     #[error("{record}: the {what} cannot be stored: {fault}")]
@@ -248,11 +271,47 @@ pub enum Error {
         /// The stored name of the state.
         running: &'static str,
     },
-    /// The connection or the database is not fit for use.
-    #[error("{problem}")]
-    Setup {
-        /// What is wrong, and what to do.
-        problem: String,
+    /// The server or the connection is not fit for use.
+    #[error("{0}")]
+    Unfit(Unfit),
+    /// A transaction or savepoint was opened inside another and not ended, or one of this crate was
+    /// ended by the caller. Nothing was committed.
+    #[error(
+        "a transaction or savepoint was opened inside and not ended, or ours was ended; use \
+         `conn.transaction(…)`"
+    )]
+    UnbalancedTransaction,
+    /// `migrate` was called in a transaction, on a database where creating a table commits it. Nothing
+    /// was created.
+    #[error(
+        "call `migrate` outside a transaction: on this database creating a table commits what was \
+         written before"
+    )]
+    MigrateInTransaction,
+
+    // ---- the machine
+    /// The system gave no random numbers, of which tokens are made.
+    #[error("the system gives no random numbers")]
+    NoRandomNumbers {
+        /// What it said.
+        source: BoxError,
+    },
+    /// The system gave a worker no thread.
+    #[error("no thread could be started")]
+    NoThread {
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// A worker stopped before the end of a claim could be written.
+    #[error("the worker stopped before this could be written")]
+    WorkerStopped,
+    /// Code that belongs to others panicked, where a worker calls it.
+    #[error("{doing} panicked: {panic}")]
+    Panicked {
+        /// What the worker was doing.
+        doing: String,
+        /// The text of the panic.
+        panic: String,
     },
 
     // ---- the database
@@ -291,16 +350,12 @@ impl From<diesel::result::Error> for Error {
 }
 
 impl Error {
-    /// A statement that must have changed a row, which is locked, changed none.
+    /// Of a statement that must have changed or inserted a row, and did not.
     pub(crate) fn skipped(record: impl fmt::Display) -> Self {
-        let problem = format!(
-            "{record}: the database changed no row though it is there and locked: a trigger, a rule \
-             or a policy skips it"
-        );
-        Self::Setup { problem }
+        Self::WriteSkipped { record: record.to_string() }
     }
 
-    /// The same, said of this record if it was said of none: BEGIN and COMMIT know of no record.
+    /// Says of this record what was said of none: BEGIN and COMMIT know of no record.
     pub(crate) fn about(mut self, of: RecordRef) -> Self {
         if let Self::Conflict { record, .. }
         | Self::Database { record, .. }

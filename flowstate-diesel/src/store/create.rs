@@ -240,10 +240,7 @@ fn finish<F: Flow, C: Dialect>(
     new: &NewFlow<'_>,
     conn: &mut C,
 ) -> Result<F::Record> {
-    let Some(inserted) = inserted else {
-        let problem = format!("{}: the database inserted no row", RecordRef::new::<F>());
-        return Err(Error::Setup { problem });
-    };
+    let inserted = inserted.ok_or_else(|| Error::skipped(RecordRef::new::<F>()))?;
     let record = RecordRef::of::<F>(inserted.id);
     let state = initial::<F>()?;
     let created_at = decode::required_time(&inserted.created_at, record)?;

@@ -32,16 +32,14 @@ statements! {
 ///
 /// # Errors
 /// [`Error::Conflict`](crate::Error::Conflict) if another process migrates for longer than the
-/// database waits; [`Error::Setup`] if the server is too old, or on MySQL if a transaction is open;
+/// database waits; [`Error::Unfit`] if the server is too old; on MySQL [`Error::MigrateInTransaction`] if one is open;
 /// [`Error::Database`]. On SQLite and PostgreSQL nothing is changed then; MySQL commits each
 /// statement by itself, and the rest follows when this is called again.
 pub fn migrate<S: AsStore>(conn: &mut S) -> Result<Vec<&'static str>> {
     let conn = conn.as_store();
     refuse_unfit(conn)?;
     if S::Store::CREATING_COMMITS && conn.depth().map_err(|error| explain(conn, None, error))? > 0 {
-        let problem = "call `migrate` outside a transaction: on this database creating a table \
-                       commits what was written before";
-        return Err(Error::Setup { problem: problem.to_owned() });
+        return Err(Error::MigrateInTransaction);
     }
     if is_done(conn)? {
         return Ok(Vec::new());
@@ -53,10 +51,10 @@ pub fn migrate<S: AsStore>(conn: &mut S) -> Result<Vec<&'static str>> {
     })
 }
 
-/// Fails if the server is too old.
+/// Fails if the server is not fit for use.
 pub(crate) fn refuse_unfit<C: Dialect>(conn: &mut C) -> Result<()> {
     match conn.refusal().map_err(|error| explain(conn, None, error))? {
-        Some(problem) => Err(Error::Setup { problem }),
+        Some(unfit) => Err(Error::Unfit(unfit)),
         None => Ok(()),
     }
 }

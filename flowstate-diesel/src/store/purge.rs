@@ -188,7 +188,7 @@ fn is_of_a_record<C: Dialect>(error: &Error) -> bool {
         Error::Database { source: source @ DatabaseError(..), .. } => {
             matches!(C::classify(source), Fault::Refused | Fault::Unexplained)
         }
-        Error::Setup { .. } => true,
+        Error::WriteSkipped { .. } => true,
         _ => false,
     }
 }

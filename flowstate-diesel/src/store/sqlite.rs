@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection, dsl};
 
 use crate::dialect::Statements as _;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unfit};
 use crate::transaction::instrument;
 use crate::transaction::retry::Tries;
 
@@ -121,7 +121,7 @@ impl Customizer {
     /// Sets it all on one connection, outside a transaction.
     ///
     /// # Errors
-    /// [`Error::Setup`] if SQLite did not do as it was told; [`Error::Database`].
+    /// [`Error::Unfit`] if SQLite did not do as it was told; [`Error::Database`].
     pub fn apply(&self, conn: &mut SqliteConnection) -> Result<()> {
         self.in_turn(conn, Self::set)
     }
@@ -165,13 +165,7 @@ impl Customizer {
         conn.batch_execute(&format!("PRAGMA synchronous = {synchronous}"))?;
         conn.batch_execute("PRAGMA foreign_keys = ON")?;
         let on: i64 = dsl::sql::<BigInt>("PRAGMA foreign_keys").get_result(conn)?;
-        if on == 1 {
-            Ok(())
-        } else {
-            let problem = "this SQLite does not enforce foreign keys: it was built with \
-                           SQLITE_OMIT_FOREIGN_KEY, or a transaction is open";
-            Err(Error::Setup { problem: problem.to_owned() })
-        }
+        if on == 1 { Ok(()) } else { Err(Error::Unfit(Unfit::NoForeignKeys)) }
     }
 
     fn set_journal_mode(&self, conn: &mut SqliteConnection) -> Result<()> {
@@ -183,16 +177,12 @@ impl Customizer {
         if present == wanted || present == "memory" {
             return Ok(());
         }
-        let now: String =
+        let found: String =
             dsl::sql::<Text>(&format!("PRAGMA journal_mode = {wanted}")).get_result(conn)?;
-        if now == wanted {
+        if found == wanted {
             return Ok(());
         }
-        let problem = format!(
-            "the journal mode stayed `{now}` where `{wanted}` was wanted: another connection is \
-             using the file, or its file system cannot do it"
-        );
-        Err(Error::Setup { problem })
+        Err(Error::Unfit(Unfit::JournalModeKept { wanted, found }))
     }
 
     /// Counts the connections to databases in memory: a second one would see another database.
@@ -201,9 +191,7 @@ impl Customizer {
         let in_memory = is_in_memory(conn)?;
         if in_memory && self.in_memory.fetch_add(1, Ordering::SeqCst) > 0 {
             self.in_memory.fetch_sub(1, Ordering::SeqCst);
-            let problem = "a database in memory belongs to one connection, each further one would \
-                           see an empty database: use a file, or a pool of `.max_size(1)`";
-            return Err(Error::Setup { problem: problem.to_owned() });
+            return Err(Error::Unfit(Unfit::SecondConnectionInMemory));
         }
         let set = self.set(conn);
         if in_memory && set.is_err() {

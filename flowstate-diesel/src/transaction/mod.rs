@@ -240,7 +240,7 @@ fn attempt<C: Dialect, R, E: From<Error>>(
                 (_, Some(doom), _) => Failed::Doomed(doom),
                 (Err(error), None, _) => error,
                 (Ok(_), None, failure) => Failed::For(failure.map_or_else(
-                    || swallowed::unbalanced().into(),
+                    || Error::UnbalancedTransaction.into(),
                     |failure| ignored(&failure).into(),
                 )),
             }
@@ -267,7 +267,7 @@ fn join<C: Dialect, E: From<Error>>(conn: &mut C, position: &Position) -> Result
 fn check<C: Dialect, E: From<Error>>(open: &mut Open<'_, C>) -> Result<(), Failed<E>> {
     let conn = &mut *open.conn;
     if conn.depth().map_err(|error| sort::<C, E>(error, None))? != open.depth {
-        return Err(Failed::For(swallowed::unbalanced().into()));
+        return Err(Failed::For(Error::UnbalancedTransaction.into()));
     }
     for mark in scope::doubtful_marks(conn) {
         if !is_there(conn, &mark)? {

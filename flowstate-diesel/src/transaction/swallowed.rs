@@ -39,13 +39,6 @@ pub(crate) fn ended<C: Dialect>(conn: &mut C) -> Error {
         Some(failure) => {
             Error::FailureIgnored { record: None, statement_error: failure.source.to_string() }
         }
-        None => unbalanced(),
+        None => Error::UnbalancedTransaction,
     }
-}
-
-/// The transactions and savepoints that are open are not those that should be.
-pub(crate) fn unbalanced() -> Error {
-    let problem = "a transaction or savepoint was opened inside and not ended, or ours was ended; \
-                   use `conn.transaction(…)`";
-    Error::Setup { problem: problem.to_owned() }
 }

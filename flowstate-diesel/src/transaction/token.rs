@@ -26,9 +26,8 @@ pub(crate) fn worker_id() -> Result<String> {
 }
 
 fn fill(bits: &mut [u8]) -> Result<()> {
-    getrandom::fill(bits).map_err(|error| Error::Setup {
-        problem: format!("the system gives no random numbers: {error}"),
-    })
+    getrandom::fill(bits)
+        .map_err(|error| Error::NoRandomNumbers { source: error.to_string().into() })
 }
 
 #[cfg(test)]

@@ -92,12 +92,7 @@ pub(crate) fn state<F: Flow>(name: &str, record: RecordRef) -> Result<F::State> 
 }
 
 pub(crate) fn required_time(text: &str, record: RecordRef) -> Result<DateTime<Utc>> {
-    time::parse(text).ok_or_else(|| Error::Setup {
-        problem: format!(
-            "{record}: `{text}` is no time as flowstate stores it, such as \
-             `2026-01-31 23:59:59.123456`"
-        ),
-    })
+    time::parse(text).ok_or_else(|| Error::CorruptTime { record, found: text.to_owned() })
 }
 
 pub(crate) fn optional_time(

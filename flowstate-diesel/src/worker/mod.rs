@@ -187,7 +187,7 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
         served.refuse_doubles()?;
         // whatever else is wrong now may be right when there is work
         if let Some(mut conn) = pool.try_get()
-            && let Err(refused @ Error::Setup { .. }) = refuse_unfit(&mut *conn)
+            && let Err(refused @ Error::Unfit(_)) = refuse_unfit(&mut *conn)
         {
             return Err(refused);
         }

@@ -204,12 +204,12 @@ pub fn unbalanced_transactions_are_refused<D: Database>() {
     let mut job = Job::new("a").create(conn).expect("created");
     let left_open =
         job.transition(Job::WORK, conn).within(|_, conn| Manager::<D>::begin_transaction(conn));
-    refused!(left_open.run(), Error::Setup { .. });
+    refused!(left_open.run(), Error::UnbalancedTransaction);
     let ended = transaction(conn, |conn| {
         job.transition(Job::WORK, conn).run()?;
         Manager::<D>::rollback_transaction(conn).map_err(Error::from)
     });
-    refused!(ended, Error::Setup { .. });
+    refused!(ended, Error::UnbalancedTransaction);
     assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
     job.transition(Job::WORK, conn).run().expect("working");
     assert_eq!(Job::find(job.id(), conn).expect("found").seq(), 1);

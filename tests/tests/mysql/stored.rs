@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Error, Worker, claim_next};
+use flowstate_diesel::{Error, Unfit, Worker, claim_next};
 use flowstate_tests::flows::{Job, JobRecord};
 use flowstate_tests::own_server::{OwnServer, ServerKind};
 use flowstate_tests::statement_probe::Probe;
@@ -25,8 +25,9 @@ pub(crate) fn m06_an_old_server_is_refused<D: Server>() {
         claim_next(fetch_step!(), conn).map(drop),
         worker.start().map(drop),
     ] {
-        let problem = refused!(refused, Error::Setup { problem } => problem);
-        assert!(problem.contains("10.5.29-MariaDB, which has no SKIP LOCKED"), "{problem}");
+        let unfit = refused!(refused, Error::Unfit(unfit) => unfit);
+        let told = "MariaDB 10.5.29-MariaDB";
+        assert!(matches!(&unfit, Unfit::TooOld { found, .. } if found == told), "{unfit}");
     }
 }
 

@@ -174,8 +174,7 @@ fn a_deletion_that_a_trigger_skips_is_told() {
     let skip = "CREATE TRIGGER skip BEFORE DELETE ON flowstate_flows \
                 BEGIN SELECT RAISE(IGNORE); END";
     conn.batch_execute(skip).expect("a trigger");
-    let problem = refused!(measure.destroy(conn), Error::Setup { problem } => problem);
-    assert!(problem.contains("trigger"), "{problem}");
+    refused!(measure.destroy(conn), Error::WriteSkipped { .. });
     assert_eq!(Purge::older_than(Duration::ZERO).run(conn).expect("purged"), 0);
     check::clean(conn);
     assert_eq!(check::sizes::<Sqlite>(conn), [1, 2, 0]);

@@ -21,7 +21,7 @@ use crate::dialect::rows::{
     ArtefactColumns, ArtefactRow, CountColumns, CountRow, FlowColumns, FlowRow, HistoryColumns,
     HistoryRow,
 };
-use crate::error::ConflictReason;
+use crate::error::{ConflictReason, Unfit};
 
 crate::dialect::connection::as_store!(MysqlConnection);
 
@@ -49,7 +49,7 @@ impl Dialect for MysqlConnection {
     }];
     const CREATING_COMMITS: bool = true;
 
-    fn refusal(&mut self) -> QueryResult<Option<String>> {
+    fn refusal(&mut self) -> QueryResult<Option<Unfit>> {
         let server = dsl::sql::<(Text, BigInt)>(SERVER);
         let (server, is_unlogged) = server.get_result::<(String, i64)>(self)?;
         Ok(refusal(&server, is_unlogged == 1))

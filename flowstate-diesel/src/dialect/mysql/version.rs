@@ -1,37 +1,31 @@
 //! Which servers of the MySQL family can be used: those with SKIP LOCKED, in most modes.
 
-/// Why a server cannot be used, if so: by its `VERSION()|@@sql_mode`, and whether its binary log takes
-/// no changes at the session's isolation level.
-pub(super) fn refusal(server: &str, is_unlogged: bool) -> Option<String> {
+use crate::error::Unfit;
+
+/// Says why a server cannot be used, if so: by its `VERSION()|@@sql_mode`, and whether its binary log
+/// takes no changes at the session's isolation level.
+pub(super) fn refusal(server: &str, is_unlogged: bool) -> Option<Unfit> {
     let (version, mode) = server.split_once('|').unwrap_or((server, ""));
     if is_unlogged {
-        return Some(
-            "this server's binary log is one of statements, which takes no changes at the isolation \
-             level `READ COMMITTED`; set `binlog_format = ROW`, or another level"
-                .to_owned(),
-        );
+        return Some(Unfit::StatementLog);
     }
     if mode.split(',').any(|mode| mode == "ORACLE") {
-        return Some(
-            "`sql_mode` contains `ORACLE`, in which `BEGIN` opens no transaction; take it out for \
-             the sessions of flowstate"
-                .to_owned(),
-        );
+        return Some(Unfit::OracleMode);
     }
     too_old(version)
 }
 
-fn too_old(version: &str) -> Option<String> {
+fn too_old(version: &str) -> Option<Unfit> {
     // MariaDB before 11 may call itself 5.5.5-10.6.1-MariaDB
     let is_mariadb = version.contains("MariaDB");
     let (server, needed) = if is_mariadb { ("MariaDB", (10, 6)) } else { ("MySQL", (8, 0)) };
     let number = if is_mariadb { version.strip_prefix("5.5.5-") } else { None };
     let too_old = parse(number.unwrap_or(version)).is_some_and(|number| number < needed);
-    too_old.then(|| {
-        format!(
-            "this server is {server} {version}, which has no SKIP LOCKED; flowstate needs MySQL \
-             8.0 or MariaDB 10.6, or newer"
-        )
+    let needed = "MySQL 8.0 or MariaDB 10.6, or newer";
+    too_old.then(|| Unfit::TooOld {
+        found: format!("{server} {version}"),
+        lacks: "SKIP LOCKED",
+        needed,
     })
 }
 
@@ -43,9 +37,9 @@ fn parse(version: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::refusal;
+    use super::{Unfit, refusal};
 
-    fn of_version(version: &str) -> Option<String> {
+    fn of_version(version: &str) -> Option<Unfit> {
         refusal(&format!("{version}|STRICT_TRANS_TABLES"), false)
     }
 
@@ -58,7 +52,7 @@ mod tests {
             "5.5.5-10.5.8-MariaDB",
             "5.5.68-MariaDB",
         ] {
-            let refusal = of_version(old).expect(old);
+            let refusal = of_version(old).expect(old).to_string();
             assert!(refusal.contains(old), "{refusal}");
             assert!(refusal.contains("MySQL 8.0 or MariaDB 10.6"), "{refusal}");
         }

@@ -5,11 +5,13 @@ mod faults;
 mod reads;
 mod statements;
 mod transactions;
+mod version;
 mod writes;
 
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 
 use self::statements::{FindVersions, LockMigrations, MakeVersions, ReadCommitted, ServerVersion};
+use self::version::refusal;
 use super::fault::{Failure, Fault};
 use super::sql::statement::{Bind, Bound, Statement};
 use super::statements::{or_forget, runs_statements};
@@ -18,6 +20,7 @@ use crate::dialect::rows::{
     ArtefactColumns, ArtefactRow, CountColumns, CountRow, FlowColumns, FlowRow, HistoryColumns,
     HistoryRow,
 };
+use crate::error::Unfit;
 
 crate::dialect::connection::as_store!(PgConnection);
 
@@ -37,12 +40,9 @@ impl Dialect for PgConnection {
         ),
     }];
 
-    fn refusal(&mut self) -> QueryResult<Option<String>> {
+    fn refusal(&mut self) -> QueryResult<Option<Unfit>> {
         let versions = self.counts::<ServerVersion>(&[])?;
-        let too_old = versions.into_iter().find(|version| version.number < 130_000);
-        Ok(too_old.map(|version| {
-            format!("this server is PostgreSQL {}; flowstate needs 13 or newer", version.label)
-        }))
+        Ok(versions.first().and_then(|version| refusal(&version.label, version.number)))
     }
 
     fn has_versions(&mut self) -> QueryResult<bool> {

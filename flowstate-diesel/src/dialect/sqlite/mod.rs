@@ -20,6 +20,7 @@ use crate::dialect::rows::{
     ArtefactColumns, ArtefactRow, CountColumns, CountRow, FlowColumns, FlowRow, HistoryColumns,
     HistoryRow,
 };
+use crate::error::Unfit;
 
 crate::dialect::connection::as_store!(SqliteConnection);
 
@@ -38,7 +39,7 @@ impl Dialect for SqliteConnection {
     }];
 
     // It opens no file: the second question fails only where there is no such function.
-    fn refusal(&mut self) -> QueryResult<Option<String>> {
+    fn refusal(&mut self) -> QueryResult<Option<Unfit>> {
         let versions = self.counts::<LibraryVersion>(&[])?;
         let has_json = || self.counts::<ReadJson>(&[]).is_ok();
         Ok(versions.first().and_then(|version| refusal(&version.label, has_json)))

@@ -45,7 +45,9 @@ pub(crate) fn is_of_a_record<C: Dialect>(error: &Error) -> bool {
         } => {
             matches!(C::classify(source), Fault::Refused | Fault::Unexplained)
         }
-        Error::Setup { .. }
+        Error::WriteSkipped { .. }
+        | Error::CorruptTime { .. }
+        | Error::UnbalancedTransaction
         | Error::Within { .. }
         | Error::FailureIgnored { .. }
         | Error::Decode { .. }
@@ -58,21 +60,17 @@ pub(crate) fn is_of_a_record<C: Dialect>(error: &Error) -> bool {
 mod tests {
     use super::*;
 
-    fn refuse(problem: &str) -> Error {
-        Error::Setup { problem: problem.to_owned() }
-    }
-
     /// Does the work to `0..100`, of which `bad` are refused; counts how often it was tried.
     fn run(bad: &[i32]) -> (Vec<i32>, Vec<i32>, usize) {
         let (all, mut done, mut refused, mut tries) =
             ((0..100).collect::<Vec<_>>(), vec![], vec![], 0);
         let ended = each_part(
             &all,
-            |error| matches!(error, Error::Setup { .. }),
+            |error| matches!(error, Error::WriteSkipped { .. }),
             &mut |part| {
                 tries += 1;
                 if part.iter().any(|item| bad.contains(item)) {
-                    return Err(refuse("no"));
+                    return Err(Error::skipped("it"));
                 }
                 done.extend_from_slice(part);
                 Ok(())
@@ -100,7 +98,7 @@ mod tests {
         let mut tries = 0;
         let ended = each_part(
             &[1, 2, 3],
-            |error| matches!(error, Error::Setup { .. }),
+            |error| matches!(error, Error::WriteSkipped { .. }),
             &mut |_| {
                 tries += 1;
                 Err(Error::NoConnection { source: "away".into() })

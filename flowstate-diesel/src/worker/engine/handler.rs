@@ -351,7 +351,10 @@ fn unreadable(error: Error) -> Result<Handled> {
 pub(super) fn of_the_handler(error: Error) -> Result<Handled> {
     use diesel::result::DatabaseErrorKind as Kind;
     let refused = match &error {
-        Error::FailureIgnored { .. } | Error::Setup { .. } => true,
+        Error::FailureIgnored { .. }
+        | Error::UnbalancedTransaction
+        | Error::WriteSkipped { .. }
+        | Error::CorruptTime { .. } => true,
         Error::Database { source: diesel::result::Error::DatabaseError(kind, _), .. } => matches!(
             kind,
             Kind::UniqueViolation

@@ -148,8 +148,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// The worker has given up its claims.
     pub(super) fn abandon(&self, ended: Ended) {
         let Ended { step, fence, span, .. } = ended;
-        let problem = "the worker stopped before this could be written".to_owned();
-        self.conclude(step, &fence, span, Err(Error::Setup { problem }));
+        self.conclude(step, &fence, span, Err(Error::WorkerStopped));
     }
 
     /// What a claim has come to is known: tells it, counts it, and lets go of the claim.

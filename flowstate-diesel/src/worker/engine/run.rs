@@ -24,7 +24,7 @@ pub(crate) fn spawn<M: ManageConnection<Connection: Store>>(
                 work(&core);
             }
         });
-        thread.map_err(|error| Error::Setup { problem: format!("no thread: {error}") })
+        thread.map_err(|source| Error::NoThread { source })
     };
     let start = || {
         let mut handles = vec![

@@ -8,9 +8,9 @@ use crate::transaction::hooks::panic_text;
 pub(super) use crate::unwind::report;
 
 /// Runs `work`; its panic becomes an error.
-pub(super) fn caught<R>(what: &str, work: impl FnOnce() -> Result<R>) -> Result<R> {
+pub(super) fn caught<R>(doing: &str, work: impl FnOnce() -> Result<R>) -> Result<R> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let problem = format!("{what} panicked: {}", panic_text(&*panic));
-        Err(Error::Setup { problem })
+        let panic = panic_text(&*panic).to_owned();
+        Err(Error::Panicked { doing: doing.to_owned(), panic })
     })
 }
