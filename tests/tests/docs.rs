@@ -6,6 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use proc_macro2::{TokenStream, TokenTree};
+
 const MARK: &str = "<!-- tests/ui/";
 
 fn path(of: &str) -> PathBuf {
@@ -106,5 +108,50 @@ fn every_proof_is_on_the_page() {
         for headline in headlines(&text).filter(ours) {
             assert!(shown.contains(&shape(headline)), "{}: {headline}", proof.display());
         }
+    }
+}
+
+/// Every span and event that the sources tell is named in `docs/observing.md`.
+#[test]
+fn every_span_and_event_is_listed() {
+    let page = fs::read_to_string(path("../docs/observing.md")).unwrap();
+    let mut told = Vec::new();
+    gather(&path("../flowstate-diesel/src"), &mut told);
+    assert!(told.len() > 30, "few were found: {told:?}");
+    let missing: Vec<_> = told.iter().filter(|told| !page.contains(&format!("`{told}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/observing.md: {missing:#?}");
+}
+
+/// Collects the names of spans and the messages of events below a folder.
+fn gather(folder: &Path, told: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        if file.is_dir() {
+            gather(&file, told);
+        } else if file.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&file).unwrap();
+            calls(text.parse().expect("a source file"), told);
+        }
+    }
+}
+
+/// Collects what the calls `tracing::…!(…)` among these tokens tell: the text that stands by itself,
+/// which no `=` precedes. One that a variable holds is the text of another call.
+fn calls(tokens: TokenStream, told: &mut Vec<String>) {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
+        let TokenTree::Group(group) = token else { continue };
+        let before: String =
+            tokens[at.saturating_sub(5)..at].iter().map(ToString::to_string).collect();
+        if before.starts_with("tracing::") && before.ends_with('!') {
+            let args: Vec<_> = group.stream().into_iter().collect();
+            let texts = args.iter().enumerate().filter_map(|(at, arg)| {
+                let named = at > 0 && args[at - 1].to_string() == "=";
+                let text = syn::parse_str::<syn::LitStr>(&arg.to_string()).ok()?.value();
+                (!named && !text.starts_with('{')).then_some(text)
+            });
+            told.extend(texts);
+        }
+        calls(group.stream(), told);
     }
 }
