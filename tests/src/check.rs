@@ -83,3 +83,21 @@ macro_rules! refused {
         $crate::refused!($result, $pattern => ())
     };
 }
+
+/// How many rows this connection has read one after the other.
+pub fn rows_read<D: Database>(conn: &mut D::Conn) -> i64 {
+    let schema = if is_mariadb::<D>(conn) { "information_schema" } else { "performance_schema" };
+    let sql = format!(
+        "SELECT CAST(SUM(variable_value) AS SIGNED) FROM {schema}.session_status \
+         WHERE variable_name IN ('Handler_read_next', 'Handler_read_prev', 'Handler_read_rnd_next')"
+    );
+    D::number(conn, &sql)
+}
+
+/// Whether the server is `MariaDB`, not MySQL.
+///
+/// # Panics
+/// If it does not say its version.
+pub fn is_mariadb<D: Database>(conn: &mut D::Conn) -> bool {
+    D::text(conn, "SELECT VERSION()").expect("a version").contains("MariaDB")
+}

@@ -6,6 +6,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool};
 
 use super::server::Served;
 use super::{Database, Isolation};
+use crate::own_server::ServerKind;
 use crate::statement_probe::Probe;
 
 /// An isolation level as a type.
@@ -104,6 +105,7 @@ impl<D: Isolable, L: Level> Database for Isolated<D, L> {
 }
 
 impl<D: Isolable + Served, L: Level> Served for Isolated<D, L> {
+    const KIND: ServerKind = D::KIND;
     const LAST_WORDS: &'static str = D::LAST_WORDS;
     const LAST_WORDS_OF_OTHERS: &'static str = D::LAST_WORDS_OF_OTHERS;
 

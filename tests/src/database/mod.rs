@@ -24,7 +24,6 @@ use flowstate_diesel::Store;
 
 use crate::check::Counted;
 use crate::gate::Gate;
-use crate::own_server::ServerKind;
 use crate::statement_probe::Probe;
 
 /// A database of its own for one test, removed when it is dropped.
@@ -40,9 +39,6 @@ pub trait Database: Sized + Send + Sync + 'static {
 
     /// The isolation level of its sessions.
     const ISOLATION: Isolation;
-
-    /// The server that runs it, if there is one.
-    const SERVER: Option<ServerKind> = None;
 
     /// Makes an empty one, without the tables of flowstate.
     #[must_use]

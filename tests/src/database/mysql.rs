@@ -38,7 +38,6 @@ impl Database for Mysql {
     const FOLDER: &'static str = "mysql";
     // the server's default, which a test asserts
     const ISOLATION: Isolation = Isolation::RepeatableRead;
-    const SERVER: Option<ServerKind> = Some(ServerKind::MariaDb);
 
     fn empty() -> Self {
         let database = fresh_name();
@@ -124,6 +123,7 @@ impl Isolable for Mysql {
 }
 
 impl Served for Mysql {
+    const KIND: ServerKind = ServerKind::MariaDb;
     const LAST_WORDS: &'static str = "COMMIT";
     const LAST_WORDS_OF_OTHERS: &'static str = "SET autocommit = 1";
 

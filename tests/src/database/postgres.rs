@@ -40,7 +40,6 @@ impl Database for Postgres {
     const FOLDER: &'static str = "postgresql";
     // the server's default, which a test asserts
     const ISOLATION: Isolation = Isolation::ReadCommitted;
-    const SERVER: Option<ServerKind> = Some(ServerKind::Postgres);
 
     fn empty() -> Self {
         let schema = fresh_name();
@@ -115,6 +114,7 @@ impl Isolable for Postgres {
 }
 
 impl Served for Postgres {
+    const KIND: ServerKind = ServerKind::Postgres;
     // the statement is known by its name; the actor is among its binds
     const LAST_WORDS: &'static str = "cut here";
 

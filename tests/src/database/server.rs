@@ -1,9 +1,13 @@
 //! Servers for the tests, and a database or schema of its own for each.
 
 use crate::Database;
+use crate::own_server::ServerKind;
 
 /// A database on a server.
 pub trait Served: Database {
+    /// What runs it, for a test that starts a server of its own.
+    const KIND: ServerKind;
+
     /// What the client says last on the fast path, in a transition by `cut here`.
     const LAST_WORDS: &'static str;
 

@@ -4,8 +4,8 @@ use diesel::connection::SimpleConnection as _;
 use flowstate_diesel::operator::{Filter, failures, lately, list, numbers, register};
 
 use super::operator::Parcel;
-use crate::Database;
 use crate::statement_probe::sent;
+use crate::{Database, check};
 
 /// How many records of each of nine lanes there are.
 const RECORDS: i64 = 2_048;
@@ -40,7 +40,7 @@ pub fn fill<D: Database>(conn: &mut D::Conn) {
 /// `PostgreSQL` those that no index has led to, in the transaction that is open.
 fn read_so_far<D: Database>(conn: &mut D::Conn) -> i64 {
     if D::FOLDER == "mysql" {
-        super::worker::server::rows_read::<D>(conn)
+        check::rows_read::<D>(conn)
     } else {
         D::number(
             conn,
@@ -57,7 +57,7 @@ fn asked<D: Database>(conn: &mut D::Conn, page: impl FnOnce(&mut D::Conn)) -> us
 
 /// What a page reads, and how many statements it takes.
 fn cost<D: Database>(conn: &mut D::Conn, page: impl FnOnce(&mut D::Conn)) -> (i64, usize) {
-    if D::SERVER.is_none() {
+    if D::FOLDER == "sqlite" || D::IS_ISOLATED {
         return (0, asked::<D>(conn, page));
     }
     // the statistics of a transaction are its own

@@ -3,6 +3,7 @@
 mod arrows;
 mod fixture;
 mod imports;
+mod requirements;
 
 use std::fs;
 use std::path::{Path, PathBuf};

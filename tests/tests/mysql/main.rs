@@ -17,8 +17,6 @@ use flowstate_tests::database::isolated::{
     Isolated, ReadCommitted, ReadUncommitted, Serializable, StrictSnapshot,
 };
 use flowstate_tests::database::server::Served;
-use flowstate_tests::require::worker::{cut as worker_cut, distance};
-use flowstate_tests::require::{crowd, cut, cut_create, purge};
 
 /// MySQL or MariaDB, at some level.
 trait Server: Served<Conn = MysqlConnection> {}
@@ -38,16 +36,6 @@ macro_rules! rows {
 macro_rules! at {
     ($level:ident, $database:ty) => {
         rows! { $level, $database;
-            cut:
-                a12_unknown_outcome_is_said_and_resolved
-                a12_a_destroyed_record_is_resolved
-                a12_a_finish_is_resolved
-                a12_a_keyed_start_is_resolved
-                a12_moves_in_savepoints_are_resolved;
-            purge: a24_what_others_refer_to_is_passed_over;
-            worker_cut: a12_a_worker_finds_out;
-            cut_create: a12_what_is_new_or_gone_is_resolved;
-            crowd: one_of_32_threads_wins one_of_32_threads_with_a_guard_wins eight_threads_lose_nothing;
             statements: the_fast_path_is_four_statements;
             snapshot:
                 m01_only_the_locking_read_counts
@@ -81,7 +69,6 @@ at!(serializable, Isolated<Mysql, Serializable>);
 
 // what no level touches
 rows! { any_level, Mysql;
-    distance: nothing_due_is_left_however_far what_is_due_is_begun_in_few_round_trips;
     statements: another_language_serves;
     sessions:
         a_worker_without_autocommit_sees_new_work

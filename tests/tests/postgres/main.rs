@@ -16,8 +16,6 @@ use diesel::PgConnection;
 use flowstate_tests::Postgres;
 use flowstate_tests::database::isolated::{Isolated, RepeatableRead, Serializable};
 use flowstate_tests::database::server::Served;
-use flowstate_tests::require::worker::{cut as worker_cut, distance};
-use flowstate_tests::require::{crowd, cut, cut_create, purge};
 
 /// PostgreSQL, at some level. (READ UNCOMMITTED is READ COMMITTED there.)
 trait Server: Served<Conn = PgConnection> {}
@@ -37,20 +35,7 @@ macro_rules! rows {
 macro_rules! at {
     ($level:ident, $database:ty) => {
         rows! { $level, $database;
-            cut:
-                a12_unknown_outcome_is_said_and_resolved
-                a12_a_destroyed_record_is_resolved
-                a12_a_finish_is_resolved
-                a12_a_keyed_start_is_resolved
-                a12_moves_in_savepoints_are_resolved;
-            purge: a24_what_others_refer_to_is_passed_over;
-            worker_cut: a12_a_worker_finds_out;
-            cut_create: a12_what_is_new_or_gone_is_resolved;
             creation: a12_a_creation_under_way_can_be_waited_for;
-            crowd:
-                one_of_32_threads_wins
-                one_of_32_threads_with_a_guard_wins
-                eight_threads_lose_nothing;
             statements: the_fast_path_is_one_statement the_slow_path_is_four_statements;
             setup: the_way_back_leaves_nothing;
             snapshot:
@@ -77,11 +62,6 @@ macro_rules! at {
 at!(usual, Postgres);
 at!(repeatable_read, Isolated<Postgres, RepeatableRead>);
 at!(serializable, Isolated<Postgres, Serializable>);
-
-// what no level touches
-rows! { any_level, Postgres;
-    distance: nothing_due_is_left_however_far what_is_due_is_begun_in_few_round_trips;
-}
 
 /// P10: through a pooler that gives each transaction another session.
 #[test]

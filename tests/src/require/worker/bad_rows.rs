@@ -86,9 +86,6 @@ pub fn a_claim_that_is_refused_keeps_no_other<D: Database>() {
 
 /// Records whose claim the database skips without a word are passed over as well.
 pub fn a_claim_that_is_skipped_keeps_no_other<D: Database>() {
-    if D::FOLDER == "mysql" {
-        return; // there no trigger can skip a row
-    }
     let database = D::migrated();
     let conn = &mut database.connect();
     let ids: Vec<_> = (0..10).map(|n| picked::<D>(conn, &format!("{n}"))).collect();
@@ -230,9 +227,6 @@ pub fn a_claim_that_cannot_be_given_back_keeps_no_other<D: Database>() {
 /// A record to which somebody's open transaction refers is passed over by a timed transition that
 /// deletes it: it waits for nobody.
 pub fn a_timed_transition_waits_for_no_reference<D: Database>() {
-    if D::FOLDER == "sqlite" {
-        return; // there a transaction that writes keeps everybody else out
-    }
     let database = D::migrated();
     let conn = &mut database.connect();
     conn.batch_execute(
@@ -323,10 +317,6 @@ pub fn a_finish_that_is_refused_keeps_no_other<D: Database>() {
 /// What a handler has come to is kept while somebody has locked its record, and nothing else waits
 /// for that: neither the ends of others, nor what comes after them.
 pub fn a_result_outlasts_a_lock<D: Database>() {
-    // on SQLite a lock is the whole database's; at SERIALIZABLE of PostgreSQL the locker is refused
-    if D::FOLDER == "sqlite" || (D::IS_ISOLATED && D::FOLDER == "postgresql") {
-        return;
-    }
     let database = D::migrated();
     let conn = &mut database.connect();
     let ids: Vec<_> = (0..6).map(|n| picked::<D>(conn, &format!("{n}"))).collect();

@@ -169,9 +169,6 @@ pub fn a_handler_that_ignores_a_failure_has_failed<D: Database>() {
 /// What a transactional handler wrote is refused by the commit itself: the try has failed, and is
 /// not made again for ever.
 pub fn a_commit_that_is_refused_is_a_failed_try<D: Database>() {
-    if D::FOLDER == "mysql" {
-        return; // there constraints are checked by each statement
-    }
     let database = D::migrated();
     let conn = &mut database.connect();
     conn.batch_execute(

@@ -18,6 +18,7 @@ pub mod panics;
 pub mod refused;
 pub mod release;
 pub mod run;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod server;
 pub mod shutdown;
 pub mod shutdown_late;

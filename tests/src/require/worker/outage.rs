@@ -58,9 +58,6 @@ pub fn a_worker_does_not_reap_its_own<D: Database>() {
 /// The database was away for longer than a lease: who comes back first leaves the others the time
 /// to extend theirs, and then everybody's work counts.
 pub fn an_outage_costs_no_claim<D: Database>() {
-    if D::IS_ISOLATED {
-        return; // it is the same there, and takes a while
-    }
     let database = D::migrated();
     let conn = &mut database.connect();
     picked::<D>(conn, "a");
@@ -109,9 +106,6 @@ pub fn an_outage_costs_no_claim<D: Database>() {
 /// A database that is away while handlers end costs its time, and no flow, no try and no thread.
 pub fn an_outage_costs_no_flow<D: Database>() {
     const THREADS: usize = 3;
-    if D::IS_ISOLATED {
-        return; // it is the same there, and takes a while
-    }
     let database = D::migrated();
     let conn = &mut database.connect();
     for n in 0..2 * THREADS {

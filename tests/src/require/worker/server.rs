@@ -9,6 +9,7 @@ use flowstate_diesel::{Worker, claim_next, prelude::*, transaction};
 use serde_json::json;
 
 use crate::check::{self, clean};
+use crate::database::server::Served;
 use crate::flows::{Response, Sync};
 use crate::gate::Gate;
 use crate::own_server::OwnServer;
@@ -18,10 +19,9 @@ use crate::{Database, fetch_step, save_step};
 
 /// P11: the server is killed and started again under running workers: handlers that were under way
 /// finish, the workers connect again, and every flow gets to its end.
-pub fn p11_a_restarted_server_costs_no_flow<D: Database>() {
+pub fn p11_a_restarted_server_costs_no_flow<D: Served>() {
     const FLOWS: i64 = 40;
-    let Some(kind) = D::SERVER else { return };
-    let mut server = OwnServer::start(kind);
+    let mut server = OwnServer::start(D::KIND);
     let url = server.url();
     let conn = &mut D::connect_to(&url);
     flowstate_diesel::migrate(conn).expect("migrated");
@@ -91,9 +91,6 @@ fn due_statement<D: Database>(database: &D) -> String {
 
 /// P12: however many rows are finished, a claim reads the beginning of its index and sorts nothing.
 pub fn p12_a_claim_reads_its_index<D: Database>() {
-    if D::SERVER.is_none() {
-        return;
-    }
     let database = D::migrated();
     let conn = &mut database.connect();
     finished::<D>(conn, 500);
@@ -113,7 +110,7 @@ pub fn p12_a_claim_reads_its_index<D: Database>() {
 fn plan<D: Database>(conn: &mut D::Conn, statement: &str) -> String {
     let explained = if D::FOLDER != "mysql" {
         D::text(conn, &format!("EXPLAIN (FORMAT JSON) {statement}"))
-    } else if is_mariadb::<D>(conn) {
+    } else if check::is_mariadb::<D>(conn) {
         D::text(conn, &format!("EXPLAIN FORMAT=JSON {statement}"))
     } else {
         // MySQL 9 prepares no EXPLAIN that gives rows
@@ -124,16 +121,9 @@ fn plan<D: Database>(conn: &mut D::Conn, statement: &str) -> String {
     explained.expect("a plan")
 }
 
-fn is_mariadb<D: Database>(conn: &mut D::Conn) -> bool {
-    D::text(conn, "SELECT VERSION()").expect("a version").contains("MariaDB")
-}
-
 /// P12: however many rows are finished, or wait for nothing, a look for work reads only what it
 /// finds.
 pub fn p12_a_look_reads_what_it_finds<D: Database>() {
-    if D::SERVER.is_none() {
-        return;
-    }
     let database = D::migrated();
     let conn = &mut database.connect();
     let row = |state: &str| {
@@ -163,22 +153,12 @@ pub fn p12_a_look_reads_what_it_finds<D: Database>() {
     let looks = |text: &&String| text.contains("UNION ALL") && text.contains("leased_until <= ");
     assert!(kept.iter().filter(looks).count() >= 2, "{kept:?}");
     let read = if D::FOLDER == "mysql" {
-        rows_read::<D>(&mut pool.get().expect("the worker's connection"))
+        check::rows_read::<D>(&mut pool.get().expect("the worker's connection"))
     } else {
         let look = kept.iter().find(looks).expect("a look");
         blocks_read::<D>(conn, look)
     };
     assert!(read < 500, "{read}");
-}
-
-/// How many rows this connection has read one after the other.
-pub(crate) fn rows_read<D: Database>(conn: &mut D::Conn) -> i64 {
-    let schema = if is_mariadb::<D>(conn) { "information_schema" } else { "performance_schema" };
-    let sql = format!(
-        "SELECT CAST(SUM(variable_value) AS SIGNED) FROM {schema}.session_status \
-         WHERE variable_name IN ('Handler_read_next', 'Handler_read_prev', 'Handler_read_rnd_next')"
-    );
-    D::number(conn, &sql)
 }
 
 /// How many blocks a look reads on PostgreSQL.
