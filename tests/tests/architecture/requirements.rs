@@ -114,3 +114,43 @@ fn no_requirement_returns_before_it_begins() {
     }
     assert_eq!(found, [] as [String; 0]);
 }
+
+/// All functions of a file, also in modules in braces.
+fn functions(items: &[Item], found: &mut BTreeSet<String>) {
+    for item in items {
+        match item {
+            Item::Fn(item) => _ = found.insert(item.sig.ident.to_string()),
+            Item::Mod(item) => {
+                functions(item.content.as_ref().map_or(&[], |(_, items)| items), found);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The failure matrix says of each row which tests show it, or why none does. A name of a test has
+/// an underscore, and may begin with its module.
+#[test]
+fn the_failure_matrix_names_tests_that_are_there() {
+    let mut there = BTreeSet::new();
+    for folder in ["tests/src", "tests/tests", "flowstate-diesel/src"] {
+        for (_, file) in files(&root().join(folder), "") {
+            functions(&file.items, &mut there);
+        }
+    }
+    let text = fs::read_to_string(root().join("tests/failure-matrix.md")).expect("the matrix");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| tests |"));
+    let mut wrong = Vec::new();
+    for row in rows {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        let quoted: Vec<_> = last.split('`').skip(1).step_by(2).collect();
+        let is_told = last.contains("none: ") || last.contains("none yet: ");
+        let name = |quoted: &&str| quoted.rsplit("::").next().unwrap_or_default().to_owned();
+        let missing = |name: &String| name.matches('_').count() > 1 && !there.contains(name);
+        let missing: Vec<_> = quoted.iter().map(name).filter(missing).collect();
+        if !missing.is_empty() || quoted.is_empty() && !is_told {
+            wrong.push(format!("{missing:?} in {row}"));
+        }
+    }
+    assert_eq!(wrong, [] as [String; 0]);
+}
