@@ -48,6 +48,7 @@ pub(crate) fn is_of_a_record<C: Dialect>(error: &Error) -> bool {
         Error::WriteSkipped { .. }
         | Error::CorruptTime { .. }
         | Error::UnbalancedTransaction
+        | Error::Panicked { .. }
         | Error::Within { .. }
         | Error::FailureIgnored { .. }
         | Error::Decode { .. }
