@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(
-    not(all(feature = "sqlite", feature = "r2d2")),
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
     allow(
         dead_code,
         unused_imports,
         unused_macros,
-        reason = "some is for one database, or workers"
+        reason = "without a database there is nothing to do"
     )
 )]
 

@@ -137,6 +137,7 @@ impl Change<'_> {
     }
 
     /// Whether it is the usual change, which touches few columns.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(super) fn is_usual(&self) -> bool {
         let Timing { lease, deadline_in, .. } = self.timing;
         lease.is_none() && deadline_in.is_none() && self.props.is_none()
@@ -208,6 +209,7 @@ impl<'a> NewFlow<'a> {
 }
 
 /// No record, as a JSON array of ids.
+#[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
 pub(crate) const NO_IDS: &str = "[]";
 
 /// Which of the records that are due.

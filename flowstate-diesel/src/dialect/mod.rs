@@ -31,6 +31,7 @@ mod writes;
 use diesel::QueryResult;
 
 use self::fault::Failure;
+#[cfg(feature = "r2d2")]
 pub(crate) use self::poll::{PollGroup, PollState, PollStates};
 pub(crate) use self::reads::Reads;
 pub(crate) use self::statements::Statements;

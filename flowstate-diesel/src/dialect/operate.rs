@@ -51,6 +51,7 @@ pub struct LaneRow {
     pub state: String,
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 type LaneColumns = (Text, Text);
 
 /// The numbers of one state of a flow, each up to a limit.

@@ -65,6 +65,7 @@ pub(crate) struct Turn(Arc<WriteQueue>);
 
 impl WriteQueue {
     /// The queue of this database, the same for all connections of the process.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "for SQLite"))]
     pub(crate) fn of(database: &str) -> Arc<Self> {
         static ALL: OnceLock<Mutex<HashMap<String, Weak<WriteQueue>>>> = OnceLock::new();
         let mut all =

@@ -14,6 +14,7 @@ use crate::transaction::token::token;
 
 /// What begins the idempotency keys of this database. It is drawn by `migrate`, and asked of a
 /// connection once.
+#[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
 pub(crate) fn identity<C: Dialect>(conn: &mut C) -> Result<Arc<str>> {
     if let Some(identity) = instrument::identity(conn) {
         return Ok(identity);

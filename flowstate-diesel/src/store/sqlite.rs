@@ -1,12 +1,16 @@
 //! SQLite connections as this crate needs them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
+#[cfg(feature = "r2d2")]
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "r2d2")]
+use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
-use diesel::{QueryResult, RunQueryDsl, SqliteConnection, dsl};
+use diesel::{RunQueryDsl, SqliteConnection, dsl};
 
 use crate::dialect::Statements as _;
 use crate::error::{Error, Result, Unfit};
@@ -53,6 +57,7 @@ pub struct Customizer {
     busy_timeout: Duration,
     journal_mode: JournalMode,
     synchronous: Synchronous,
+    #[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
     in_memory: AtomicUsize,
 }
 

@@ -50,6 +50,7 @@ struct Instrument {
     /// Where the connection queues to write.
     write_queue: Option<QueueAccess>,
     /// What tells the database of this connection from its copies, once it was asked.
+    #[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
     identity: Option<Arc<str>>,
     /// A transaction seems to be open that others have begun by a text.
     by_hand: bool,
@@ -253,6 +254,7 @@ pub(crate) fn checkpoint<C: Dialect>(conn: &mut C) {
 }
 
 /// Asks again how long the connection waits, if that was asked before.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "for SQLite"))]
 pub(crate) fn ask_write_queue_again<C: Dialect>(conn: &mut C) -> QueryResult<()> {
     let write_queue = conn.write_queue()?;
     if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
@@ -262,11 +264,13 @@ pub(crate) fn ask_write_queue_again<C: Dialect>(conn: &mut C) -> QueryResult<()>
 }
 
 /// What was remembered of the identity of this connection's database.
+#[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
 pub(crate) fn identity<C: Dialect>(conn: &mut C) -> Option<Arc<str>> {
     conn.instrumentation().downcast_mut::<Instrument>()?.identity.clone()
 }
 
 /// Remembers the identity of this connection's database, if the connection is watched.
+#[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
 pub(crate) fn keep_identity<C: Dialect>(conn: &mut C, identity: Arc<str>) {
     if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
         instrument.identity = Some(identity);
@@ -274,6 +278,7 @@ pub(crate) fn keep_identity<C: Dialect>(conn: &mut C, identity: Arc<str>) {
 }
 
 /// How many threads of this process wait for their turn to write to the same database.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "for SQLite"))]
 pub(crate) fn waiting<C: Dialect>(conn: &mut C) -> usize {
     watch(conn);
     write_queue(conn).map_or(0, |access| access.queue.waiting())

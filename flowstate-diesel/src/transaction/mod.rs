@@ -104,6 +104,7 @@ pub(crate) fn run_closures<C: Dialect, R, E: From<Error>>(
 
 /// Like [`run_closures`], but leaves the hooks of a transaction of its own to the caller, in `later`:
 /// they may need the connection.
+#[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
 pub(crate) fn run_closures_before_hooks<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     later: &mut Vec<Hook>,

@@ -44,6 +44,7 @@ static LISTENERS: Mutex<Vec<Weak<dyn Listener>>> = Mutex::new(Vec::new());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// From now on, until it is dropped, `listener` is told of every commit.
+#[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
 pub(crate) fn register(listener: &Arc<impl Listener + 'static>) {
     let listener: Arc<dyn Listener> = listener.clone();
     let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);

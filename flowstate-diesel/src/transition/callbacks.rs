@@ -56,7 +56,8 @@ impl<R, E: Into<BoxError>> HookResult for Result<R, E> {
     }
 }
 
-/// `!`, which cannot be named yet: what a closure returns that always panics.
+/// `!`, which cannot be named yet: what a closure returns that always panics. Without it a guard or a
+/// hook that is still `todo!()` does not compile.
 type Never = <fn() -> ! as never::Returning>::Output;
 
 mod never {
