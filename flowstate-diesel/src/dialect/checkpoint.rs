@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// After how many turns to look at first, and at the least.
 const LEAST_TURNS: i64 = 16;
-/// The same where the database makes none by itself: then nobody else shall.
+/// After how many turns to look again where the database makes none by itself: nobody else shall.
 const NOT_WANTED: i64 = 1_000;
 /// So often before the log is as long as it may become. What is left then, the writer copies whom
 /// the others wait for.

@@ -12,7 +12,7 @@ use crate::transaction::swallowed;
     label = "not the verdict of a guard"
 )]
 pub trait Verdict {
-    /// The same in one form.
+    /// The verdict of any guard in one form.
     ///
     /// # Errors
     /// The guard's own.
@@ -37,7 +37,7 @@ impl<E: Into<BoxError>> Verdict for Result<bool, E> {
     label = "end it with `;` if nobody needs the value"
 )]
 pub trait HookResult {
-    /// The same in one form.
+    /// The result of any hook in one form.
     ///
     /// # Errors
     /// The hook's own.

@@ -52,7 +52,7 @@ macro_rules! moved {
     };
 }
 
-/// The same for a change of one link, with its history row.
+/// Moves the row for a change of one link, and inserts its history row.
 macro_rules! moved_once {
     () => {
         concat!(
@@ -161,9 +161,9 @@ statements! {
          FROM moved, json_array_elements(@json) AS artefacts (artefact))",
         stamp!()
     );
-    /// The same for the usual change, which the server does in seven eighths of the time.
+    /// The usual change, which the server does in seven eighths of the time of `Advance`.
     AdvanceOnce = concat!(moved_once!(), stamp!());
-    /// The same with an artefact.
+    /// The usual change with an artefact.
     AdvanceOnceKeeping = concat!(
         moved_once!(),
         ", artefacts AS (\
@@ -173,7 +173,7 @@ statements! {
     );
     /// The record with the first row of its history.
     Insert = made!("", "");
-    /// The same in a transaction of its own, under a lock by which [`Dialect::was_created`] can
+    /// Inserts a record in a transaction of its own, under a lock by which [`Reads::was_created`](crate::dialect::Reads::was_created) can
     /// wait for its end: nobody else sees the row before, nor knows its id.
     InsertAtOnce = made!(", pg_advisory_xact_lock(?)", ", announced");
     AwaitCreation = "SELECT pg_advisory_xact_lock(?)";

@@ -11,7 +11,7 @@ statements! {
     LockFlow = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ? @lock"
     );
-    /// The same, unless others have locked it: then nothing is found.
+    /// Locks the row unless others have locked it: then nothing is found.
     TryLockFlow = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE id = ? AND flow = ? @skip"
     );
@@ -128,7 +128,7 @@ statements! {
     NewestArtefact =
         "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
          WHERE flow_id = ? AND name = ? ORDER BY seq DESC LIMIT 1";
-    /// The same where the artefact had other names before.
+    /// The newest artefact of several names, where it had others before.
     NewestArtefactAmong =
         "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
          WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1";

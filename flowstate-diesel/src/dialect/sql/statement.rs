@@ -22,7 +22,7 @@ use super::template::{Alone, Around, Piece, Pieces};
 /// [`Words`].
 pub trait Statement: 'static {
     const SQL: &'static str;
-    /// The same, cut.
+    /// The text of [`Statement::SQL`], cut.
     #[doc(hidden)]
     const PIECES: &'static Pieces = &template::cut(Self::SQL);
 }
