@@ -29,6 +29,7 @@ pub use store::audit::{Audit, Finding, Problem, audit};
 pub use store::flow_store::{FlowStore, Page};
 pub use store::history::{ArtefactEntry, HistoryEntry, StateCount};
 pub use store::identity::new_identity;
+pub use store::labels::backfill_labels;
 pub use store::migrate::migrate;
 pub use store::once::Once;
 pub use store::purge::Purge;

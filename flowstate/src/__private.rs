@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+pub use std::string::String;
+pub use std::vec::Vec;
+
 pub use serde;
 use serde::{Deserialize, Deserializer};
 
@@ -28,6 +31,14 @@ pub fn deserialize_state<'de, S: State, D: Deserializer<'de>>(
 ) -> Result<S, D::Error> {
     let name = Cow::<'de, str>::deserialize(deserializer)?;
     name.parse().map_err(serde::de::Error::custom)
+}
+
+/// The labels that a record has, of those that its flow declares.
+#[must_use]
+pub fn labels<const N: usize>(
+    all: [(&'static str, Option<String>); N],
+) -> Vec<(&'static str, String)> {
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// The marker of a state that is not completed: where a transition from `*` starts.

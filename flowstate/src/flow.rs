@@ -31,6 +31,12 @@ pub trait Flow: Derived + Serialize + DeserializeOwned + Send + Sync + Sized + '
 
     /// The name under which records of this flow are stored.
     const NAME: &'static str = Self::DEFINITION.name;
+
+    /// The labels of a record with these props, by their names.
+    #[must_use]
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 /// What records of the flow `F` end with: an enum that the derive generates.

@@ -47,6 +47,7 @@ mod claim;
 mod definition;
 pub mod diagram;
 mod flow;
+mod label;
 mod policy;
 mod record;
 mod serve;
@@ -64,6 +65,7 @@ pub use definition::{
 pub use flow::{Flow, FlowOutcome, State, UnknownState};
 #[doc = include_str!("derive.md")]
 pub use flowstate_derive::Flow;
+pub use label::{Label, LabelValue};
 pub use policy::Policy;
 pub use record::{Record, Row, TransactionOutcome};
 pub use serve::{

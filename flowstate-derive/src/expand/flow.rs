@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{artefact, doc_text, step, transition, with};
+use super::{artefact, doc_text, label, step, transition, with};
 use crate::model::Model;
 use crate::name;
 
@@ -21,7 +21,11 @@ pub(super) fn impls(model: &Model) -> TokenStream {
     let with_groups = (!model.groups.is_empty()).then(|| quote!(.with_groups(#groups)));
     let secrets: Vec<_> = names.secrets.iter().map(name::plain).collect();
     let with_secrets = (!secrets.is_empty()).then(|| quote!(.with_secrets(&[#(#secrets),*])));
+    let (with_labels, labels) = label::of_flow(model);
+    let constants = label::constants(model);
     quote! {
+        #constants
+
         const __TRANSITIONS: &[#krate::TransitionDefinition] = #transitions;
         const __ARTEFACTS: &[#krate::ArtefactDefinition] = #artefacts;
         #steps
@@ -42,7 +46,10 @@ pub(super) fn impls(model: &Model) -> TokenStream {
                     .with_artefacts(__ARTEFACTS)
                     #with_steps
                     #with_groups
+                    #with_labels
                     #with_secrets;
+
+            #labels
         }
     }
 }

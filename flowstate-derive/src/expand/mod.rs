@@ -2,6 +2,7 @@
 
 mod artefact;
 mod flow;
+mod label;
 mod outcome;
 mod record;
 mod serve;

@@ -17,6 +17,7 @@ const OPTIONS: &[Key] = &[
     Key { name: "state", form: Form::Tokens, usage: "state = Name" },
     Key { name: "outcome", form: Form::Tokens, usage: "outcome = Name" },
     Key { name: "steps", form: Form::Tokens, usage: "steps = Name" },
+    Key { name: "label", form: Form::List, usage: "label(field)" },
     Key { name: "secret", form: Form::List, usage: "secret(field)" },
     Key { name: "crate", form: Form::Tokens, usage: "crate = path::to::flowstate" },
 ];
@@ -30,6 +31,8 @@ pub(crate) struct Names {
     pub(crate) steps: Ident,
     /// How generated code reaches the core crate.
     pub(crate) krate: Path,
+    /// The props that records are looked up by.
+    pub(crate) labels: Vec<Ident>,
     /// The props that tools never show.
     pub(crate) secrets: Vec<Ident>,
 }
@@ -69,8 +72,9 @@ impl Names {
                 .ok()
         });
         let krate = krate.unwrap_or_else(|| syn::parse_quote!(::flowstate));
+        let labels = props("label", &options, data, errors);
         let secrets = props("secret", &options, data, errors);
-        Self { stored, record, state, outcome, steps, krate, secrets }
+        Self { stored, record, state, outcome, steps, krate, labels, secrets }
     }
 
     /// The names of types and traits.

@@ -3,6 +3,7 @@
 pub(crate) mod after;
 pub(crate) mod artefact;
 pub(crate) mod flow;
+mod label;
 pub(crate) mod state;
 pub(crate) mod step;
 mod step_reader;
@@ -84,7 +85,7 @@ impl Model {
         );
         artefacts.spare(flow, &taken, &mut errors);
         let (states, groups) = states.into_lists();
-        let model = Self {
+        let mut model = Self {
             ident: flow.clone(),
             vis: input.vis.clone(),
             names,
@@ -99,6 +100,7 @@ impl Model {
             is_whole,
             is_possible,
         };
+        label::check(&mut model, &mut errors);
         (model, errors)
     }
 }

@@ -19,6 +19,8 @@ pub struct Link {
     pub tries_again: bool,
     /// Names and JSON texts.
     pub artefacts: Vec<(&'static str, String)>,
+    /// Whether records of the flow have labels.
+    pub has_labels: bool,
 }
 
 impl Link {
@@ -33,7 +35,8 @@ impl Link {
         // without steps nothing tells a further try from somebody's decision
         let tries_again =
             flow.steps.is_empty() || flow.steps.iter().any(|step| step.start == transition);
-        Self { transition, to, to_error, tries_again, artefacts: Vec::new() }
+        let has_labels = !flow.labels.is_empty();
+        Self { transition, to, to_error, tries_again, artefacts: Vec::new(), has_labels }
     }
 }
 

@@ -43,6 +43,8 @@ pub enum What {
     Artefact(String),
     /// The key given to `create_once`.
     Key,
+    /// The label of this name.
+    Label(&'static str),
     /// The actor of a transition.
     Actor,
     /// The metadata of a transition.
@@ -55,6 +57,7 @@ impl fmt::Display for What {
             Self::Props => f.write_str("props"),
             Self::Artefact(name) => write!(f, "artefact `{name}`"),
             Self::Key => f.write_str("key"),
+            Self::Label(name) => write!(f, "label `{name}`"),
             Self::Actor => f.write_str("actor"),
             Self::Metadata => f.write_str("metadata"),
         }

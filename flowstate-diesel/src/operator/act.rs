@@ -145,7 +145,8 @@ pub(super) fn origin<C: Dialect>(conn: &mut C, standing: &Standing) -> Result<Op
 fn write<C: Dialect>(conn: &mut C, before: &Standing, to: &Move, wish: &Wish) -> Result<Moved> {
     let seq = before.seq + 1;
     if to.destroys {
-        destroy(conn, before.id, before.seq).map_err(|error| explain(conn, None, error))?;
+        // whoever wrote it may have labels of which no graph is known
+        destroy(conn, before.id, before.seq, true).map_err(|error| explain(conn, None, error))?;
     } else {
         let (is_kept, deadline) = match to.deadline {
             Deadline::Kept => (true, None),

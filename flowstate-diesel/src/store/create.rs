@@ -27,6 +27,8 @@ use crate::transaction::notify::Notification;
 use crate::transaction::scope;
 use crate::transaction::token::token;
 use crate::transition::decode;
+use crate::transition::labels;
+use crate::transition::labels::Labels;
 
 /// What the history keeps of a keyed creation: the props may change, and a later start with the
 /// same key must still be recognized.
@@ -65,6 +67,7 @@ const LATEST: DateTime<Utc> = match DateTime::from_timestamp(221_845_392_000, 0)
 
 pub(crate) fn create<F: Flow, C: Dialect>(flow: F, due: Due, conn: &mut C) -> Result<F::Record> {
     let props = encode(&flow)?;
+    let labels = labels::of(&flow, RecordRef::new::<F>())?;
     let token = token()?;
     let new = match due {
         Due::In(delay) => new::<F>(&props, None, delay, &token)?,
@@ -74,9 +77,9 @@ pub(crate) fn create<F: Flow, C: Dialect>(flow: F, due: Due, conn: &mut C) -> Re
             NewFlow { due_at: new.timing.due_in.map(|_| time), ..new }
         }
     };
-    let mut inserted = insert_at_once::<F, C>(conn, &new)?;
+    let mut inserted = insert_at_once::<F, C>(conn, &new, &labels)?;
     if inserted.is_none() {
-        inserted = transaction::run(conn, &mut |conn| insert::<F, C>(conn, &new))
+        inserted = transaction::run(conn, &mut |conn| insert::<F, C>(conn, &new, &labels))
             .map_err(about_new::<F>)?;
     }
     finish(flow, inserted, &new, conn)
@@ -87,6 +90,8 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
     conn: &mut C,
 ) -> Result<Vec<F::Record>> {
     let props: Vec<_> = flows.iter().map(encode).collect::<Result<_>>()?;
+    let labels = flows.iter().map(|flow| labels::of(flow, RecordRef::new::<F>()));
+    let labels: Vec<_> = labels.collect::<Result<_>>()?;
     if props.is_empty() {
         return Ok(Vec::new());
     }
@@ -99,6 +104,9 @@ pub(crate) fn create_many<F: Flow, C: Dialect>(
             let inserted =
                 inserted.map_err(|error| explain(conn, Some(RecordRef::new::<F>()), error))?;
             rows.extend(inserted);
+        }
+        for (row, labels) in rows.iter().zip(&labels) {
+            labels::insert(conn, RecordRef::of::<F>(row.id), row.id, labels)?;
         }
         if let Some(last) = rows.last() {
             let record = RecordRef::of::<F>(last.id);
@@ -142,15 +150,16 @@ pub(crate) fn create_once<F: Flow, C: Dialect>(
     let created_with = format!("{{\"created_with\":{props}}}");
     json::check_wrapped(&created_with, RecordRef::new::<F>())?;
     let keyed = Some(Keyed { key, created_with: &created_with });
+    let labels = labels::of(&flow, RecordRef::new::<F>())?;
     let token = token()?;
     let new = new::<F>(&props, keyed, Duration::ZERO, &token)?;
-    if let Some(inserted) = insert_at_once::<F, C>(conn, &new)? {
+    if let Some(inserted) = insert_at_once::<F, C>(conn, &new, &labels)? {
         return finish(flow, Some(inserted), &new, conn).map(Once::Created);
     }
     let found = transaction::run(conn, &mut |conn| {
         // between two statements others may destroy the record that has the key, and create another
         for _ in 0..MOST_GLIMPSES {
-            if let Some(inserted) = insert::<F, C>(conn, &new)? {
+            if let Some(inserted) = insert::<F, C>(conn, &new, &labels)? {
                 return Ok(Ok(inserted));
             }
             if let Some(record) = existing::<F, C>(conn, &props, key)? {
@@ -177,12 +186,13 @@ fn encode<F: Flow>(flow: &F) -> Result<String> {
 }
 
 /// Inserts the row and its first history row with one statement, where that is a transaction of its
-/// own. `None` if it was not to be: nothing is written then.
+/// own, and it has no labels. `None` if it was not to be: nothing is written then.
 fn insert_at_once<F: Flow, C: Dialect>(
     conn: &mut C,
     new: &NewFlow<'_>,
+    labels: &Labels,
 ) -> Result<Option<InsertedRow>> {
-    if !autocommit::possible(conn) {
+    if !labels.is_empty() || !autocommit::possible(conn) {
         return Ok(None);
     }
     let mark = Mark::created(RecordRef::new::<F>(), new.token.to_owned(), Instant::now());
@@ -193,11 +203,16 @@ fn insert_at_once<F: Flow, C: Dialect>(
     Ok(inserted)
 }
 
-/// Inserts the row and its first history row. `None` if the key is taken.
-fn insert<F: Flow, C: Dialect>(conn: &mut C, new: &NewFlow<'_>) -> Result<Option<InsertedRow>> {
+/// Inserts the row, its first history row and its labels. `None` if the key is taken.
+fn insert<F: Flow, C: Dialect>(
+    conn: &mut C,
+    new: &NewFlow<'_>,
+    labels: &Labels,
+) -> Result<Option<InsertedRow>> {
     let record = RecordRef::new::<F>();
     let written = conn.insert(new).map_err(|error| explain(conn, Some(record), error))?;
     if let Some(row) = &written {
+        labels::insert(conn, RecordRef::of::<F>(row.id), row.id, labels)?;
         let mark = Mark::created(RecordRef::of::<F>(row.id), new.token.to_owned(), Instant::now());
         scope::set_mark(conn, mark, Notification::of_new(new));
     }

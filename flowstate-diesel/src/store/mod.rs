@@ -5,6 +5,7 @@ mod create;
 pub(crate) mod flow_store;
 pub(crate) mod history;
 pub(crate) mod identity;
+pub(crate) mod labels;
 pub(crate) mod migrate;
 pub(crate) mod once;
 mod outcome;

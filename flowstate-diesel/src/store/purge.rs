@@ -167,7 +167,7 @@ impl Purge {
     fn delete_one<C: Dialect>(&self, conn: &mut C, id: i64) -> diesel::QueryResult<Gone> {
         let rows = conn.counts::<LockFinished>(&[Bind::Int(id), Bind::Int(micros(self.age))])?;
         let Some(row) = rows.first() else { return Ok(Gone::NotFree) };
-        let deleted = destroy(conn, id, row.number)?;
+        let deleted = destroy(conn, id, row.number, true)?;
         Ok(if deleted { Gone::Deleted } else { Gone::Skipped })
     }
 }

@@ -133,7 +133,10 @@ impl<F: Flow> RecordStore<F> for Record<F> {
                 .map_err(|error| explain(conn, Some(record), error))?;
             let row = rows.first().ok_or(Error::NotFound { record })?;
             decode::refuse_another(flow, row)?;
-            if !destroy(conn, id, row.seq).map_err(|error| explain(conn, Some(record), error))? {
+            let has_labels = !F::DEFINITION.labels.is_empty();
+            if !destroy(conn, id, row.seq, has_labels)
+                .map_err(|error| explain(conn, Some(record), error))?
+            {
                 return Err(Error::skipped(record));
             }
             scope::set_mark(conn, Mark::destroyed(record), None);

@@ -8,11 +8,13 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
+use super::labels;
+use super::labels::Labels;
 use crate::dialect::Dialect;
 use crate::dialect::change::{Change, Link, Notes, Standing, Timing};
 use crate::dialect::rows::{ArtefactRow, FlowRow, Stamp};
 use crate::dialect::sql::shared::{
-    DeleteArtefacts, DeleteFlow, DeleteHistory, HolderOf, LockFlow, NewestArtefact,
+    DeleteArtefacts, DeleteFlow, DeleteHistory, DeleteLabels, HolderOf, LockFlow, NewestArtefact,
     NewestArtefactAmong, NewestArtefactAmongOf, NewestArtefactOf,
 };
 use crate::dialect::sql::statement::{Bind, Current, Statement};
@@ -87,6 +89,11 @@ pub(crate) trait Subject<C> {
     /// Returns where the row stands and the props if they changed.
     fn prepare(&mut self, conn: &mut C) -> Result<(Standing<'static>, Option<String>)>;
 
+    /// The labels, if the props that were prepared have others.
+    fn labels(&self) -> Result<Option<Labels>> {
+        Ok(None)
+    }
+
     /// Decodes the artefacts that the transition loads; `newest` finds one by its names. If the row
     /// is where it is remembered, one that the record wrote itself need not be looked for.
     fn load(&mut self, remembered: bool, newest: &mut Newest<'_>) -> Result<()>;
@@ -145,6 +152,12 @@ pub(crate) fn apply<C: Dialect>(
         let loads = Loads { remembered: false, has_read, seq: before.seq };
         read_loads(conn, plan, subject, loads)?;
         let written = write(conn, &plan.change(before, props.as_deref()))?;
+        if written.is_some()
+            && !plan.destroys
+            && let Some(labels) = subject.labels()?
+        {
+            labels::replace(conn, plan.record, plan.id, &labels)?;
+        }
         // under the lock nobody else can move it: the caller's own `within` has
         written.ok_or_else(|| moved_within(conn, plan, before))
     })
@@ -213,7 +226,9 @@ pub(crate) fn write<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Result<Opt
         {
             return Ok(None);
         }
-        destroy(conn, change.id, change.before.seq).map(|destroyed| destroyed.then_some(None))
+        let has_labels = change.links.iter().any(|link| link.has_labels);
+        destroy(conn, change.id, change.before.seq, has_labels)
+            .map(|destroyed| destroyed.then_some(None))
     } else {
         conn.write(change).map(|stamp| stamp.map(Some))
     };
@@ -340,8 +355,16 @@ pub(crate) fn names_json<'a>(names: impl IntoIterator<Item = &'a str>) -> String
 
 /// Deletes a record with its history and artefacts, under its lock. `false` if it is not at `seq`, or
 /// a trigger has skipped it: what was deleted of it has to be rolled back.
-pub(crate) fn destroy<C: Dialect>(conn: &mut C, id: i64, seq: i64) -> diesel::QueryResult<bool> {
+pub(crate) fn destroy<C: Dialect>(
+    conn: &mut C,
+    id: i64,
+    seq: i64,
+    has_labels: bool,
+) -> diesel::QueryResult<bool> {
     // the children first: foreign keys may be enforced without the cascade, or not at all
+    if has_labels {
+        conn.run::<DeleteLabels>(&[Bind::Int(id)])?;
+    }
     conn.run::<DeleteArtefacts>(&[Bind::Int(id)])?;
     conn.run::<DeleteHistory>(&[Bind::Int(id)])?;
     Ok(conn.run::<DeleteFlow>(&[Bind::Int(id), Bind::Int(seq)])? == 1)

@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod callbacks;
 pub(crate) mod decode;
+pub(crate) mod labels;
 pub(crate) mod request;
 pub(crate) mod span;
 pub(crate) mod typed;

@@ -11,6 +11,8 @@ use flowstate::{
 use super::apply::{Applied, Newest, Subject};
 use super::callbacks::Closures;
 use super::decode;
+use super::labels;
+use super::labels::Labels;
 use crate::dialect::Dialect;
 use crate::dialect::change::Standing;
 use crate::dialect::rows::{FlowRow, Stamp};
@@ -133,6 +135,13 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
         }
         closures.work_within(&working, conn, record, T::NAME).map_err(|error| note(conn, error))?;
         Ok((standing, text))
+    }
+
+    fn labels(&self) -> Result<Option<Labels>> {
+        let record = RecordRef::of::<F>(self.flow.id());
+        let Some(props) = &self.props else { return Ok(None) };
+        let after = labels::of::<F>(props, record)?;
+        Ok((after != labels::of::<F>(self.flow.props(), record)?).then_some(after))
     }
 
     fn load(&mut self, remembered: bool, newest: &mut Newest<'_>) -> Result<()> {

@@ -12,8 +12,8 @@ use crate::operator::{Action, Error, Filter, Plan, Target, Wish, act, plan};
 use http::StatusCode;
 
 /// What is kept of a form from page to page.
-const KEPT: [&str; 10] =
-    ["action", "what", "id", "seq", "flow", "state", "key", "error", "stuck", "because"];
+const KEPT: [&str; 11] =
+    ["action", "what", "id", "seq", "flow", "state", "key", "label", "error", "stuck", "because"];
 
 /// How many moves are shown.
 const SHOWN: usize = 20;

@@ -145,6 +145,10 @@ pub(super) fn filter(form: &Form) -> Filter {
         flow: form.given("flow"),
         states: form.given("state").into_iter().collect(),
         key: form.given("key"),
+        label: form.given("label").map(|label| match label.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.to_owned()),
+            None => (label, String::new()),
+        }),
         error: form.given("error"),
         stuck: form.given("stuck").is_some(),
         stuck_because: because,
@@ -157,12 +161,12 @@ pub(super) fn records<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
     let after = Cursor::parse(form.get("after"));
     let found = list(&filter(form), after.as_ref(), PAGE, conn)?;
     let now = registry(conn)?.now;
-    let same =
-        ["flow", "state", "key", "error", "stuck", "because"].map(|name| (name, form.get(name)));
+    let same = ["flow", "state", "key", "label", "error", "stuck", "because"]
+        .map(|name| (name, form.get(name)));
     let next = found.next.as_ref().map(Cursor::to_text);
     let body = html! {
         form.filter method="get" action={ (root) "/records" } {
-            @for (name, label) in [("flow", "Flow"), ("state", "State"), ("key", "Key"), ("error", "Error contains")] {
+            @for (name, label) in [("flow", "Flow"), ("state", "State"), ("key", "Key"), ("label", "Label (name=value)"), ("error", "Error contains")] {
                 label { (label) br; input type="text" name=(name) value=(form.get(name)); }
             }
             label {

@@ -13,6 +13,7 @@ pub mod hooks;
 pub mod identity;
 pub mod json;
 pub mod keys;
+pub mod labels;
 pub mod messages;
 pub mod migrations;
 pub mod odd;

@@ -113,6 +113,11 @@ macro_rules! everywhere {
                 numbers_are_bounded
                 an_unknown_state_is_stuck
                 ;
+            labels:
+                labels_follow_the_props
+                records_of_before_are_labelled
+                without_labels_nothing_is_paid
+                ;
             pages:
                 pages_read_what_they_show
                 ;

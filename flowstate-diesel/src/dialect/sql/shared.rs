@@ -167,6 +167,8 @@ statements! {
     /// One of them under its lock, unless others have locked it or refer to it.
     LockFinished =
         "SELECT flow, seq FROM flowstate_flows WHERE id = ? AND completed_at <= @ago @free";
+    InsertLabel = "INSERT INTO flowstate_labels (flow_id, name, flow, value) VALUES (?, ?, ?, ?)";
+    DeleteLabels = "DELETE FROM flowstate_labels WHERE flow_id = ?";
     DeleteHistory = "DELETE FROM flowstate_transitions WHERE flow_id = ?";
     DeleteArtefacts = "DELETE FROM flowstate_artefacts WHERE flow_id = ?";
     DeleteFlow = "DELETE FROM flowstate_flows WHERE id = ? AND seq = ?";

@@ -56,7 +56,8 @@ pub(crate) fn back_plan<C: Dialect>(
     let Origin { name, is_error, timing } = origin(conn, step, fence)?;
     let timing = Timing { due_in: Some(micros(pause)), attempts: Some(fence.attempts), ..timing };
     let (to_error, artefacts) = (is_error, Vec::new());
-    let link = Link { transition, to: name, to_error, tries_again: true, artefacts };
+    let link =
+        Link { transition, to: name, to_error, tries_again: true, artefacts, has_labels: false };
     let landing = Landing { completes: false, destroys: false, timing };
     plan(step, fence, vec![link], landing, why.map(str::to_owned))
 }
