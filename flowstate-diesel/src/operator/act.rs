@@ -17,7 +17,7 @@ use crate::transaction;
 use crate::transaction::explain::explain;
 use crate::transaction::notify;
 use crate::transaction::token::token;
-use crate::transition::apply::destroy;
+use crate::transition::destroy::destroy;
 
 /// The longest actor and reason, in bytes.
 const MAX_ACTOR: usize = 255;

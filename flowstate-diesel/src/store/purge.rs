@@ -16,7 +16,7 @@ use crate::text::time::micros;
 use crate::transaction;
 use crate::transaction::explain::explain;
 use crate::transaction::read::read;
-use crate::transition::apply::destroy;
+use crate::transition::destroy::destroy;
 
 /// How many records are deleted in one transaction, if nothing else is said.
 const BATCH: u32 = 100;

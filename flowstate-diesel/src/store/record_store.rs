@@ -15,8 +15,9 @@ use crate::transaction;
 use crate::transaction::explain::explain;
 use crate::transaction::read::read;
 use crate::transaction::scope;
-use crate::transition::apply::{destroy, newest_artefact_of};
+use crate::transition::apply::newest_artefact_of;
 use crate::transition::decode;
+use crate::transition::destroy::destroy;
 use crate::transition::request::Request;
 use crate::transition::span::spanned;
 

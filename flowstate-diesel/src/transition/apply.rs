@@ -8,14 +8,15 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
+use super::destroy::destroy;
 use super::labels;
 use super::labels::Labels;
 use crate::dialect::Dialect;
 use crate::dialect::change::{Change, Link, Notes, Standing, Timing};
 use crate::dialect::rows::{ArtefactRow, FlowRow, Stamp};
 use crate::dialect::sql::shared::{
-    DeleteArtefacts, DeleteFlow, DeleteHistory, DeleteLabels, HolderOf, LockFlow, NewestArtefact,
-    NewestArtefactAmong, NewestArtefactAmongOf, NewestArtefactOf,
+    HolderOf, LockFlow, NewestArtefact, NewestArtefactAmong, NewestArtefactAmongOf,
+    NewestArtefactOf,
 };
 use crate::dialect::sql::statement::{Bind, Current, Statement};
 use crate::error::unconfirmed::Mark;
@@ -351,23 +352,6 @@ fn newest_row<C: Dialect, Only: Statement, Among: Statement>(
 /// Stored names as a JSON array.
 pub(crate) fn names_json<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     serde_json::Value::from_iter(names).to_string()
-}
-
-/// Deletes a record with its history and artefacts, under its lock. `false` if it is not at `seq`, or
-/// a trigger has skipped it: what was deleted of it has to be rolled back.
-pub(crate) fn destroy<C: Dialect>(
-    conn: &mut C,
-    id: i64,
-    seq: i64,
-    has_labels: bool,
-) -> diesel::QueryResult<bool> {
-    // the children first: foreign keys may be enforced without the cascade, or not at all
-    if has_labels {
-        conn.run::<DeleteLabels>(&[Bind::Int(id)])?;
-    }
-    conn.run::<DeleteArtefacts>(&[Bind::Int(id)])?;
-    conn.run::<DeleteHistory>(&[Bind::Int(id)])?;
-    Ok(conn.run::<DeleteFlow>(&[Bind::Int(id), Bind::Int(seq)])? == 1)
 }
 
 fn moved_within<C: Dialect>(conn: &mut C, plan: &Plan, before: Standing<'static>) -> Error {

@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod callbacks;
 pub(crate) mod decode;
+pub(crate) mod destroy;
 pub(crate) mod labels;
 pub(crate) mod request;
 pub(crate) mod span;
