@@ -60,6 +60,11 @@ impl Errors {
         self.list.is_empty()
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// How much is missing: more than before means that a name may be declared in what was lost.
     pub(crate) fn gaps(&self) -> usize {
         self.gaps

@@ -4,6 +4,7 @@ mod attr;
 mod errors;
 mod expand;
 mod graph;
+mod lock;
 mod model;
 mod name;
 #[cfg(test)]
@@ -27,11 +28,17 @@ pub fn flow(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 
 /// The whole macro: the mistakes as compile errors, and the items of what was understood.
 fn derive(input: TokenStream) -> TokenStream {
+    derive_with(input, &lock::of_the_crate)
+}
+
+/// The whole macro, where `read` gives the text of a lock file.
+fn derive_with(input: TokenStream, read: &lock::Reader<'_>) -> TokenStream {
     let input: DeriveInput = match syn::parse2(input) {
         Ok(input) => input,
         Err(error) => return error.into_compile_error(),
     };
-    let (model, mut errors) = Model::new(&input);
+    let (mut model, mut errors) = Model::new(&input);
+    model.lock = lock::read(&model, read, &mut errors);
     if model.is_whole {
         graph::explain(&model, &mut errors);
     }

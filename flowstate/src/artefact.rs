@@ -41,6 +41,15 @@ pub trait ArtefactSet<F: Flow>: Derived<F> + Sized {
     fn read_from<R: ArtefactReader<F>>(reader: &mut R) -> Result<Self, R::Error>;
 }
 
+/// What can stand beside others in what a transition persists or loads: an artefact, or in
+/// `load(optional …)` an `Option` of one.
+///
+/// The derive implements it.
+pub trait ArtefactPart<F: Flow>: ArtefactSet<F> {
+    /// The stored name.
+    const NAME: &'static str;
+}
+
 /// Where a store takes artefacts from a set, one call each.
 pub trait ArtefactWriter<F: Flow> {
     /// Why an artefact is refused.
@@ -63,6 +72,12 @@ pub trait ArtefactReader<F: Flow> {
     /// # Errors
     /// When it is missing or cannot be decoded.
     fn read<A: Artefact<F>>(&mut self) -> Result<A, Self::Error>;
+
+    /// Gives the newest artefact of this type, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be decoded.
+    fn read_optional<A: Artefact<F>>(&mut self) -> Result<Option<A>, Self::Error>;
 }
 
 impl<F: Flow> ArtefactSet<F> for () {
@@ -80,20 +95,20 @@ impl<F: Flow> ArtefactSet<F> for () {
 macro_rules! tuples {
     ($($name:ident)+) => {
         #[diagnostic::do_not_recommend]
-        impl<F: Flow, $($name: Artefact<F>),+> Derived<F> for ($($name,)+) {}
+        impl<F: Flow, $($name: ArtefactPart<F>),+> Derived<F> for ($($name,)+) {}
 
-        impl<F: Flow, $($name: Artefact<F>),+> ArtefactSet<F> for ($($name,)+) {
+        impl<F: Flow, $($name: ArtefactPart<F>),+> ArtefactSet<F> for ($($name,)+) {
             const NAMES: &'static [&'static str] = &[$($name::NAME),+];
 
             fn write_to<W: ArtefactWriter<F>>(&self, writer: &mut W) -> Result<(), W::Error> {
                 #[expect(non_snake_case, reason = "one binding a type parameter")]
                 let ($($name,)+) = self;
-                $(writer.write($name)?;)+
+                $($name.write_to(writer)?;)+
                 Ok(())
             }
 
             fn read_from<R: ArtefactReader<F>>(reader: &mut R) -> Result<Self, R::Error> {
-                Ok(($(reader.read::<$name>()?,)+))
+                Ok(($($name::read_from(reader)?,)+))
             }
         }
     };

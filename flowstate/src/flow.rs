@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::__private::Derived;
+use crate::lock::LockFile;
 use crate::{ArtefactReader, Definition, Record, StateDefinition};
 
 /// A kind of process: the annotated struct. Its fields are the props, kept as JSON.
@@ -37,6 +38,10 @@ pub trait Flow: Derived + Serialize + DeserializeOwned + Send + Sync + Sized + '
     fn labels(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
+
+    /// The lock file: what the flow was when records that run now came to where they stand. `None`
+    /// without `#[flow(lock)]`.
+    const LOCK: Option<LockFile> = None;
 }
 
 /// What records of the flow `F` end with: an enum that the derive generates.

@@ -48,6 +48,7 @@ mod definition;
 pub mod diagram;
 mod flow;
 mod label;
+pub mod lock;
 mod policy;
 mod record;
 mod serve;
@@ -55,7 +56,7 @@ mod step;
 mod step_error;
 mod transition;
 
-pub use artefact::{Artefact, ArtefactReader, ArtefactSet, ArtefactWriter};
+pub use artefact::{Artefact, ArtefactPart, ArtefactReader, ArtefactSet, ArtefactWriter};
 pub use backoff::Backoff;
 pub use claim::{Claim, Hold, Signals};
 pub use definition::{

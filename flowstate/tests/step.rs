@@ -207,6 +207,11 @@ impl<F: Flow> ArtefactReader<F> for Shelf {
         let found = self.0.iter().find(|(name, _)| *name == A::NAME);
         serde_json::from_str(found.map_or("missing", |(_, text)| text))
     }
+
+    fn read_optional<A: Artefact<F>>(&mut self) -> Result<Option<A>, Self::Error> {
+        let found = self.0.iter().find(|(name, _)| *name == A::NAME);
+        found.map(|(_, text)| serde_json::from_str(text)).transpose()
+    }
 }
 
 #[test]

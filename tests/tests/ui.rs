@@ -7,12 +7,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "cascade",
     "completed",
     "graph",
     "group",
     "initial",
+    "lock",
     "options",
     "persist",
     "shape",
@@ -25,9 +26,23 @@ const KINDS: [&str; 13] = [
 
 #[test]
 fn mistakes_are_explained() {
+    copy_locks();
     let cases = trybuild::TestCases::new();
     for kind in KINDS {
         cases.compile_fail(format!("ui/{kind}/*.rs"));
+    }
+}
+
+/// Lock files are beside the manifest of the crate that is compiled, which trybuild makes.
+fn copy_locks() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let made = target.join("tests/trybuild").join(env!("CARGO_PKG_NAME")).join("ui/lock");
+    fs::create_dir_all(&made).unwrap();
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("ui/lock")).unwrap() {
+        let file = file.unwrap().path();
+        if file.extension().is_some_and(|extension| extension == "flow") {
+            fs::copy(&file, made.join(file.file_name().unwrap())).unwrap();
+        }
     }
 }
 

@@ -16,6 +16,7 @@ diesel::table! {
 
 /// A payment that somebody has to approve.
 #[derive(Flow, Serialize, Deserialize)]
+#[flow(lock)]
 #[state(Requested, Approved, Paying, Paid, Booking, Booked, Refused, Expired)]
 #[state(FailedToPay(error), FailedToBook(error))]
 #[initial(Requested)]

@@ -10,6 +10,7 @@ use crate::my_records::MyRecords;
 
 /// Fetch a response from a third-party API, keep it, then save it locally.
 #[derive(Flow, Serialize, Deserialize)]
+#[flow(lock)]
 #[state(Pending, Picked, Fetching, Fetched, Saving, Saved, Completed)]
 #[state(FailedToFetch(error), FailedToSave(error))]
 #[initial(Pending)]

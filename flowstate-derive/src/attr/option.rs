@@ -25,6 +25,8 @@ pub(crate) enum Form {
     Flag,
     /// `rename = "…"`, once
     Text,
+    /// `lock`, `lock = "…"`
+    FlagOrText,
     /// `alias = "…"`, as often as needed
     Texts,
     /// `record = Name`, `crate = path`
@@ -117,10 +119,10 @@ impl Opt {
             (Form::List, Value::Equals(tokens) | Value::Other(tokens)) if !tokens.is_empty() => {
                 Value::List(Group::new(Delimiter::Parenthesis, tokens.clone()))
             }
-            (Form::Text | Form::Texts | Form::Tokens, Value::List(group)) => {
+            (Form::Text | Form::Texts | Form::Tokens | Form::FlagOrText, Value::List(group)) => {
                 Value::Equals(group.stream())
             }
-            (Form::Text | Form::Texts | Form::Tokens, Value::Other(tokens)) => {
+            (Form::Text | Form::Texts | Form::Tokens | Form::FlagOrText, Value::Other(tokens)) => {
                 Value::Equals(tokens.clone())
             }
             (Form::Flag, Value::Equals(tokens)) if tokens.to_string() == "true" => Value::None,
@@ -132,8 +134,10 @@ impl Opt {
 
     fn has(&self, form: Form) -> bool {
         match &self.value {
-            Value::None => form == Form::Flag,
-            Value::Equals(_) if matches!(form, Form::Text | Form::Texts) => self.text().is_some(),
+            Value::None => matches!(form, Form::Flag | Form::FlagOrText),
+            Value::Equals(_) if matches!(form, Form::Text | Form::Texts | Form::FlagOrText) => {
+                self.text().is_some()
+            }
             Value::Equals(tokens) => form == Form::Tokens && !tokens.is_empty(),
             Value::List(_) => form == Form::List,
             Value::Other(_) => false,

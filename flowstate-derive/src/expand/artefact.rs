@@ -7,6 +7,7 @@ use syn::{Field, Fields, Visibility};
 use super::{at, link, placed, with_list};
 use crate::model::Model;
 use crate::model::artefact::{Artefact, Type};
+use crate::model::transition::Transition;
 use crate::name::{generated, module, plain};
 
 pub(super) fn items(model: &Model) -> TokenStream {
@@ -72,7 +73,57 @@ fn or_of_flow<'a>(vis: &'a Visibility, model: &'a Model) -> &'a Visibility {
 }
 
 pub(super) fn impls(model: &Model) -> TokenStream {
-    model.artefacts.iter().map(|artefact| impls_of(model, artefact)).collect()
+    let artefacts = model.artefacts.iter().enumerate().map(|(at, artefact)| {
+        let mut transitions = model.transitions.iter();
+        let optional = transitions
+            .any(|transition| transition.optional.contains(&at))
+            .then(|| optional_impls_of(model, artefact));
+        let impls = impls_of(model, artefact);
+        quote!(#impls #optional)
+    });
+    artefacts.collect()
+}
+
+/// What makes one that may be missing a part of what a transition loads.
+fn optional_impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
+    let (flow, krate, ty) = (&model.ident, &model.names.krate, artefact.path());
+    let name = &artefact.stored.name;
+    quote_spanned! {generated(&artefact.ident)=>
+        #[automatically_derived]
+        impl #krate::__private::Derived<#flow> for ::core::option::Option<#ty> {}
+
+        #[automatically_derived]
+        impl #krate::ArtefactSet<#flow> for ::core::option::Option<#ty>
+        where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
+        {
+            const NAMES: &'static [&'static ::core::primitive::str] = &[#name];
+
+            fn write_to<__W: #krate::ArtefactWriter<#flow>>(
+                &self,
+                writer: &mut __W,
+            ) -> ::core::result::Result<(), __W::Error> {
+                match self {
+                    ::core::option::Option::Some(artefact) => writer.write(artefact),
+                    ::core::option::Option::None => ::core::result::Result::Ok(()),
+                }
+            }
+
+            fn read_from<__R: #krate::ArtefactReader<#flow>>(
+                reader: &mut __R,
+            ) -> ::core::result::Result<Self, __R::Error> {
+                reader.read_optional()
+            }
+        }
+
+        #[automatically_derived]
+        impl #krate::ArtefactPart<#flow> for ::core::option::Option<#ty>
+        where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
+        {
+            const NAME: &'static ::core::primitive::str = #name;
+        }
+    }
 }
 
 fn impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
@@ -118,6 +169,14 @@ fn impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
                 reader.read()
             }
         }
+
+        #[automatically_derived]
+        impl #krate::ArtefactPart<#flow> for #ty
+        where
+            for<'__f> #flow: #krate::__private::Declared<'__f>,
+        {
+            const NAME: &'static ::core::primitive::str = #name;
+        }
     }
 }
 
@@ -132,6 +191,25 @@ pub(super) fn definitions(model: &Model) -> TokenStream {
         quote!(#krate::ArtefactDefinition::new(#name) #aliases #doc #secret)
     });
     quote!(&[#(#definitions),*])
+}
+
+/// The types of what a transition loads, each with its artefact.
+pub(super) fn loaded<'a>(
+    model: &'a Model,
+    transition: &'a Transition,
+) -> impl Iterator<Item = (&'a Artefact, TokenStream)> {
+    transition.loads.iter().map(|(artefact, _)| {
+        let is_optional = transition.optional.contains(artefact);
+        let artefact = &model.artefacts[*artefact];
+        let path = artefact.path();
+        (artefact, if is_optional { quote!(::core::option::Option<#path>) } else { path })
+    })
+}
+
+/// The type of all that a transition loads.
+pub(super) fn loads(model: &Model, transition: &Transition) -> TokenStream {
+    let types: Vec<_> = loaded(model, transition).map(|(_, ty)| ty).collect();
+    if let [only] = &*types { only.clone() } else { quote!((#(#types),*)) }
 }
 
 /// The type of a set of artefacts.

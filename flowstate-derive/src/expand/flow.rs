@@ -23,6 +23,7 @@ pub(super) fn impls(model: &Model) -> TokenStream {
     let with_secrets = (!secrets.is_empty()).then(|| quote!(.with_secrets(&[#(#secrets),*])));
     let (with_labels, labels) = label::of_flow(model);
     let constants = label::constants(model);
+    let lock = lock(model);
     quote! {
         #constants
 
@@ -50,6 +51,19 @@ pub(super) fn impls(model: &Model) -> TokenStream {
                     #with_secrets;
 
             #labels
+            #lock
         }
     }
+}
+
+/// The lock file, so that the build follows it.
+fn lock(model: &Model) -> Option<TokenStream> {
+    let krate = &model.names.krate;
+    let path = format!("/{}", model.lock.as_ref()?.path);
+    let path = quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), #path));
+    Some(quote! {
+        const LOCK: ::core::option::Option<#krate::lock::LockFile> = ::core::option::Option::Some(
+            #krate::lock::LockFile::new(#path, ::core::include_str!(#path))
+        );
+    })
 }

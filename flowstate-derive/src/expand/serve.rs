@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::{at, docs_or, link, of_private_types, placed, step, transition};
+use super::{artefact, at, docs_or, link, of_private_types, placed, step, transition};
 use crate::model::Model;
 use crate::model::step::{Kind, Step};
 use crate::model::transition::Transition;
@@ -141,11 +141,9 @@ fn within(ident: &Ident) -> Ident {
 
 /// What a handler is given: a parameter for each artefact, named after it.
 fn loads(model: &Model, step: &Step) -> Vec<(Ident, TokenStream)> {
-    let loads = &model.transitions[step.start].loads;
-    let named = loads.iter().map(|(artefact, _)| {
-        let artefact = &model.artefacts[*artefact];
-        (name::parameter(&artefact.ident, &["flow", "conn", "self"]), artefact.path())
-    });
+    let loads = artefact::loaded(model, &model.transitions[step.start]);
+    let named = loads
+        .map(|(artefact, ty)| (name::parameter(&artefact.ident, &["flow", "conn", "self"]), ty));
     named.collect()
 }
 

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use super::{at, doc_text, docs_or, link, placed, with, with_list};
+use crate::graph;
 use crate::model::Model;
 use crate::model::state::State;
 use crate::name;
@@ -52,7 +53,14 @@ fn inherent(model: &Model) -> TokenStream {
     let Model { vis, names, states, .. } = model;
     let (name, krate) = (&names.state, &names.krate);
     let idents = states.iter().map(|state| &state.ident);
-    let definitions = states.iter().map(|state| definition(model, state));
+    let kept = model.lock.as_ref().map(|_| graph::kept(model)).unwrap_or_default();
+    let none = Vec::new();
+    let definitions = states.iter().enumerate().map(|(at, state)| {
+        let has = kept.get(at).unwrap_or(&none).iter();
+        let has: Vec<_> =
+            has.map(|artefact| model.artefacts[*artefact].stored.name.clone()).collect();
+        definition(model, state, &has)
+    });
     let count = states.len();
     quote! {
         const __STATES: &[#krate::StateDefinition; #count] = &[#(#definitions),*];
@@ -84,7 +92,7 @@ fn inherent(model: &Model) -> TokenStream {
     }
 }
 
-fn definition(model: &Model, state: &State) -> TokenStream {
+fn definition(model: &Model, state: &State, has: &[String]) -> TokenStream {
     let krate = &model.names.krate;
     let (stored, variant) = (&state.stored.name, name::plain(&state.ident));
     let aliases = with_list("with_aliases", &state.stored.aliases);
@@ -92,7 +100,8 @@ fn definition(model: &Model, state: &State) -> TokenStream {
     let error = state.is_error.then(|| quote!(.error()));
     let destroys = state.destroys;
     let completed = state.is_completed.then(|| quote!(.completed(#destroys)));
-    quote!(#krate::StateDefinition::new(#stored, #variant) #aliases #doc #error #completed)
+    let has = with_list("having", has);
+    quote!(#krate::StateDefinition::new(#stored, #variant) #aliases #doc #error #completed #has)
 }
 
 fn traits(model: &Model) -> TokenStream {

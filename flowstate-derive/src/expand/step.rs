@@ -114,7 +114,7 @@ fn step_impl(model: &Model, step: &Step, position: usize) -> TokenStream {
     let unit = |position: usize| transition::unit_path(model, position);
     let (start, fail) = (unit(step.start), unit(step.fail));
     let give_up = unit(step.give_up.unwrap_or(step.fail));
-    let loads = artefact::set(model, &model.transitions[step.start].loads);
+    let loads = artefact::loads(model, &model.transitions[step.start]);
     let returned = returned(model, step);
     quote_spanned! {step.ty.span()=>
         #[automatically_derived]

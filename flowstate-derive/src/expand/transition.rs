@@ -164,8 +164,9 @@ fn impls(model: &Model, transition: &Transition) -> TokenStream {
     let to = &model.states[*to].ident;
     let from = from(model, transition);
     let name = &transition.stored.name;
-    let persists = set(model, "Persists", &transition.persists);
-    let loads = set(model, "Loads", &transition.loads);
+    let persists = artefact::set(model, &transition.persists);
+    let persists = set("Persists", &transition.persists, &persists);
+    let loads = set("Loads", &transition.loads, &artefact::loads(model, transition));
     let place = ty.span();
     let (flow, transitions) = (at(flow, place), at(&transitions, place));
     let krate = placed(krate, place);
@@ -232,10 +233,9 @@ fn starts(model: &Model, transition: &Transition, is_wrong: bool) -> TokenStream
 }
 
 /// An associated type; the compiler shows the artefacts if something is wrong with it.
-fn set(model: &Model, name: &str, artefacts: &[(usize, Ident)]) -> TokenStream {
+fn set(name: &str, artefacts: &[(usize, Ident)], ty: &TokenStream) -> TokenStream {
     let span = artefacts.first().map_or_else(Span::call_site, |(_, ident)| generated(ident));
     let name = Ident::new(name, span);
-    let ty = artefact::set(model, artefacts);
     quote_spanned!(span=> type #name = #ty;)
 }
 

@@ -6,7 +6,7 @@ use super::{Finding, Graph, Path};
 
 /// Artefacts that nothing persists, and loads that some path reaches too early.
 pub(super) fn findings(graph: &Graph) -> Vec<Finding> {
-    let leaving = graph.leaving();
+    let leaving = graph.leaving_ever();
     (0..graph.artefacts).flat_map(|artefact| of(graph, &leaving, artefact)).collect()
 }
 
@@ -17,7 +17,7 @@ pub(super) fn never_persisted(graph: &Graph) -> Vec<Finding> {
 }
 
 fn is_persisted(graph: &Graph, artefact: usize) -> bool {
-    graph.transitions.iter().any(|edge| edge.persists.contains(&artefact))
+    graph.all().any(|edge| edge.persists.contains(&artefact))
 }
 
 fn of(graph: &Graph, leaving: &[Vec<usize>], artefact: usize) -> Vec<Finding> {
@@ -32,24 +32,24 @@ fn of(graph: &Graph, leaving: &[Vec<usize>], artefact: usize) -> Vec<Finding> {
     let ways = Ways::without(graph, leaving, artefact);
     loads
         .filter_map(|(transition, edge)| {
-            let path = ways.shortest(&edge.from)?;
-            Some(Finding::MayBeMissing { transition, artefact, path })
+            let (stand, path) = ways.shortest(&edge.from)?;
+            Some(Finding::MayBeMissing { transition, artefact, stand, path })
         })
         .collect()
 }
 
 /// For each state, the artefacts that every path to it has persisted.
 pub(super) fn kept(graph: &Graph) -> Vec<Vec<usize>> {
-    let leaving = graph.leaving();
+    let leaving = graph.leaving_ever();
     let mut kept = vec![Vec::new(); graph.states.len()];
     for artefact in (0..graph.artefacts).filter(|artefact| is_persisted(graph, *artefact)) {
-        let mut open = vec![graph.initial];
+        let mut open: Vec<_> = beginnings(graph, artefact).collect();
         let mut lacks = vec![false; graph.states.len()];
         while let Some(state) = open.pop() {
             if std::mem::replace(&mut lacks[state], true) {
                 continue;
             }
-            let edges = leaving[state].iter().map(|&transition| &graph.transitions[transition]);
+            let edges = leaving[state].iter().map(|&transition| graph.edge(transition));
             open.extend(
                 edges.filter(|edge| !edge.persists.contains(&artefact)).map(|edge| edge.to),
             );
@@ -61,11 +61,19 @@ pub(super) fn kept(graph: &Graph) -> Vec<Vec<usize>> {
     kept
 }
 
-/// The shortest ways from the initial state on which an artefact is not persisted.
+/// The states in which a record may stand that lacks the artefact, before it has taken any
+/// transition: the initial one, and those of the lock.
+fn beginnings(graph: &Graph, artefact: usize) -> impl Iterator<Item = usize> {
+    let lacking = graph.entries.iter().filter(move |entry| !entry.has.contains(&artefact));
+    std::iter::once(graph.initial).chain(lacking.map(|entry| entry.state))
+}
+
+/// The shortest ways from the initial state, and from where records stand already, on which an artefact is not persisted.
 ///
 /// A transition that loads it ends the search as well: beyond it the artefact is there, and what
 /// is wrong is found at that load.
 struct Ways {
+    initial: usize,
     /// How long the way to each state is that has one.
     length: Vec<Option<usize>>,
     /// The state and the transition by which it was entered.
@@ -75,12 +83,18 @@ struct Ways {
 impl Ways {
     fn without(graph: &Graph, leaving: &[Vec<usize>], artefact: usize) -> Self {
         let states = graph.states.len();
-        let mut ways = Self { length: vec![None; states], came_by: vec![None; states] };
-        ways.length[graph.initial] = Some(0);
-        let mut open = VecDeque::from([(graph.initial, 0)]);
+        let initial = graph.initial;
+        let mut ways = Self { initial, length: vec![None; states], came_by: vec![None; states] };
+        let mut open = VecDeque::new();
+        for state in beginnings(graph, artefact) {
+            if ways.length[state].is_none() {
+                ways.length[state] = Some(0);
+                open.push_back((state, 0));
+            }
+        }
         while let Some((state, length)) = open.pop_front() {
             for &transition in &leaving[state] {
-                let edge = &graph.transitions[transition];
+                let edge = graph.edge(transition);
                 let ends = edge.persists.contains(&artefact) || edge.loads.contains(&artefact);
                 if !ends && ways.length[edge.to].is_none() {
                     ways.length[edge.to] = Some(length + 1);
@@ -92,8 +106,9 @@ impl Ways {
         ways
     }
 
-    /// The way to the nearest of these states, if there is one to any.
-    fn shortest(&self, states: &[usize]) -> Option<Path> {
+    /// The way to the nearest of these states, if there is one to any, and where it begins if that is
+    /// not the initial state.
+    fn shortest(&self, states: &[usize]) -> Option<(Option<usize>, Path)> {
         let known = states.iter().filter_map(|&state| Some((self.length[state]?, state)));
         let (_, mut state) = known.min_by_key(|(length, _)| *length)?;
         let mut path = Path::new();
@@ -102,6 +117,6 @@ impl Ways {
             state = before;
         }
         path.reverse();
-        Some(path)
+        Some(((state != self.initial).then_some(state), path))
     }
 }

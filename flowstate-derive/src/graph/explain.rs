@@ -2,6 +2,8 @@
 
 use proc_macro2::Ident;
 
+use super::in_flight::{before, missing_in_flight, stranded};
+use super::way::{on_the_way, way};
 use super::{Edge, Finding, Graph, Node, assignment};
 use crate::errors::Errors;
 use crate::model::Model;
@@ -22,21 +24,33 @@ pub(crate) fn kept(model: &Model) -> Vec<Vec<usize>> {
 
 impl Graph {
     fn of(model: &Model) -> Self {
-        let artefacts = |set: &[(usize, _)]| set.iter().map(|(artefact, _)| *artefact).collect();
+        let artefacts =
+            |set: &[(usize, _)]| set.iter().map(|(artefact, _)| *artefact).collect::<Vec<_>>();
         let edge = |transition: &Transition| Edge {
             from: transition.from.clone(),
             to: transition.to,
             persists: artefacts(&transition.persists),
-            loads: artefacts(&transition.loads),
+            loads: artefacts(&transition.loads)
+                .into_iter()
+                .filter(|artefact| !transition.optional.contains(artefact))
+                .collect(),
         };
         let states = model.states.iter();
+        let own: Vec<Edge> = model.transitions.iter().map(edge).collect();
+        let (entries, former, ended_before) = match &model.lock {
+            Some(lock) => before(lock, &own, model.states.len()),
+            None => Default::default(),
+        };
         Self {
             initial: model.initial,
             states: states
                 .map(|state| Node { is_error: state.is_error, is_completed: state.is_completed })
                 .collect(),
-            transitions: model.transitions.iter().map(edge).collect(),
+            transitions: own,
             artefacts: model.artefacts.len(),
+            entries,
+            former,
+            ended_before,
         }
     }
 }
@@ -59,8 +73,13 @@ fn report(finding: &Finding, model: &Model, errors: &mut Errors) {
             );
             errors.at(ident, message);
         }
-        Finding::MayBeMissing { transition, artefact, path } => {
+        Finding::Stranded { state } => stranded(*state, model, errors),
+        Finding::MayBeMissing { transition, artefact, stand: None, path } => {
             may_be_missing(&model.transitions[*transition], *artefact, path, model, errors);
+        }
+        Finding::MayBeMissing { transition, artefact, stand: Some(stand), path } => {
+            let transition = &model.transitions[*transition];
+            missing_in_flight(transition, *artefact, (*stand, path), model, errors);
         }
     }
 }
@@ -136,35 +155,6 @@ fn dead_end(state: usize, in_a_loop: &[usize], model: &Model, errors: &mut Error
     errors.at(ident, message);
 }
 
-/// What to do about a path on which an artefact is missing.
-fn on_the_way(
-    transition: &Transition,
-    artefact: usize,
-    path: &[(usize, usize)],
-    model: &Model,
-) -> String {
-    let ident = &model.artefacts[artefact].ident;
-    let mut names: Vec<_> = Vec::new();
-    for (by, _) in path {
-        let name = format!("`{}`", model.transitions[*by].ident);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let some = match names.as_slice() {
-        [_, _, _, _, ..] => "a transition on that path".to_owned(),
-        few => few.join(" or "),
-    };
-    let add = format!("add `persist({ident})` to {some}");
-    match path.last() {
-        Some((_, last)) if transition.from_tokens.len() > 1 => {
-            let (last, name) = (&model.states[*last].ident, &transition.ident);
-            format!("{add}, or take `{last}` out of the states that `{name}` starts from")
-        }
-        _ => add,
-    }
-}
-
 /// What to do about a load in the initial state.
 fn not_at_the_start(transition: &Transition, artefact: usize, model: &Model) -> String {
     let ident = &model.artefacts[artefact].ident;
@@ -198,13 +188,10 @@ fn may_be_missing(
             not_at_the_start(transition, artefact, model)
         )
     } else {
-        let steps = path.iter().map(|(by, to)| {
-            format!(" -{}-> {}", model.transitions[*by].ident, model.states[*to].ident)
-        });
         format!(
             "`{name}` loads `{artefact_ident}`, but it may not be there: nothing persists it on \
              the path `{initial}{}`; {}",
-            steps.collect::<String>(),
+            way(path, model),
             on_the_way(transition, artefact, path, model)
         )
     };

@@ -4,19 +4,34 @@
 
 mod assignment;
 mod explain;
+mod in_flight;
 mod reach;
 #[cfg(test)]
 mod tests;
+mod way;
 
 pub(crate) use explain::{explain, kept};
 
 /// A flow as states, edges and artefacts that are known by their position.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     pub(crate) initial: usize,
     pub(crate) states: Vec<Node>,
     pub(crate) transitions: Vec<Edge>,
     pub(crate) artefacts: usize,
+    /// Where records stand already, and what every one there has.
+    pub(crate) entries: Vec<Entry>,
+    /// Transitions that older programs may take. They count on from `transitions`, and load nothing.
+    pub(crate) former: Vec<Edge>,
+    /// The states from which a record that stands there had a way to an end before.
+    pub(crate) ended_before: Vec<usize>,
+}
+
+/// Records that stand in a state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) state: usize,
+    pub(crate) has: Vec<usize>,
 }
 
 /// A state.
@@ -52,8 +67,11 @@ pub(crate) enum Finding {
     DeadEnd { state: usize, in_a_loop: Vec<usize> },
     /// Nothing persists this artefact.
     NeverPersisted { artefact: usize },
-    /// This shortest path leads to a load of an artefact that nothing on it persists.
-    MayBeMissing { transition: usize, artefact: usize, path: Path },
+    /// Records that stand in this state have no way to an end any more.
+    Stranded { state: usize },
+    /// This shortest path leads to a load of an artefact that nothing on it persists. It begins in
+    /// the initial state, or where records `stand` already that may lack it.
+    MayBeMissing { transition: usize, artefact: usize, stand: Option<usize>, path: Path },
 }
 
 impl Graph {
@@ -90,6 +108,28 @@ impl Graph {
     fn leaving(&self) -> Vec<Vec<usize>> {
         let mut leaving = vec![Vec::new(); self.states.len()];
         for (transition, edge) in self.transitions.iter().enumerate() {
+            for &state in &edge.from {
+                leaving[state].push(transition);
+            }
+        }
+        leaving
+    }
+
+    /// The transitions of this flow and then those of before.
+    fn all(&self) -> impl Iterator<Item = &Edge> {
+        self.transitions.iter().chain(&self.former)
+    }
+
+    /// A transition of this flow, or else of before.
+    fn edge(&self, transition: usize) -> &Edge {
+        let former = || &self.former[transition - self.transitions.len()];
+        self.transitions.get(transition).unwrap_or_else(former)
+    }
+
+    /// For each state, the transitions that leave it or left it before.
+    fn leaving_ever(&self) -> Vec<Vec<usize>> {
+        let mut leaving = vec![Vec::new(); self.states.len()];
+        for (transition, edge) in self.all().enumerate() {
             for &state in &edge.from {
                 leaving[state].push(transition);
             }

@@ -1,16 +1,18 @@
 //! Every state is reached, and a completed one can be reached from it.
 
-use super::{Finding, Graph};
+use super::{Edge, Finding, Graph};
 
 /// Unreachable states and dead ends, each cause once: a state that only follows from another
 /// finding is none of its own.
 pub(super) fn findings(graph: &Graph) -> Vec<Finding> {
     let next = next(graph);
-    let reached = flood(&next, [graph.initial]);
+    let standing = graph.entries.iter().map(|entry| entry.state);
+    let reached = flood(&next, standing.chain([graph.initial]));
     let lost: Vec<usize> = missing(&reached);
     let alive = ending(graph);
     let stuck: Vec<usize> = missing(&alive).into_iter().filter(|&state| reached[state]).collect();
-    if lost.is_empty() && stuck.is_empty() {
+    let stranded = stranded(graph, &alive);
+    if lost.is_empty() && stuck.is_empty() && stranded.is_empty() {
         return Vec::new();
     }
     let (heads, tails) = (first_of(&lost, &next), last_of(&stuck, graph, &next));
@@ -27,10 +29,20 @@ pub(super) fn findings(graph: &Graph) -> Vec<Finding> {
         dead_end: None,
         never: never(state),
     });
+    let stranded: Vec<_> = stranded
+        .into_iter()
+        .filter(|state| !tails.iter().any(|tail| flood(&next, [*state])[*tail]))
+        .map(|state| Finding::Stranded { state })
+        .collect();
     let dead_ends = tails
         .into_iter()
         .map(|state| Finding::DeadEnd { state, in_a_loop: in_a_loop(state, &stuck, &next) });
-    unreachable.chain(dead_ends).collect()
+    unreachable.chain(dead_ends).chain(stranded).collect()
+}
+
+/// The states in which records stand that had a way to an end before, and have none now.
+fn stranded(graph: &Graph, alive: &[bool]) -> Vec<usize> {
+    graph.ended_before.iter().copied().filter(|state| !alive[*state]).collect()
 }
 
 /// The dead ends that lead to this one and back.
@@ -61,13 +73,22 @@ fn next(graph: &Graph) -> Vec<Vec<usize>> {
 
 /// The states from which a completed one can be reached.
 fn ending(graph: &Graph) -> Vec<bool> {
-    let mut before = vec![Vec::new(); graph.states.len()];
-    for edge in &graph.transitions {
-        before[edge.to].extend(edge.from.iter().copied());
-    }
     let states = graph.states.iter().enumerate();
     let completed = states.filter(|(_, node)| node.is_completed).map(|(state, _)| state);
-    flood(&before, completed)
+    leading_to(completed, &graph.transitions, graph.states.len())
+}
+
+/// The states from which one of these can be reached over these edges.
+pub(super) fn leading_to(
+    ends: impl IntoIterator<Item = usize>,
+    edges: &[Edge],
+    states: usize,
+) -> Vec<bool> {
+    let mut before = vec![Vec::new(); states];
+    for edge in edges {
+        before[edge.to].extend(edge.from.iter().copied());
+    }
+    flood(&before, ends)
 }
 
 /// The states that are reached from these, themselves included.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Fields, Meta, Path, Token, Visibility};
@@ -157,6 +157,20 @@ impl Artefacts {
         set
     }
 
+    /// The artefacts in `load(…)`, and which of them may be missing: `load(optional Artefact)`.
+    pub(crate) fn loads(
+        &self,
+        tokens: TokenStream,
+        states: &States,
+        errors: &mut Errors,
+    ) -> (Vec<(usize, Ident)>, Vec<usize>) {
+        let (tokens, optional) = without_optional(tokens);
+        let set = self.set("load", tokens, states, errors);
+        let is_optional = |(_, ident): &&(usize, Ident)| optional.contains(ident);
+        let optional = set.iter().filter(is_optional).map(|(artefact, _)| *artefact).collect();
+        (set, optional)
+    }
+
     /// The artefact of this name, or else the one that was probably meant.
     fn find(&self, ident: &Ident, errors: &mut Errors) -> Option<usize> {
         let found = self.position(ident);
@@ -185,6 +199,22 @@ impl Artefacts {
     pub(crate) fn into_list(self) -> Vec<Artefact> {
         self.list
     }
+}
+
+/// Takes out the word `optional` before a name, and gives those names.
+fn without_optional(tokens: TokenStream) -> (TokenStream, Vec<Ident>) {
+    let mut optional = Vec::new();
+    let mut tokens = tokens.into_iter().peekable();
+    let mut rest = Vec::new();
+    while let Some(token) = tokens.next() {
+        match (&token, tokens.peek()) {
+            (TokenTree::Ident(word), Some(TokenTree::Ident(name))) if word == "optional" => {
+                optional.push(name.clone());
+            }
+            _ => rest.push(token),
+        }
+    }
+    (rest.into_iter().collect(), optional)
 }
 
 fn ty(written: &Written) -> Type {

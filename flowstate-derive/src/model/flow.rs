@@ -19,6 +19,7 @@ const OPTIONS: &[Key] = &[
     Key { name: "steps", form: Form::Tokens, usage: "steps = Name" },
     Key { name: "label", form: Form::List, usage: "label(field)" },
     Key { name: "secret", form: Form::List, usage: "secret(field)" },
+    Key { name: "lock", form: Form::FlagOrText, usage: "lock = \"flows/….flow\"" },
     Key { name: "crate", form: Form::Tokens, usage: "crate = path::to::flowstate" },
 ];
 
@@ -35,6 +36,16 @@ pub(crate) struct Names {
     pub(crate) labels: Vec<Ident>,
     /// The props that tools never show.
     pub(crate) secrets: Vec<Ident>,
+    /// The lock file, if there is one.
+    pub(crate) lock: Option<LockPath>,
+}
+
+/// Where the lock file of a flow is.
+pub(crate) struct LockPath {
+    /// Where it is asked for.
+    pub(crate) token: Ident,
+    /// Below the folder of the crate's manifest.
+    pub(crate) path: String,
 }
 
 impl Names {
@@ -74,7 +85,13 @@ impl Names {
         let krate = krate.unwrap_or_else(|| syn::parse_quote!(::flowstate));
         let labels = props("label", &options, data, errors);
         let secrets = props("secret", &options, data, errors);
-        Self { stored, record, state, outcome, steps, krate, labels, secrets }
+        let lock = options.given("lock").map(|option| LockPath {
+            token: option.key.clone(),
+            path: options
+                .text("lock")
+                .map_or_else(|| format!("flows/{stored}.flow"), |path| path.value()),
+        });
+        Self { stored, record, state, outcome, steps, krate, labels, secrets, lock }
     }
 
     /// The names of types and traits.

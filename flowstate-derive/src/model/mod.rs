@@ -4,11 +4,12 @@ pub(crate) mod after;
 pub(crate) mod artefact;
 pub(crate) mod flow;
 mod label;
+pub(crate) mod locked;
 pub(crate) mod state;
 pub(crate) mod step;
 mod step_reader;
 mod step_rules;
-mod stored;
+pub(crate) mod stored;
 mod timed;
 pub(crate) mod transition;
 
@@ -19,6 +20,7 @@ use crate::attr::Attributes;
 use crate::errors::Errors;
 use artefact::{Artefact, Artefacts};
 use flow::Names;
+use locked::Locked;
 use state::{Group, State, States};
 use step::Step;
 use step_rules::Rules;
@@ -38,6 +40,8 @@ pub(crate) struct Model {
     pub(crate) transitions: Vec<Transition>,
     pub(crate) steps: Vec<Step>,
     pub(crate) groups: Vec<Group>,
+    /// The lock file, once it is read.
+    pub(crate) lock: Option<Locked>,
     /// Whether states, transitions and artefacts are all that was meant: only then can something
     /// be said of the graph.
     pub(crate) is_whole: bool,
@@ -97,6 +101,7 @@ impl Model {
             transitions,
             steps,
             groups,
+            lock: None,
             is_whole,
             is_possible,
         };

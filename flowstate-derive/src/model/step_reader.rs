@@ -72,7 +72,7 @@ impl Reader<'_> {
         let (from, from_tokens) = self.from(errors);
         let constant = transitions.value(ident, errors);
         let loads = options.tokens("load").unwrap_or_default();
-        let loads = self.artefacts.set("load", loads, self.states, errors);
+        let (loads, optional) = self.artefacts.loads(loads, self.states, errors);
         let start = transitions.of_step(
             (ident, self.named("start", "")),
             |names, ident| {
@@ -83,6 +83,7 @@ impl Reader<'_> {
                 from_tokens: from_tokens.clone(),
                 to: running.state,
                 loads,
+                optional,
                 ..Course::default()
             },
             errors,

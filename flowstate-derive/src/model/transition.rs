@@ -44,6 +44,8 @@ pub(crate) struct Transition {
     pub(crate) to_token: Option<Ident>,
     pub(crate) persists: Vec<(usize, Ident)>,
     pub(crate) loads: Vec<(usize, Ident)>,
+    /// Those of them that may be missing.
+    pub(crate) optional: Vec<usize>,
     /// Taken by itself after so long.
     pub(crate) after: Option<After>,
     /// Where it says that a handler runs when it is taken by itself.
@@ -62,6 +64,8 @@ pub(crate) struct Course {
     pub(crate) to: usize,
     pub(crate) persists: Vec<(usize, Ident)>,
     pub(crate) loads: Vec<(usize, Ident)>,
+    /// Those of them that may be missing.
+    pub(crate) optional: Vec<usize>,
 }
 
 /// The transitions of a flow while they are read.
@@ -99,11 +103,9 @@ impl Transitions {
         let Some(constant) = self.constant(ident, ident, errors) else { return };
         let options = Options::check(written.options.clone(), "a transition", OPTIONS, errors);
         let to = written.edge.to.as_ref().and_then(|to| states.find(to, errors));
-        let mut set = |option: &str| {
-            let tokens = options.tokens(option).unwrap_or_default();
-            artefacts.set(option, tokens, states, errors)
-        };
-        let (persists, loads) = (set("persist"), set("load"));
+        let tokens = |option: &str| options.tokens(option).unwrap_or_default();
+        let persists = artefacts.set("persist", tokens("persist"), states, errors);
+        let (loads, optional) = artefacts.loads(tokens("load"), states, errors);
         let after = after::read(&options, errors);
         let operator = options.given("operator").map(|option| option.key.clone());
         if let (Some(operator), [_, ..]) = (&operator, &*[&*persists, &*loads].concat()) {
@@ -128,6 +130,7 @@ impl Transitions {
             to_token: written.edge.to.clone(),
             persists,
             loads,
+            optional,
             after,
             within: options.given("within").map(|option| option.key.clone()),
             operator,
@@ -148,7 +151,7 @@ impl Transitions {
             None => (self.free(&ident), Stored::default()),
         };
         let ty = self.ty(&ident);
-        let Course { from, from_tokens, to, persists, loads } = course;
+        let Course { from, from_tokens, to, persists, loads, optional } = course;
         self.list.push(Transition {
             stored,
             ident,
@@ -162,6 +165,7 @@ impl Transitions {
             to_token: None,
             persists,
             loads,
+            optional,
             after: None,
             within: None,
             operator: None,

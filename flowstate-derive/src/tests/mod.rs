@@ -4,6 +4,7 @@ mod correct;
 mod expansion;
 mod fuzz;
 mod graphs;
+mod lock;
 mod mistakes;
 
 use proc_macro2::TokenStream;

@@ -208,8 +208,8 @@ pub trait FlowStore: Flow {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// How many records are in which state, by stored name: states that this code does not know are
-    /// among them. Reads every row of the flow.
+    /// How many records are in which state, by stored name: rows under an alias count for the state,
+    /// and states that this code does not know are among them. Reads every row of the flow.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -218,12 +218,21 @@ pub trait FlowStore: Flow {
         let record = RecordRef::new::<Self>();
         let rows =
             read(conn, record, |conn| conn.counts::<CountStates>(&[Bind::Text(Self::NAME)]))?;
-        let count = |row: crate::dialect::rows::CountRow| StateCount {
-            is_known: row.label.parse::<Self::State>().is_ok(),
-            state: row.label,
-            records: row.number,
-        };
-        Ok(rows.into_iter().map(count).collect())
+        let mut counts: Vec<StateCount> = Vec::new();
+        for row in rows {
+            let known = row.label.parse::<Self::State>().ok();
+            let state = known.map_or(row.label, |state| state.as_str().to_owned());
+            match counts.iter_mut().find(|count| count.state == state) {
+                Some(count) => count.records += row.number,
+                None => counts.push(StateCount {
+                    is_known: known.is_some(),
+                    state,
+                    records: row.number,
+                }),
+            }
+        }
+        counts.sort_by(|one, other| one.state.cmp(&other.state));
+        Ok(counts)
     }
 }
 

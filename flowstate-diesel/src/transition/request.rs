@@ -112,7 +112,8 @@ where
         self
     }
 
-    /// Changes the props, from the freshly locked row. They are stored with the transition.
+    /// Changes the props, from the freshly locked row. They are stored with the transition. Fields
+    /// that a newer program has written and this one does not know stay as they are.
     pub fn update(mut self, change: impl FnMut(&mut First::Flow) + 'a) -> Self {
         self.asked.closures.updates.push(Box::new(change));
         self

@@ -25,6 +25,8 @@ pub(crate) struct Typed<'r, 'a, F: Flow, C, T: Transition<Flow = F>> {
     pub(crate) flow: &'r mut Record<F>,
     closures: Closures<'a, F, C>,
     pub(crate) outcome: Option<TransactionOutcome>,
+    /// The props as the locked row has them, if `update` is to change them.
+    stored: String,
     /// The props if `update` changed them.
     props: Option<Arc<F>>,
     pub(crate) loads: Option<T::Loads>,
@@ -36,7 +38,7 @@ impl<'r, 'a, F: Flow, C, T: Transition<Flow = F>> Typed<'r, 'a, F, C, T> {
         closures: Closures<'a, F, C>,
         outcome: Option<TransactionOutcome>,
     ) -> Self {
-        Self { flow, closures, outcome, props: None, loads: None }
+        Self { flow, closures, outcome, stored: String::new(), props: None, loads: None }
     }
 
     /// The columns after the transition.
@@ -100,6 +102,9 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
 
     fn refresh(&mut self, row: FlowRow) -> Result<()> {
         decode::refuse_another(self.flow, &row)?;
+        if !self.closures.updates.is_empty() {
+            self.stored.clone_from(&row.props);
+        }
         let known = self.flow.is_certain().then(|| self.flow.row());
         let row = decode::decode(row, known)?;
         self.flow.replace(row, self.outcome.clone());
@@ -126,7 +131,7 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
         if !closures.updates.is_empty() {
             let mut props: F = copy(self.flow.props(), record)?;
             closures.updates.iter_mut().for_each(|update| update(&mut props));
-            text = Some(json::encode(&props, record, || What::Props)?);
+            text = Some(json::encode_over(&self.stored, &props, record, || What::Props)?);
             let props = Arc::new(props);
             let row = Row { props: Arc::clone(&props), ..working.row().clone() };
             // should the closures keep a copy: what it shows is never committed
@@ -203,9 +208,15 @@ impl<F: Flow> ArtefactReader<F> for Decoder<'_, '_> {
     type Error = Error;
 
     fn read<A: Artefact<F>>(&mut self) -> Result<A> {
+        let what = What::Artefact(A::NAME.to_owned());
+        let record = self.record;
+        let found = ArtefactReader::<F>::read_optional(self)?;
+        found.ok_or(Error::MissingArtefact { record, what })
+    }
+
+    fn read_optional<A: Artefact<F>>(&mut self) -> Result<Option<A>> {
         let (record, what) = (self.record, || What::Artefact(A::NAME.to_owned()));
         let text = (self.newest)(A::NAME, A::ALIASES)?;
-        let text = text.ok_or_else(|| Error::MissingArtefact { record, what: what() })?;
-        json::decode(&text, record, what)
+        text.map(|text| json::decode(&text, record, what)).transpose()
     }
 }

@@ -56,6 +56,9 @@ pub struct StateDefinition {
     pub is_completed: bool,
     /// Whether the record is deleted in the transaction that reaches it.
     pub destroys: bool,
+    /// The stored names of the artefacts that every record which stands here has. Known of a flow
+    /// with a lock file only.
+    pub has: &'static [&'static str],
 }
 
 /// A declared transition.
@@ -207,7 +210,15 @@ impl StateDefinition {
             is_error: false,
             is_completed: false,
             destroys: false,
+            has: &[],
         }
+    }
+
+    /// The state in which every record has these artefacts.
+    #[must_use]
+    pub const fn having(mut self, names: &'static [&'static str]) -> Self {
+        self.has = names;
+        self
     }
 
     /// The state with earlier names.

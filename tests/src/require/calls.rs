@@ -82,8 +82,8 @@ pub fn aliases_are_read<D: Database>() {
     let listed = Job::list([JobState::Parked], Page::first(9), conn).expect("listed");
     assert!(listed.iter().map(|job| job.id()).eq([parked.id()]));
     let counts = Job::count_by_state(conn).expect("counted");
-    let paused = counts.iter().find(|count| count.state == "paused").expect("counted");
-    assert!(paused.is_known && paused.records == 1);
+    let parked = counts.iter().find(|count| count.state == "parked").expect("counted");
+    assert!(parked.is_known && parked.records == 1);
     let guard = |job: &flowstate::Record<Job>, _: &mut _| job.state() == JobState::Parked;
     found.transition(Job::WORK, conn).guard("it is parked", guard).run().expect("working");
 

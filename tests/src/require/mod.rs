@@ -3,6 +3,7 @@
 
 pub mod by_hand;
 pub mod calls;
+pub mod change;
 pub mod crash;
 pub mod crowd;
 #[cfg(any(feature = "mysql", feature = "postgres"))]

@@ -43,6 +43,10 @@ macro_rules! everywhere {
                 updates_change_the_props
                 what_is_gone_is_not_found
                 ;
+            change:
+                an_update_keeps_what_it_does_not_know
+                aliases_count_for_the_state
+                ;
             crash:
                 a11_a25_crash_keeps_all_or_nothing
                 ;

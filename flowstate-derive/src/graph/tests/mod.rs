@@ -1,6 +1,7 @@
 //! The proofs on small graphs.
 
 mod random;
+mod versions;
 
 use super::{Edge, Finding, Graph, Node};
 
@@ -33,7 +34,7 @@ fn graph(states: &str, edges: &[(&str, char, &str)]) -> Graph {
     let transitions: Vec<Edge> = edges.iter().map(edge).collect();
     let used = transitions.iter().flat_map(|edge| edge.persists.iter().chain(&edge.loads));
     let artefacts = used.max().map_or(0, |last| last + 1);
-    Graph { initial: 0, states: nodes, transitions, artefacts }
+    Graph { states: nodes, transitions, artefacts, ..Graph::default() }
 }
 
 #[track_caller]
@@ -140,7 +141,7 @@ fn an_artefact_persisted_on_every_path_is_there() {
 }
 
 fn missing(transition: usize, path: &[(usize, usize)]) -> Finding {
-    Finding::MayBeMissing { transition, artefact: 0, path: path.to_vec() }
+    Finding::MayBeMissing { transition, artefact: 0, stand: None, path: path.to_vec() }
 }
 
 #[test]

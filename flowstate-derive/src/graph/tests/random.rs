@@ -19,14 +19,14 @@ fn edges(states: usize, artefacts: usize) -> impl Strategy<Value = Edge> {
     })
 }
 
-fn graphs() -> impl Strategy<Value = Graph> {
+pub(super) fn graphs() -> impl Strategy<Value = Graph> {
     (2..7_usize, 1..4_usize).prop_flat_map(|(states, artefacts)| {
         let node = (prop::bool::weighted(0.2), prop::bool::weighted(0.3));
         let node = node.prop_map(|(is_error, is_completed)| Node { is_error, is_completed });
         let nodes = prop::collection::vec(node, states);
         let edges = prop::collection::vec(edges(states, artefacts), 1..10);
         (nodes, edges).prop_map(move |(states, transitions)| {
-            let mut graph = Graph { initial: 0, states, transitions, artefacts };
+            let mut graph = Graph { states, transitions, artefacts, ..Graph::default() };
             leave_no_completed_state(&mut graph);
             graph
         })
@@ -128,7 +128,7 @@ proptest! {
     fn what_is_found_is_true(graph in graphs()) {
         for finding in graph.findings() {
             match &finding {
-                Finding::MayBeMissing { transition, artefact, path } => {
+                Finding::MayBeMissing { transition, artefact, path, .. } => {
                     prop_assert!(is_counter_example(&graph, *transition, *artefact, path));
                 }
                 Finding::NeverPersisted { artefact } => {

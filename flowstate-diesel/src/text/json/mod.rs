@@ -8,11 +8,13 @@
 mod floats;
 mod same;
 mod scan;
+mod unknown;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::same::is_same;
+use self::unknown::keep_unknown;
 use super::chain::MOST_BYTES;
 use crate::error::{Error, RecordRef, Result, What};
 
@@ -44,6 +46,26 @@ pub(crate) fn encode<T: Serialize>(
         floats::check(value).map_err(refuse)?;
     }
     Ok(text)
+}
+
+/// Writes a value that was changed, with what the stored text has beyond its type.
+pub(crate) fn encode_over<T: Serialize + DeserializeOwned>(
+    stored: &str,
+    value: &T,
+    record: RecordRef,
+    what: impl Fn() -> What,
+) -> Result<String> {
+    let changed = encode(value, record, &what)?;
+    let again = |text: &str| serde_json::to_string(&serde_json::from_str::<T>(text).ok()?).ok();
+    let Some(text) = keep_unknown(stored, &changed, again) else { return Ok(changed) };
+    let fault = if text.len() > MAX_JSON_BYTES {
+        format!("{} bytes of JSON, at most {MAX_JSON_BYTES}", text.len())
+    } else if let Err(fault) = scan::scan(&text) {
+        fault.to_owned()
+    } else {
+        return Ok(text);
+    };
+    Err(Error::Unstorable { record, what: what(), fault })
 }
 
 /// Checks that props can be kept in the text that wraps them.
