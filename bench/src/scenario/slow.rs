@@ -46,7 +46,7 @@ fn ours<D: Database>(mut conn: D::Conn) -> Box<dyn Side> {
             account
                 .transition(Account::PAY, &mut conn)
                 .guard("it is open", |_, conn| D::allows(conn))
-                .within(|account, conn| D::pay(conn, account.id()))
+                .within(|account, conn| Ok(D::pay(conn, account.id())?))
                 .run()
         });
         paid.expect("paid");

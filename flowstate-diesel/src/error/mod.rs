@@ -1,5 +1,6 @@
 //! What can go wrong, sorted by what the caller can do about it.
 
+mod from;
 mod record_ref;
 pub(crate) mod unconfirmed;
 mod unfit;
@@ -197,6 +198,12 @@ pub enum Error {
         /// The error it returned.
         source: BoxError,
     },
+    /// The closure of [`transaction`](crate::transaction()) failed: everything is rolled back.
+    #[error("the work of the transaction failed")]
+    Body {
+        /// The error it returned.
+        source: BoxError,
+    },
     /// A statement failed inside a closure, which went on or returned `Ok`. Databases differ in what
     /// they would commit, so nothing is committed, and every further call of this crate in that
     /// transaction is refused.
@@ -339,14 +346,6 @@ fn of(record: Option<RecordRef>) -> String {
 fn one_of(names: &[&'static str]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(" or ")
-}
-
-/// For closures of [`transaction`](crate::transaction()) that run statements of their own: `?` on a
-/// Diesel error works.
-impl From<diesel::result::Error> for Error {
-    fn from(source: diesel::result::Error) -> Self {
-        Self::Database { record: None, source }
-    }
 }
 
 impl Error {

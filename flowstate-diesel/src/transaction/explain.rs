@@ -43,10 +43,9 @@ pub(crate) fn explain<C: Dialect>(
 /// If an error of a caller's closure comes from a conflict, the transaction is doomed.
 pub(crate) fn note_conflict<C: Dialect>(
     conn: &C,
-    record: RecordRef,
+    record: Option<RecordRef>,
     error: &(dyn std::error::Error + 'static),
 ) {
-    let record = Some(record);
     for error in causes(error) {
         let found = match error.downcast_ref::<diesel::result::Error>() {
             Some(error) => C::classify(error).conflict().map(|reason| (reason, error)),

@@ -14,7 +14,7 @@ pub(crate) mod scope;
 pub(crate) mod swallowed;
 pub(crate) mod token;
 
-use self::explain::{conflict, explain};
+use self::explain::{conflict, explain, note_conflict};
 use self::hooks::run_hooks;
 use self::instrument::Seen;
 use self::open::{Code, Open};
@@ -58,24 +58,24 @@ use crate::unwind::discard;
 /// flowstate_diesel::transaction(&mut conn, |tx| {
 ///     tx.batch_execute("CREATE TABLE mine (id INTEGER PRIMARY KEY)")?;
 ///     tx.batch_execute("INSERT INTO mine VALUES (1)")?;
-///     Ok::<_, flowstate_diesel::Error>(())
+///     Ok(())
 /// })
 /// # }
 /// ```
 ///
+/// `?` in `body` takes errors of this crate and of Diesel; others by `.map_err(BoxError::from)?`, as
+/// [`Error::Body`].
+///
 /// # Errors
-/// The error of `body`, or, as the `From<Error>` of its type: [`Error::Conflict`] when the tries
-/// are used up, [`Error::FailureIgnored`], [`Error::OutcomeUnknown`] when the connection failed
+/// The error of `body`, or [`Error::Conflict`] when the tries are used up, [`Error::FailureIgnored`], [`Error::OutcomeUnknown`] when the connection failed
 /// while committing, [`Error::Database`].
-pub fn transaction<S, R, E>(
+pub fn transaction<S: AsStore, R>(
     conn: &mut S,
-    mut body: impl FnMut(&mut S::Store) -> Result<R, E>,
-) -> Result<R, E>
-where
-    S: AsStore,
-    E: From<Error>,
-{
-    run_code(conn.as_store(), Code::Others, None, &mut body)
+    mut body: impl FnMut(&mut S::Store) -> Result<R, Error>,
+) -> Result<R, Error> {
+    run_code(conn.as_store(), Code::Others, None, &mut |conn| {
+        body(conn).inspect_err(|error| note_conflict(conn, None, error))
+    })
 }
 
 /// Runs statements of this crate in a transaction.

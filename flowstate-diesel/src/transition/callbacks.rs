@@ -137,7 +137,10 @@ impl<F: Flow, C: Dialect> Closures<'_, F, C> {
         transition: &'static str,
     ) -> Result<()> {
         for work in &mut self.within {
-            work(flow, conn).map_err(|source| Error::Within { record, transition, source })?;
+            work(flow, conn).map_err(|source| match source.downcast::<Error>() {
+                Ok(ours) => *ours,
+                Err(source) => Error::Within { record, transition, source },
+            })?;
             swallowed::refuse(conn)?;
         }
         Ok(())

@@ -122,16 +122,14 @@ where
     /// Writes of the caller that commit with the transition, or not at all.
     ///
     /// `work` is given the record, still in the state that it leaves, and the connection. Its error
-    /// becomes [`Error::Within`] and undoes everything. A statement in it that fails must not be
+    /// undoes everything and becomes [`Error::Within`]; one of this crate comes out as itself. A statement in it that fails must not be
     /// ignored ([`Error::FailureIgnored`]), unless it is wrapped in `conn.transaction(…)`; one that
     /// makes or changes a table commits on MySQL, whatever follows.
-    pub fn within<R, E: Into<BoxError>>(
+    pub fn within<R>(
         mut self,
-        mut work: impl FnMut(&Record<First::Flow>, &mut C) -> Result<R, E> + 'a,
+        mut work: impl FnMut(&Record<First::Flow>, &mut C) -> Result<R, BoxError> + 'a,
     ) -> Self {
-        let work = move |flow: &Record<First::Flow>, conn: &mut C| {
-            work(flow, conn).map(drop).map_err(Into::into)
-        };
+        let work = move |flow: &Record<First::Flow>, conn: &mut C| work(flow, conn).map(drop);
         self.asked.closures.within.push(Box::new(work));
         self
     }

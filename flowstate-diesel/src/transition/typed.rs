@@ -121,7 +121,7 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
         })?;
         let closures = &mut self.closures;
         let note = |conn: &mut C, error: Error| {
-            note_conflict(conn, record, &error);
+            note_conflict(conn, Some(record), &error);
             error
         };
         closures.ask_guards(self.flow, conn, record, T::NAME).map_err(|error| note(conn, error))?;

@@ -204,7 +204,7 @@ pub fn updates_change_the_props<D: Database>() {
     assert_eq!((&*job.name, &*stale.name), ("ab", "a"));
     stale
         .transition(Job::WORK, conn)
-        .within(|job, _| if job.name == "abcd" { Ok(()) } else { Err("not updated yet") })
+        .within(|job, _| if job.name == "abcd" { Ok(()) } else { Err("not updated yet".into()) })
         .update(|job| job.name.push('c'))
         .guard("before the updates", |job, _| job.name == "ab")
         .update(|job| job.name.push('d'))
@@ -215,10 +215,16 @@ pub fn updates_change_the_props<D: Database>() {
     let failed = stale
         .transition(Job::FAIL, conn)
         .update(|job| job.name.clear())
-        .within(|_, _| Err::<(), _>("no"))
+        .within(|_, _| Err::<(), _>("no".into()))
         .run();
     let source = refused!(failed, Error::Within { transition: "fail", source, .. } => source);
     assert_eq!(source.to_string(), "no");
+    // what is of this library comes out as itself
+    let other = stale.transition(Job::FAIL, conn).within(|_, conn| {
+        Job::find(-1, conn)?;
+        Ok(())
+    });
+    refused!(other.run(), Error::NotFound { .. });
     assert_eq!(&*stale.name, "abcd");
     job.reload(conn).expect("reloaded");
     assert_eq!((&*job.name, job.state(), job.seq()), ("abcd", JobState::Working, 2));

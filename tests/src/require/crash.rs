@@ -103,7 +103,7 @@ fn scenes<D: Database>() -> [Scene<D>; 12] {
                 .persist(Note(json!("note")))
                 .guard("it is", |job, _| !job.name.is_empty())
                 .update(|job| job.payload = json!("changed"))
-                .within(|_, conn| effect(name, conn))
+                .within(|_, conn| Ok(effect(name, conn)?))
                 .then(Job::FINISH)
                 .run()
         }),
@@ -120,7 +120,7 @@ fn scenes<D: Database>() -> [Scene<D>; 12] {
             given(job).transition(Job::FINISH, conn).run()
         }),
         scene("a25", Some(JobState::Half), |name, job, conn| {
-            let within = |_: &_, conn: &mut _| effect(name, conn);
+            let within = |_: &_, conn: &mut _| Ok(effect(name, conn)?);
             given(job).transition(Job::ABANDON, conn).within(within).run()
         }),
         scene("destroy", Some(JobState::Half), |_, job, conn| given(job).destroy(conn)),

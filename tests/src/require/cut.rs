@@ -22,7 +22,7 @@ fn acts<D: Served>() -> [(&'static str, &'static str, Act<D>); 3] {
         }),
         ("slow", D::LAST_WORDS_OF_OTHERS, |job, conn| {
             let within = |_: &_, conn: &mut D::Conn| {
-                conn.batch_execute("INSERT INTO effects VALUES ('within')")
+                Ok(conn.batch_execute("INSERT INTO effects VALUES ('within')")?)
             };
             job.transition(Job::WORK, conn).within(within).run()
         }),

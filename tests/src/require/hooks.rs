@@ -122,7 +122,7 @@ pub fn hooks_within_wait_for_the_outermost_commit<D: Database>() {
         .within(|_, conn| {
             inner.transition(Job::WORK, conn).after_commit(done.hook("inner")).run()?;
             assert!(done.told().is_empty());
-            Ok::<_, Error>(())
+            Ok(())
         })
         .after_commit(done.hook("outer"))
         .run()
@@ -133,7 +133,7 @@ pub fn hooks_within_wait_for_the_outermost_commit<D: Database>() {
         .transition(Job::FAIL, conn)
         .within(|_, conn| {
             inner.transition(Job::FAIL, conn).after_commit(done.hook("never")).run()?;
-            Err::<(), BoxError>("no".into())
+            Err::<(), _>("no".into())
         })
         .after_commit(done.hook("never"))
         .run();
@@ -156,7 +156,7 @@ pub fn a_refused_request_within_may_be_handled<D: Database>() {
         .within(|_, conn| {
             let refused = inner.transition(Job::FINISH, conn).persist(()).run();
             refused!(refused, Error::InvalidTransition { .. });
-            inner.transition(Job::PARK, conn).run()
+            Ok(inner.transition(Job::PARK, conn).run()?)
         })
         .run()
         .expect("both");
@@ -173,7 +173,7 @@ pub fn a_record_cannot_move_within_its_own_move<D: Database>() {
         .transition(Job::WORK, conn)
         .within(|job, conn| {
             let mut copy = Job::find(job.id(), conn)?;
-            copy.transition(Job::PARK, conn).run()
+            Ok(copy.transition(Job::PARK, conn).run()?)
         })
         .run();
     let found = refused!(moved, Error::InvalidTransition { found, .. } => found);

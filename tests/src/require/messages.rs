@@ -1,8 +1,8 @@
 //! Every error names the flow and the record, and says what was expected.
 
 use diesel::connection::SimpleConnection;
+use flowstate_diesel::Error;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{BoxError, Error};
 use serde_json::json;
 
 use crate::Database;
@@ -41,12 +41,11 @@ pub fn a_refused_transition_names_its_record<D: Database>() {
     says(guarded, "GuardRejected", &[id, "`finish`", "\"it is time\""]);
     let unsure = job.transition(Job::FINISH, conn).guard("it is time", |_, _| Err("no clock"));
     says(unsure.run(), "Guard", &[id, "`finish`", "\"it is time\"", "no clock"]);
-    let within =
-        job.transition(Job::FINISH, conn).within(|_, _| Err::<(), BoxError>("no way".into()));
+    let within = job.transition(Job::FINISH, conn).within(|_, _| Err::<(), _>("no way".into()));
     says(within.run(), "Within", &[id, "`finish`", "no way"]);
     let ignored = job.transition(Job::FINISH, conn).within(|_, conn| {
         let _ = conn.batch_execute("INSERT INTO no_such_table VALUES (1)");
-        Ok::<_, BoxError>(())
+        Ok(())
     });
     says(ignored.run(), "FailureIgnored", &[id, "no_such_table", "return the error"]);
     let too_deep = (0..200).fold(json!([]), |inner, _| json!([inner]));

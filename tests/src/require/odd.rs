@@ -172,7 +172,7 @@ pub fn an_error_without_an_end_is_cut<D: Database>() {
         Error::Guard { .. }
     );
     refused!(
-        job.transition(Job::WORK, conn).within(|_, _| Err::<(), _>(Ring)).run(),
+        job.transition(Job::WORK, conn).within(|_, _| Err::<(), _>(Ring.into())).run(),
         Error::Within { .. }
     );
     job.transition(Job::WORK, conn).after_commit(|_| Err::<(), _>(Ring)).run().expect("working");

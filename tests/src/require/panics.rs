@@ -42,7 +42,7 @@ fn panic_in<C: Store + SimpleConnection>(place: Place, job: &mut JobRecord, conn
                     Ok::<_, diesel::result::Error>(())
                 })?;
                 assert!(!matches!(place, Place::Within), "panic in within");
-                Ok::<_, Error>(())
+                Ok(())
             })
             .run()
     };

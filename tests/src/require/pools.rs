@@ -59,7 +59,7 @@ pub fn a31_one_connection_serves_all<D: Database>() {
                 Job::new(&name).create_once(&name, &mut conn()).expect("new").into_record();
             job.transition(Job::WORK, &mut conn())
                 .guard("is there", |job, conn| Job::find(job.id(), conn).map(|_| true))
-                .within(|job, conn| Job::find(job.id(), conn))
+                .within(|job, conn| Ok(Job::find(job.id(), conn)?))
                 .run()
                 .expect("working");
             transaction(&mut conn(), |conn| {

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{ConflictReason, Error, transaction};
+use flowstate_diesel::{BoxError, ConflictReason, Error, transaction};
 
 use crate::flows::{Job, JobState};
 use crate::{Database, check, refused};
@@ -26,7 +26,9 @@ pub fn a_transaction_is_retried_as_a_whole<D: Database>() {
             .transition(Job::WORK, conn)
             .within(|_, _| {
                 let write = format!("UPDATE flowstate_flows SET attempts = 9 WHERE id = {id}");
-                if tries == 1 { other.batch_execute(&write) } else { Ok(()) }
+                Ok(if tries == 1 {
+                    other.batch_execute(&write)?
+                })
             })
             .run()
     })
@@ -84,8 +86,11 @@ pub fn a_conflict_in_a_part_retries_the_whole<D: Database>() {
         let part = transaction(conn, |conn| {
             parts += 1;
             let write = format!("UPDATE flowstate_flows SET attempts = 9 WHERE id = {id}");
-            let work =
-                |_: &_, _: &mut _| if parts == 1 { other.batch_execute(&write) } else { Ok(()) };
+            let work = |_: &_, _: &mut _| {
+                Ok(if parts == 1 {
+                    other.batch_execute(&write)?
+                })
+            };
             second.transition(Job::WORK, conn).within(work).run()
         });
         if wholes == 1 {
@@ -105,29 +110,53 @@ pub fn a_conflict_in_a_part_retries_the_whole<D: Database>() {
     check::clean(conn);
 }
 
-/// The tries are bounded, and the error says how many there were.
+/// The tries are bounded, and the error says how many there were; a conflict is known as one, in the
+/// box of another error too.
 pub fn tries_are_bounded<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let mut job = Job::new("a").create(conn).expect("created");
+    let conflict = || Error::Conflict {
+        record: None,
+        reason: ConflictReason::Deadlock,
+        whole_transaction: true,
+        tries: 1,
+        waited: std::time::Duration::ZERO,
+        source: diesel::result::Error::NotFound,
+    };
     let mut runs = 0;
     let refused = transaction(conn, |conn| {
         runs += 1;
-        let conflict = || Error::Conflict {
-            record: None,
-            reason: ConflictReason::Deadlock,
-            whole_transaction: true,
-            tries: 1,
-            waited: std::time::Duration::ZERO,
-            source: diesel::result::Error::NotFound,
-        };
-        job.transition(Job::WORK, conn).within(|_, _| Err::<(), _>(conflict())).run()
+        job.transition(Job::WORK, conn).within(|_, _| Err::<(), _>(conflict().into())).run()
     });
-    let (tries, reason) = refused!(
-        refused,
-        Error::Conflict { tries, reason, whole_transaction: false, .. } => (tries, reason)
-    );
-    assert_eq!((tries, runs, reason), (20, 20, ConflictReason::Deadlock));
+    let boxed = transaction(conn, |_| {
+        runs += 1;
+        Err::<(), _>(BoxError::from(Mine(conflict())).into())
+    });
+    for refused in [refused, boxed] {
+        let (tries, reason) = refused!(
+            refused,
+            Error::Conflict { tries, reason, whole_transaction: false, .. } => (tries, reason)
+        );
+        assert_eq!((tries, reason), (20, ConflictReason::Deadlock));
+    }
+    assert_eq!(runs, 40);
     assert_eq!((job.state(), job.seq()), (JobState::Open, 0));
     check::clean(conn);
+}
+
+/// An error of the caller's own.
+#[derive(Debug)]
+struct Mine(Error);
+
+impl std::fmt::Display for Mine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("mine")
+    }
+}
+
+impl std::error::Error for Mine {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
 }

@@ -101,7 +101,7 @@ pub fn a_transition_has_a_span<D: Database>() {
         job.transition(Job::PARK, conn).run().expect_err("invalid");
         job.transition(Job::FAIL, conn).guard("no", |_, _| false).run().expect_err("rejected");
         job.transition(Job::FAIL, conn)
-            .within(|_, _| Err::<(), _>("no"))
+            .within(|_, _| Err::<(), _>("no".into()))
             .run()
             .expect_err("failed");
     });

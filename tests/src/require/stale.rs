@@ -71,7 +71,7 @@ pub fn a02_guard_waits_for_the_lock<D: Database>() {
             let tell = |_: &_, _: &mut _| {
                 let told = tell.send(()).map_err(|error| error.to_string());
                 D::wait_for_a_waiter(watcher);
-                told
+                Ok(told?)
             };
             holder.transition(Job::PARK, conn).update(update).within(tell).run().expect("parked");
         });

@@ -24,7 +24,7 @@ pub fn a04_ignored_failure_commits_nothing<D: Database>() {
         .within(|_, conn| {
             conn.batch_execute("INSERT INTO effects VALUES ('a')")?;
             let _ = conn.batch_execute("INSERT INTO no_such_table VALUES ('a')");
-            Ok::<_, BoxError>(())
+            Ok(())
         })
         .run();
     let statement_error = refused!(
@@ -59,7 +59,7 @@ pub fn a_failure_in_a_savepoint_may_be_ignored<D: Database>() {
                 conn.batch_execute("INSERT INTO effects VALUES ('undone')")?;
                 conn.batch_execute("INSERT INTO no_such_table VALUES ('a')")
             });
-            conn.batch_execute("INSERT INTO effects VALUES ('kept')")
+            Ok(conn.batch_execute("INSERT INTO effects VALUES ('kept')")?)
         })
         .run()
         .expect("working");
@@ -86,9 +86,10 @@ pub fn a05_error_undoes_the_whole_transaction<D: Database>() {
         assert_eq!((job.state(), job.seq(), &*job.name), (JobState::Half, 2, "lie"));
         job.transition(Job::FINISH, conn).run()?;
         assert_eq!((job.state(), job.seq()), (JobState::Done, 3));
-        Err::<(), BoxError>("changed my mind".into())
+        Err::<(), _>(BoxError::from("changed my mind").into())
     });
-    assert_eq!(failed.expect_err("the error").to_string(), "changed my mind");
+    let source = refused!(failed, Error::Body { source } => source);
+    assert_eq!(source.to_string(), "changed my mind");
     assert_eq!((job.state(), job.seq(), &*job.name), (JobState::Working, 1, "a"));
     assert_eq!(hooks.get(), 0);
     assert_eq!(check::sizes::<D>(conn), before);
@@ -160,7 +161,7 @@ pub fn a25_destroy_is_undone_with_its_transaction<D: Database>() {
         .transition(Job::ABANDON, conn)
         .within(|_, conn| {
             conn.batch_execute("INSERT INTO effects VALUES ('a')")?;
-            Err::<(), BoxError>("no".into())
+            Err::<(), _>("no".into())
         })
         .run();
     refused!(failed, Error::Within { .. });
@@ -202,8 +203,9 @@ pub fn unbalanced_transactions_are_refused<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let mut job = Job::new("a").create(conn).expect("created");
-    let left_open =
-        job.transition(Job::WORK, conn).within(|_, conn| Manager::<D>::begin_transaction(conn));
+    let left_open = job
+        .transition(Job::WORK, conn)
+        .within(|_, conn| Ok(Manager::<D>::begin_transaction(conn)?));
     refused!(left_open.run(), Error::UnbalancedTransaction);
     let ended = transaction(conn, |conn| {
         job.transition(Job::WORK, conn).run()?;

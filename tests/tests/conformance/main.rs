@@ -324,6 +324,9 @@ macro_rules! everywhere {
                     a17_a_deadly_handler_is_tried_three_times
                     a_time_limit_of_the_running_state_counts
                     ;
+                triple:
+                    records_of_the_old_triple_go_on
+                    ;
                 within:
                     every_end_of_a_try_is_booked
                     a_good_end_that_is_refused_is_a_failed_try

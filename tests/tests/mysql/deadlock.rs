@@ -146,7 +146,7 @@ pub(crate) fn m03_nothing_is_committed_after_a_deadlock<D: Server>() {
         let ended = conn.transaction(|conn| {
             conn.batch_execute("INSERT INTO effects VALUES ('before')")?;
             let moved = if within {
-                let met = |_: &_, conn: &mut _| deadlock(&database, conn);
+                let met = |_: &_, conn: &mut _| Ok(deadlock(&database, conn)?);
                 job.transition(Job::WORK, conn).within(met).run()
             } else {
                 deadlock(&database, conn).expect_err("the victim");
@@ -214,7 +214,7 @@ pub(crate) fn m03_an_unseen_deadlock_commits_nothing<D: Server>() {
     let ended = transaction(conn, |conn| Ok::<_, Error>(swallow(conn)?));
     let failure = refused!(ended, Error::FailureIgnored { statement_error, .. } => statement_error);
     assert!(failure.contains("deadlock"), "{failure}");
-    let within = |_: &_, conn: &mut _| swallow(conn);
+    let within = |_: &_, conn: &mut _| Ok(swallow(conn)?);
     let moved = job.transition(Job::WORK, conn).within(within).run();
     refused!(moved, Error::FailureIgnored { .. });
     assert_eq!(check::rows::<D>(other, "effects"), 0);
@@ -319,7 +319,7 @@ pub(crate) fn m03_nothing_is_committed_after_a_deadlock_in_a_savepoint<D: Server
             conn.batch_execute("INSERT INTO effects VALUES ('before')")?;
             let met = conn.transaction(|conn| {
                 if within {
-                    let met = |_: &_, conn: &mut _| deadlock(&database, conn);
+                    let met = |_: &_, conn: &mut _| Ok(deadlock(&database, conn)?);
                     job.transition(Job::WORK, conn).within(met).run()
                 } else {
                     deadlock(&database, conn).map_err(Error::from)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::{MysqlConnection, QueryDsl as _, QueryResult, RunQueryDsl as _};
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{BoxError, Error, transaction};
+use flowstate_diesel::{Error, transaction};
 use flowstate_tests::flows::{Job, Note};
 use flowstate_tests::{check, refused};
 use serde_json::json;
@@ -81,24 +81,12 @@ pub(crate) fn a_closure_whose_query_failed_half_way_runs_again<D: Server>() {
         let conn = &mut database.connect();
         conn.batch_execute(HALTING).expect("a view");
         let mut job = Job::new("a").create(conn).expect("created");
-        let failed = transaction(conn, |conn| values(conn).map_err(BoxError::from).map_err(Failed));
+        let failed = transaction(conn, |conn| Ok(values(conn)?));
         assert!(failed.is_err());
-        let within = job.transition(Job::WORK, conn).within(|_, conn| values(conn).map(drop)).run();
+        let within = job.transition(Job::WORK, conn).within(|_, conn| Ok(values(conn)?)).run();
         refused!(within, Error::Within { .. });
         conn.batch_execute(MEND).expect("mended");
-        job.transition(Job::WORK, conn)
-            .within(|_, conn| values(conn).map(drop))
-            .run()
-            .expect("working");
+        job.transition(Job::WORK, conn).within(|_, conn| Ok(values(conn)?)).run().expect("working");
         check::clean(conn);
     });
-}
-
-#[derive(Debug)]
-struct Failed(#[expect(dead_code, reason = "shown if the test fails")] BoxError);
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self(error.into())
-    }
 }

@@ -80,7 +80,7 @@ pub(crate) fn p06_child_rows_do_not_wait<D: Server>() {
     job.transition(Job::WORK, conn)
         .within(|_, conn| {
             other.batch_execute(&insert)?;
-            conn.batch_execute(&insert)
+            Ok(conn.batch_execute(&insert)?)
         })
         .run()
         .expect("no wait");

@@ -58,7 +58,7 @@ pub(crate) fn the_slow_path_is_four_statements<D: Server>() {
         job.transition(Job::WORK, conn)
             .guard("it may", |_, _| true)
             .update(|job| job.name.push('b'))
-            .within(|_, conn| conn.batch_execute("INSERT INTO effects VALUES ('a')"))
+            .within(|_, conn| Ok(conn.batch_execute("INSERT INTO effects VALUES ('a')")?))
             .then(Job::FAIL)
             .run()
     });

@@ -95,7 +95,7 @@ fn in_a_closure<D: Database<Conn = SqliteConnection>>() {
                 .guard("not too many", |_, conn| send(conn, sql).is_err())
                 .within(|_, conn| {
                     reached.set(true);
-                    send(conn, "INSERT INTO effects VALUES ('after')")
+                    Ok(send(conn, "INSERT INTO effects VALUES ('after')")?)
                 });
             ignored(guarded.run(), word);
             assert!(!reached.get(), "no further closure runs");

@@ -86,10 +86,10 @@ fn guarded<S: Store + SimpleConnection>(id: i64, name: &str, conn: &mut S) -> Re
     if tally.state() == TallyState::Even {
         let request = tally.transition(Tally::FLIP, conn).persist(Last(name.to_owned()));
         let request = request.actor(name).guard("it may", |_, _| true);
-        return request.within(|_, conn| effect(name, conn)).run();
+        return request.within(|_, conn| Ok(effect(name, conn)?)).run();
     }
     let request = tally.transition(Tally::FLOP, conn).actor(name).guard("it may", |_, _| true);
-    request.within(|_, conn| effect(name, conn)).run().map(drop)
+    request.within(|_, conn| Ok(effect(name, conn)?)).run().map(drop)
 }
 
 fn both<S: Store + SimpleConnection>(ids: [i64; 2], name: &str, conn: &mut S) -> Result<(), Error> {

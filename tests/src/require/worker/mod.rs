@@ -24,4 +24,5 @@ pub mod shutdown;
 pub mod shutdown_late;
 pub mod steps;
 pub mod tries;
+pub mod triple;
 pub mod within;
