@@ -63,7 +63,8 @@ pub fn labels_follow_the_props<D: Database>() {
 
     // a change that is undone changes no label
     let request = first.transition(Onboarding::RENAME, conn);
-    let undone = request.update(|props| props.merchant_id = 44).within(|_, _| Err::<(), _>("no"));
+    let undone =
+        request.update(|props| props.merchant_id = 44).within(|_, _| Err::<(), _>("no".into()));
     refused!(undone.run(), Error::Within { .. });
     assert_eq!(found::<D>(conn, "merchant_id", "43"), [first.id()]);
     let too_long = onboarding(1, Some(&"x".repeat(256))).create(conn);
