@@ -5,7 +5,7 @@ use std::io;
 use super::messages;
 use crate::derive_with;
 
-const FLOW: &str = r#"
+const FLOW: &str = r"
     #[flow(lock)]
     #[state(Pending, Charging, Charged, Shipped, Failed(error))]
     #[initial(Pending)]
@@ -14,7 +14,7 @@ const FLOW: &str = r#"
     #[step(charge: Pending | Failed => Charging => Charged(persist(Receipt)), fail(Failed))]
     #[transition(ship: Charged => Shipped)]
     struct Order {}
-"#;
+";
 
 const LOCK: &str = "\
 flow order
@@ -154,7 +154,7 @@ state shipped completed has receipt
 transition pay: pending => charged +receipt
 transition wrap: pending => charged
 ";
-    let flow = r#"
+    let flow = r"
         #[flow(lock)]
         #[state(Pending, Charged, Shipped)]
         #[initial(Pending)]
@@ -164,7 +164,7 @@ transition wrap: pending => charged
         #[transition(wrap: Pending => Charged, persist(Receipt))]
         #[transition(ship: Charged => Shipped, load(Receipt))]
         struct Order {}
-    "#;
+    ";
     let said = messages(&derive_with(flow.parse().unwrap(), &|_| Ok(lock.to_owned())));
     assert_eq!(said.len(), 1, "{said:#?}");
     assert!(said[0].contains("-wrap (of before)-> Charged"), "{said:#?}");
