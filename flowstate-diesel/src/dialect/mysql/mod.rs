@@ -2,6 +2,7 @@
 
 mod faults;
 mod reads;
+mod settlement;
 mod statements;
 mod transactions;
 mod version;

@@ -101,6 +101,41 @@ statements! {
          lease JSON PATH '$')) AS listed) AS leases \
          STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id AND seq = held_seq \
          WHERE leased_by = ? FOR UPDATE SKIP LOCKED";
+    /// The ends of claims whose rows this transaction has locked.
+    SettleFlows =
+        "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (\
+         of_id BIGINT PATH '$.id', of_seq BIGINT PATH '$.before', \
+         of_flow VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.flow', \
+         to_state VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.state', \
+         to_seq BIGINT PATH '$.seq', to_attempts INT PATH '$.attempts', \
+         to_due BIGINT PATH '$.due', to_deadline BIGINT PATH '$.deadline', \
+         completes INT PATH '$.completes', fails INT PATH '$.fails')) AS ends \
+         STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) \
+         ON id = of_id AND seq = of_seq AND flow = of_flow \
+         SET state = to_state, seq = to_seq, attempts = to_attempts, \
+         due_at = @now + INTERVAL to_due MICROSECOND, \
+         deadline_at = @now + INTERVAL to_deadline MICROSECOND, \
+         completed_at = CASE WHEN completes = 1 THEN @now END, \
+         last_errored_at = CASE WHEN fails = 1 THEN @now END, \
+         leased_until = NULL, leased_by = NULL, updated_at = @now";
+    // texts go as JSON strings, also those that are JSON, and come out as they were; what could not
+    // be taken out would be NULL without the last clause
+    SettleHistory =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, token, \
+         created_at) SELECT ends.*, @now FROM JSON_TABLE(?, '$[*]' COLUMNS (\
+         id BIGINT PATH '$.id', seq BIGINT PATH '$.seq', \
+         transition LONGTEXT PATH '$.transition', from_state LONGTEXT PATH '$.from', \
+         to_state LONGTEXT PATH '$.to', attempt INT PATH '$.attempt', \
+         error LONGTEXT PATH '$.error' NULL ON EMPTY ERROR ON ERROR, \
+         actor LONGTEXT PATH '$.actor' NULL ON EMPTY ERROR ON ERROR, \
+         metadata LONGTEXT PATH '$.metadata' NULL ON EMPTY ERROR ON ERROR, \
+         token LONGTEXT PATH '$.token')) AS ends";
+    SettleArtefacts =
+        "INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) \
+         SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (\
+         id BIGINT PATH '$.id', name LONGTEXT PATH '$.name', seq BIGINT PATH '$.seq', \
+         payload LONGTEXT PATH '$.payload' NULL ON EMPTY ERROR ON ERROR)) AS ends";
     ExtendLeases =
         "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', micros BIGINT PATH '$[2]')) \
          AS leases STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id \

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{Connection as _, MysqlConnection, QueryResult, RunQueryDsl};
 
+use super::settlement::{Settlement, settlement};
 use super::statements::{
     Advance, AdvanceOnce, ExtendLeases, HeldLeases, InsertFlow, Inserted, LastTaken, NoteClaims,
-    NoteCreations, TakeClaims,
+    NoteCreations, SettleArtefacts, SettleFlows, SettleHistory, TakeClaims,
 };
 use crate::dialect::change::{Change, Claims, NewFlow, since_2000};
 use crate::dialect::fallback::{self, Fallback, RARE, Taken, advance_binds};
@@ -40,7 +42,11 @@ impl Writes for MysqlConnection {
         let worker = changes.first().and_then(|change| change.held_by).unwrap_or_default();
         let held = self.counts::<HeldLeases>(&[Bind::Text(&leases), Bind::Text(worker)])?;
         let held: HashSet<_> = held.into_iter().map(|row| row.number).collect();
-        fallback::settle(self, changes.iter().filter(|change| held.contains(&change.id)))
+        let held: Vec<_> = changes.iter().filter(|change| held.contains(&change.id)).collect();
+        match settlement(&held) {
+            Some(settlement) => settle_at_once(self, &held, &settlement),
+            None => fallback::settle(self, held.into_iter()),
+        }
     }
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
@@ -98,6 +104,24 @@ impl Fallback for MysqlConnection {
         ])?;
         Ok(Taken { rows, at: None })
     }
+}
+
+/// Ends claims whose rows are locked, whatever their number, with a statement for each table.
+fn settle_at_once(
+    conn: &mut MysqlConnection,
+    held: &[&Change<'_>],
+    settlement: &Settlement,
+) -> QueryResult<Vec<i64>> {
+    let Settlement { flows, history, artefacts } = settlement;
+    if conn.run::<SettleFlows>(&[Bind::Text(flows)])? != held.len() {
+        let text = "a claim that was to be ended has another flow's record".to_owned();
+        return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(text)));
+    }
+    conn.run::<SettleHistory>(&[Bind::Text(history)])?;
+    if let Some(artefacts) = artefacts {
+        conn.run::<SettleArtefacts>(&[Bind::Text(artefacts)])?;
+    }
+    Ok(held.iter().map(|change| change.id).collect())
 }
 
 /// The time of a change, which the database does not tell: that of this process's clock, to the
