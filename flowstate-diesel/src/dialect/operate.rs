@@ -196,12 +196,14 @@ macro_rules! operates_at_once {
                 patience: i64,
             ) -> QueryResult<Vec<NumbersRow>> {
                 let [most, patience] = [most, patience].map(Bind::Int);
-                let [first, second, third, only, flow, is_flow] = of_flow(flow);
-                Bound::<lanes::Numbers, NumbersColumns>::new(&[
-                    first, second, third, only, most, most, most, patience, most, patience, most,
-                    flow, is_flow,
-                ])
-                .load(self)
+                let mut all = Vec::new();
+                for LaneRow { flow, state } in self.lanes(flow)? {
+                    let [flow, state] = [&flow, &state].map(|name| Bind::Text(name));
+                    let binds = [most, most, most, patience, most, patience, most, flow, state];
+                    let row = Bound::<lanes::Numbers, NumbersColumns>::new(&binds);
+                    all.extend(row.load::<NumbersRow>(self)?);
+                }
+                Ok(all)
             }
         });
     };

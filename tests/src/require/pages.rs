@@ -106,7 +106,7 @@ pub fn pages_read_what_they_show<D: Database>() {
         assert_eq!(counted.len(), 9);
     });
     assert!(read <= 9 * 600, "{read}");
-    assert!(statements <= lanes + 3 + 9 + 6, "{statements}");
+    assert!(statements <= lanes + 3 + 9 + 9, "{statements}");
 
     let (read, _) = cost::<D>(conn, |conn| drop(failures(None, conn).expect("grouped")));
     assert!(read <= 20_000, "{read} of {}", 9 * RECORDS);
