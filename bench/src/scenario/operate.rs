@@ -31,6 +31,9 @@ const GRAPH: &str = r#"{"format": 1, "initial": "open", "states": [{"name": "ope
     {"name": "done", "completed": true}, {"name": "cancelled", "completed": true}],
     "steps": [{"name": "work", "from": ["open", "broken"], "running": "working"}]}"#;
 
+/// Reads what a page shows.
+type Load<'a, C> = Box<dyn Fn(&mut C) + 'a>;
+
 pub(crate) fn run<D: Database>(database: &D, extent: &Extent, report: &mut Report) {
     let conn = &mut database.connect();
     let records = fill(database, extent.backlog);
@@ -42,12 +45,11 @@ pub(crate) fn run<D: Database>(database: &D, extent: &Extent, report: &mut Repor
     let because = |why| Filter { stuck_because: Some(why), ..Filter::default() };
     let stuck = Filter { stuck: true, ..Filter::default() };
     let error = Filter { error: Some("of nobody".to_owned()), ..Filter::default() };
-    type Page<'a, C> = (&'a str, Box<dyn Fn(&mut C) + 'a>);
-    let listed = |filter: Filter| -> Box<dyn Fn(&mut D::Conn)> {
+    let listed = |filter: Filter| -> Load<'_, D::Conn> {
         Box::new(move |conn| drop(list(&filter, None, 50, conn).expect("listed")))
     };
     let one = list(&Filter::default(), None, 1, conn).expect("listed").records[0].id;
-    let pages: Vec<Page<'_, D::Conn>> = vec![
+    let pages: Vec<(&str, Load<'_, D::Conn>)> = vec![
         (
             "overview",
             Box::new(|conn| {

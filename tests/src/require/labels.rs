@@ -112,7 +112,7 @@ pub fn without_labels_nothing_is_paid<D: Database>() {
     assert!(!speaks(&statements), "{statements:?}");
     let (statements, ()) = sent(conn, |conn| {
         let request = job.transition(Job::WORK, conn);
-        request.update(|props| props.name = "b".to_owned()).run().expect("moved");
+        request.update(|props| "b".clone_into(&mut props.name)).run().expect("moved");
         job.destroy(conn).expect("destroyed");
     });
     assert!(!speaks(&statements), "{statements:?}");

@@ -26,9 +26,10 @@ pub fn a_transaction_is_retried_as_a_whole<D: Database>() {
             .transition(Job::WORK, conn)
             .within(|_, _| {
                 let write = format!("UPDATE flowstate_flows SET attempts = 9 WHERE id = {id}");
-                Ok(if tries == 1 {
-                    other.batch_execute(&write)?
-                })
+                if tries == 1 {
+                    other.batch_execute(&write)?;
+                }
+                Ok(())
             })
             .run()
     })
@@ -87,9 +88,10 @@ pub fn a_conflict_in_a_part_retries_the_whole<D: Database>() {
             parts += 1;
             let write = format!("UPDATE flowstate_flows SET attempts = 9 WHERE id = {id}");
             let work = |_: &_, _: &mut _| {
-                Ok(if parts == 1 {
-                    other.batch_execute(&write)?
-                })
+                if parts == 1 {
+                    other.batch_execute(&write)?;
+                }
+                Ok(())
             };
             second.transition(Job::WORK, conn).within(work).run()
         });

@@ -44,10 +44,9 @@ pub(super) fn settlement(changes: &[&Change<'_>]) -> Option<Settlement> {
                 ("token", Some(json!(notes.token))),
             ]));
             let (id, seq) = (change.id, entry.seq);
-            let row = |(name, payload): &(&str, String)| {
-                json!({ "id": id, "name": name, "seq": seq, "payload": payload })
-            };
-            artefacts.extend(entry.link.artefacts.iter().map(row));
+            for (name, payload) in &entry.link.artefacts {
+                artefacts.push(json!({ "id": id, "name": name, "seq": seq, "payload": payload }));
+            }
         }
     }
     Some(Settlement {
