@@ -59,13 +59,13 @@ fn with_lines(text: &str, lines: &str) -> String {
 #[test]
 fn two_branches_that_each_add_a_state_merge() {
     let packed = "state packed has receipt\ntransition pack: charged => packed\n";
-    let parked = "state parked has receipt\ntransition park: charged => parked\n";
-    let [ours, theirs] = [packed, parked].map(|lines| with_lines(ORDER, lines));
+    let waiting = "state parked has receipt\ntransition park: charged => parked\n";
+    let [ours, theirs] = [packed, waiting].map(|lines| with_lines(ORDER, lines));
     let (folder, is_clean) = merged(true, &[("order.flow", &ours)], &[("order.flow", &theirs)]);
     assert!(is_clean);
     let text = fs::read_to_string(folder.path().join("order.flow")).expect("read");
     let lock = Lock::parse(&text).expect("a lock");
-    assert_eq!(lock.to_string(), with_lines(ORDER, &format!("{packed}{parked}")));
+    assert_eq!(lock.to_string(), with_lines(ORDER, &format!("{packed}{waiting}")));
 }
 
 #[test]
