@@ -41,15 +41,6 @@ pub trait ArtefactSet<F: Flow>: Derived<F> + Sized {
     fn read_from<R: ArtefactReader<F>>(reader: &mut R) -> Result<Self, R::Error>;
 }
 
-/// What can stand beside others in what a transition persists or loads: an artefact, or in
-/// `load(optional …)` an `Option` of one.
-///
-/// The derive implements it.
-pub trait ArtefactPart<F: Flow>: ArtefactSet<F> {
-    /// The stored name.
-    const NAME: &'static str;
-}
-
 /// Where a store takes artefacts from a set, one call each.
 pub trait ArtefactWriter<F: Flow> {
     /// Why an artefact is refused.
@@ -95,10 +86,10 @@ impl<F: Flow> ArtefactSet<F> for () {
 macro_rules! tuples {
     ($($name:ident)+) => {
         #[diagnostic::do_not_recommend]
-        impl<F: Flow, $($name: ArtefactPart<F>),+> Derived<F> for ($($name,)+) {}
+        impl<F: Flow, $($name: ArtefactSet<F>),+> Derived<F> for ($($name,)+) {}
 
-        impl<F: Flow, $($name: ArtefactPart<F>),+> ArtefactSet<F> for ($($name,)+) {
-            const NAMES: &'static [&'static str] = &[$($name::NAME),+];
+        impl<F: Flow, $($name: ArtefactSet<F>),+> ArtefactSet<F> for ($($name,)+) {
+            const NAMES: &'static [&'static str] = &[$($name::NAMES[0]),+];
 
             fn write_to<W: ArtefactWriter<F>>(&self, writer: &mut W) -> Result<(), W::Error> {
                 #[expect(non_snake_case, reason = "one binding a type parameter")]

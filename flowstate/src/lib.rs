@@ -56,7 +56,7 @@ mod step;
 mod step_error;
 mod transition;
 
-pub use artefact::{Artefact, ArtefactPart, ArtefactReader, ArtefactSet, ArtefactWriter};
+pub use artefact::{Artefact, ArtefactReader, ArtefactSet, ArtefactWriter};
 pub use backoff::Backoff;
 pub use claim::{Claim, Hold, Signals};
 pub use definition::{

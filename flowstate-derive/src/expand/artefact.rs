@@ -115,14 +115,6 @@ fn optional_impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
                 reader.read_optional()
             }
         }
-
-        #[automatically_derived]
-        impl #krate::ArtefactPart<#flow> for ::core::option::Option<#ty>
-        where
-            for<'__f> #flow: #krate::__private::Declared<'__f>,
-        {
-            const NAME: &'static ::core::primitive::str = #name;
-        }
     }
 }
 
@@ -168,14 +160,6 @@ fn impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
             ) -> ::core::result::Result<Self, __R::Error> {
                 reader.read()
             }
-        }
-
-        #[automatically_derived]
-        impl #krate::ArtefactPart<#flow> for #ty
-        where
-            for<'__f> #flow: #krate::__private::Declared<'__f>,
-        {
-            const NAME: &'static ::core::primitive::str = #name;
         }
     }
 }
