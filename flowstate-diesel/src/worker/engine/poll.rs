@@ -151,7 +151,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 None => {}
             }
         }
-        self.horizon.learn(asked, overdue);
+        self.horizon.learn(asked, asked.elapsed(), overdue);
         seen
     }
 

