@@ -82,7 +82,7 @@ impl Mysql {
     fn insert(&mut self, flow: &str, state: &str, props: &str) -> i64 {
         self.conn.exec_drop(&self.insert, (flow, state, props)).expect("inserted");
         let id = i64::try_from(self.conn.last_insert_id()).expect("an id");
-        self.note(id, 0, "create", None, state);
+        self.note(id, 0, "flow.create", None, state);
         id
     }
 

@@ -46,7 +46,7 @@ impl Postgres {
                  FROM (SELECT clock_timestamp()) AS clock (now) RETURNING id, created_at\
                  ), noted AS (INSERT INTO flowstate_transitions \
                  (flow_id, seq, transition, to_state, attempt, token, created_at) \
-                 SELECT id, 0, 'create', $2, 1, $4, created_at FROM made) SELECT id FROM made",
+                 SELECT id, 0, 'flow.create', $2, 1, $4, created_at FROM made) SELECT id FROM made",
             ),
             create_many: prepare(
                 "WITH made AS (INSERT INTO flowstate_flows \
@@ -56,7 +56,7 @@ impl Postgres {
                  unnest($3::text[]) AS given (props) RETURNING id, created_at\
                  ), noted AS (INSERT INTO flowstate_transitions \
                  (flow_id, seq, transition, to_state, attempt, token, created_at) \
-                 SELECT id, 0, 'create', $2, 1, $4, created_at FROM made) SELECT id FROM made",
+                 SELECT id, 0, 'flow.create', $2, 1, $4, created_at FROM made) SELECT id FROM made",
             ),
             step: prepare(&format!("{STEP} SELECT updated_at::text FROM moved")),
             keep: prepare(&format!(

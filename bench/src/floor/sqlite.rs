@@ -103,7 +103,7 @@ impl Sqlite {
     fn insert(&mut self, flow: &str, state: &str, props: &str) -> i64 {
         let id = self.insert.query_row(params![flow, state, props], |row| row.get(0));
         let id = id.expect("inserted");
-        self.note(id, 0, "create", None, state);
+        self.note(id, 0, "flow.create", None, state);
         id
     }
 

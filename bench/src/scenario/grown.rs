@@ -115,7 +115,7 @@ pub(crate) fn grow<D: Database>(database: &D, state: &str, due: bool, count: usi
     database.run(&format!(
         "INSERT INTO flowstate_transitions \
          (flow_id, seq, transition, to_state, attempt, token, created_at) \
-         SELECT id, 0, 'create', state, 1, 'none', created_at FROM flowstate_flows \
+         SELECT id, 0, 'flow.create', state, 1, 'none', created_at FROM flowstate_flows \
          WHERE flow = '{flow}' AND id > {seed}"
     ));
     database.settle();

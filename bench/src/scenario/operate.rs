@@ -124,7 +124,7 @@ fn fill<D: Database>(database: &D, count: usize) -> usize {
     database.run(
         "INSERT INTO flowstate_transitions \
          (flow_id, seq, transition, to_state, attempt, error, token, created_at) \
-         SELECT id, 0, 'create', state, 1, \
+         SELECT id, 0, 'flow.create', state, 1, \
          CASE WHEN state = 'broken' THEN 'the bank says no' END, 'none', created_at \
          FROM flowstate_flows",
     );

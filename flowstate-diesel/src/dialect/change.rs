@@ -188,7 +188,7 @@ pub struct NewFlow<'a> {
 
 impl<'a> NewFlow<'a> {
     /// The name of the first history row, which no transition wrote.
-    pub(super) const TRANSITION: &'static str = "create";
+    pub(super) const TRANSITION: &'static str = "flow.create";
 
     /// The values of its row. `times`: when it is due at the earliest, after which delay it is, and
     /// its deadline.

@@ -26,7 +26,7 @@ pub struct StateCount {
 pub struct HistoryEntry {
     /// Its place in the history: 0 is the creation, without gaps.
     pub seq: i64,
-    /// The transition's stored name; `create` for the creation, `claim.release` where a
+    /// The transition's stored name; `flow.create` for the creation, `claim.release` where a
     /// [claim](crate::ClaimStore::release) was given back.
     pub transition: String,
     /// The state it left; `None` for the creation.

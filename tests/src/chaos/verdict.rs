@@ -100,7 +100,7 @@ fn checks<D: Database>() -> Vec<(&'static str, String)> {
         (
             "transitions were committed twice",
             text(
-                "SELECT flow_id FROM flowstate_transitions WHERE transition IN ('create', \
+                "SELECT flow_id FROM flowstate_transitions WHERE transition IN ('flow.create', \
                  'finish_call', 'finish_book') GROUP BY flow_id, transition HAVING COUNT(*) > 1",
             ),
         ),

@@ -33,7 +33,7 @@ pub fn a_flow_runs_from_end_to_end<D: Database>() {
     assert_eq!(
         told,
         [
-            ("create", 1),
+            ("flow.create", 1),
             ("pick", 1),
             ("start_fetch", 1),
             ("fail_fetch", 1),
@@ -161,7 +161,7 @@ pub fn history_tells_from_to_and_when<D: Database>() {
     assert_eq!(
         told,
         [
-            (0, "create", None, "open", None),
+            (0, "flow.create", None, "open", None),
             (1, "work", Some("open"), "working", None),
             (2, "fail", Some("working"), "broken", Some("no luck")),
         ]

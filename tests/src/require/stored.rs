@@ -228,7 +228,7 @@ pub fn a23_names_are_bytes<D: Database>() {
     assert_eq!(
         told,
         [
-            ("create", "State"),
+            ("flow.create", "State"),
             ("Move", "state"),
             ("move", "Státe"),
             ("'🦀' \"move\"", "'; -- \"🦀\" %_`\\"),

@@ -70,7 +70,7 @@ pub fn a18_a_clock_that_jumps_back<D: Database>() {
     claim.finish(Response(json!(1)), conn).expect("finished");
     let history = Sync::find(id, conn).expect("found").history(conn).expect("the history");
     let names: Vec<_> = history.iter().map(|row| &*row.transition).collect();
-    assert_eq!(names, ["create", "pick", "start_fetch", "finish_fetch"]);
+    assert_eq!(names, ["flow.create", "pick", "start_fetch", "finish_fetch"]);
     assert_eq!(*ran.lock().expect("not poisoned"), 0);
     clean(conn);
 }

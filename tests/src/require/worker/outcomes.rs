@@ -77,7 +77,7 @@ pub fn each_outcome_takes_its_transition<D: Database>() {
     let history = round.history(conn).expect("the history");
     let taken: Vec<_> = history.iter().map(|row| &*row.transition).collect();
     let expected =
-        ["create", "start_work", "finish_work_resting", "again", "start_work", "finish_work"];
+        ["flow.create", "start_work", "finish_work_resting", "again", "start_work", "finish_work"];
     assert_eq!(taken, expected);
     assert_eq!(round.artefacts(conn).expect("the artefacts").len(), 2);
     clean(conn);
