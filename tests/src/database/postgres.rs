@@ -1,7 +1,8 @@
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::{Connection, PgConnection, RunQueryDsl, dsl};
+use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl, dsl};
 
 use super::isolated::Isolable;
 use super::server::{Served, address, fresh_name, server, with_port};
@@ -97,11 +98,22 @@ impl Database for Postgres {
     }
 
     fn number(conn: &mut PgConnection, sql: &str) -> i64 {
-        dsl::sql::<BigInt>(sql).get_result(conn).expect(sql)
+        answer(|| dsl::sql::<BigInt>(sql).get_result(conn)).expect(sql)
     }
 
     fn text(conn: &mut PgConnection, sql: &str) -> Option<String> {
-        dsl::sql::<Nullable<Text>>(sql).get_result(conn).expect(sql)
+        answer(|| dsl::sql::<Nullable<Text>>(sql).get_result(conn)).expect(sql)
+    }
+}
+
+/// Asks again where others' transactions were in the way, as they may be of a mere question in
+/// SERIALIZABLE, until they are not.
+fn answer<T>(mut ask: impl FnMut() -> QueryResult<T>) -> QueryResult<T> {
+    loop {
+        match ask() {
+            Err(Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => {}
+            answer => return answer,
+        }
     }
 }
 
