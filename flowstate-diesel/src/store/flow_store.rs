@@ -34,7 +34,8 @@ pub trait FlowStore: Flow {
     /// Stores a new record in the initial state, with its first history row.
     ///
     /// # Errors
-    /// [`Error::Unstorable`] if the props cannot be kept as they are; nothing is written then.
+    /// [`Error::Unstorable`](crate::Error::Unstorable) if the props cannot be kept as they are;
+    /// nothing is written then.
     fn create<S: AsStore>(self, conn: &mut S) -> Result<Self::Record> {
         self.create_in(Duration::ZERO, conn)
     }
@@ -90,8 +91,9 @@ pub trait FlowStore: Flow {
     /// ```
     ///
     /// # Errors
-    /// [`Error::KeyConflict`] if the record was created with other props; [`Error::Decode`] if what
-    /// it was created with cannot be read any more; [`Error::Unstorable`].
+    /// [`Error::KeyConflict`](crate::Error::KeyConflict) if the record was created with other
+    /// props; [`Error::Decode`](crate::Error::Decode) if what it was created with cannot be read
+    /// any more; [`Error::Unstorable`](crate::Error::Unstorable).
     fn create_once<S: AsStore>(self, key: &str, conn: &mut S) -> Result<Once<Self::Record>> {
         let call = || create::create_once(self, key, conn.as_store());
         spanned::<Self, _>("create_once", None, call, |once| match once {
@@ -114,8 +116,9 @@ pub trait FlowStore: Flow {
     /// Reads a record by its id.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::UnknownState`] or [`Error::Decode`] if this code cannot read
-    /// the row.
+    /// [`Error::NotFound`](crate::Error::NotFound);
+    /// [`Error::UnknownState`](crate::Error::UnknownState) or
+    /// [`Error::Decode`](crate::Error::Decode) if this code cannot read the row.
     fn find<S: AsStore>(id: i64, conn: &mut S) -> Result<Self::Record> {
         let (conn, record) = (conn.as_store(), RecordRef::of::<Self>(id));
         decode::record::<Self>(decode::fetch(conn, record, id)?, decode::outcome(conn, record)?)
@@ -125,7 +128,8 @@ pub trait FlowStore: Flow {
     /// cannot be stored.
     ///
     /// # Errors
-    /// [`Error::UnknownState`] or [`Error::Decode`] if this code cannot read the row.
+    /// [`Error::UnknownState`](crate::Error::UnknownState) or
+    /// [`Error::Decode`](crate::Error::Decode) if this code cannot read the row.
     fn find_by_key<S: AsStore>(key: &str, conn: &mut S) -> Result<Option<Self::Record>> {
         let (conn, record) = (conn.as_store(), RecordRef::new::<Self>());
         if json::check_text(key, record, What::Key).is_err() {
@@ -146,7 +150,7 @@ pub trait FlowStore: Flow {
     /// a connection.
     ///
     /// # Errors
-    /// As [`RecordStore::outcome`]; [`Error::NoConnection`].
+    /// As [`RecordStore::outcome`]; [`Error::NoConnection`](crate::Error::NoConnection).
     #[cfg(feature = "r2d2")]
     fn await_outcome<M>(id: i64, timeout: Duration, pool: &Pool<M>) -> Result<Option<Self::Outcome>>
     where
@@ -173,8 +177,8 @@ pub trait FlowStore: Flow {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Decode`] if this code cannot read one of the rows: [`FlowStore::list_each`] gives the
-    /// others all the same.
+    /// [`Error::Decode`](crate::Error::Decode) if this code cannot read one of the rows:
+    /// [`FlowStore::list_each`] gives the others all the same.
     fn list<S: AsStore>(
         states: impl IntoIterator<Item = Self::State>,
         page: Page,
@@ -184,10 +188,10 @@ pub trait FlowStore: Flow {
     }
 
     /// As [`FlowStore::list`], with the id of each record and a result of its own: a row that this
-    /// code cannot read ([`Error::Decode`]) does not keep the others away.
+    /// code cannot read ([`Error::Decode`](crate::Error::Decode)) does not keep the others away.
     ///
     /// # Errors
-    /// [`Error::Database`].
+    /// [`Error::Database`](crate::Error::Database).
     fn list_each<S: AsStore>(
         states: impl IntoIterator<Item = Self::State>,
         page: Page,
@@ -212,7 +216,7 @@ pub trait FlowStore: Flow {
     /// and states that this code does not know are among them. Reads every row of the flow.
     ///
     /// # Errors
-    /// [`Error::Database`].
+    /// [`Error::Database`](crate::Error::Database).
     fn count_by_state<S: AsStore>(conn: &mut S) -> Result<Vec<StateCount>> {
         let conn = conn.as_store();
         let record = RecordRef::new::<Self>();

@@ -36,7 +36,7 @@ pub trait RecordStore<F: Flow> {
     /// Reads the row again.
     ///
     /// # Errors
-    /// As [`FlowStore::find`].
+    /// As [`FlowStore::find`](crate::FlowStore::find).
     fn reload<S: AsStore>(&mut self, conn: &mut S) -> Result<()>;
 
     /// Every transition of the record in order, the creation first.
