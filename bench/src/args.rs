@@ -19,6 +19,13 @@ pub(crate) enum Command {
     Run(Run),
     /// Counts the instructions of a transition with `valgrind --tool=callgrind`.
     Instructions(Instructions),
+    /// Measures how long a flow takes to compile, its work declared as steps, against the same as
+    /// transitions.
+    Compile {
+        /// How often each is built.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// What a process of its own does for the others.
     #[command(hide = true, subcommand)]
     Child(Child),
@@ -44,6 +51,9 @@ pub(crate) struct Run {
     /// How many records are many, where tables grow.
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) backlog: usize,
+    /// The program of `bench/river`, for the scenario `river` on PostgreSQL.
+    #[arg(long)]
+    pub(crate) river: Option<PathBuf>,
     /// A folder for SQLite's files: it decides which disk is measured.
     #[arg(long)]
     pub(crate) folder: Option<PathBuf>,
@@ -76,11 +86,11 @@ pub(crate) struct Servers {
 pub(crate) enum Kind {
     /// A file with a write-ahead log and `synchronous = NORMAL`.
     Sqlite,
-    /// The same with `synchronous = FULL`.
+    /// SQLite with `synchronous = FULL`.
     SqliteFull,
     /// PostgreSQL as the server is set up.
     Postgres,
-    /// The same with `synchronous_commit = off`.
+    /// PostgreSQL with `synchronous_commit = off`.
     PostgresRelaxed,
     /// MySQL or MariaDB as the server is set up.
     Mysql,
@@ -106,7 +116,15 @@ pub(crate) struct Instructions {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Child {
     /// Creates records one by one, and prints when each was committed.
-    Create { url: String, count: usize },
+    Create {
+        url: String,
+        count: usize,
+        /// The pause after each, in milliseconds.
+        pause: u64,
+        /// Announces to other processes what it commits.
+        #[arg(long)]
+        announced: bool,
+    },
     /// Works for a while on a backlog, and prints the peak of its memory.
     Work { url: String, threads: usize },
     /// Runs so many flows, for a profiler to watch.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use diesel::connection::Connection;
 use diesel::r2d2::{ConnectionManager, Pool, R2D2Connection};
-use flowstate_diesel::{Store, prelude::*};
+use flowstate_diesel::{Announcer, Store, prelude::*};
 
 use crate::args::{Child, WhichSide};
 use crate::floor::{self, Floor};
@@ -40,7 +40,13 @@ fn on<C: Store + R2D2Connection + Send + 'static>(
         conn
     };
     match child {
-        Child::Create { url, count } => create(&mut connect(url), *count),
+        Child::Create { url, count, pause, announced } => {
+            let _announcer = announced.then(|| {
+                let pool = Pool::builder().max_size(1).build(ConnectionManager::<C>::new(url));
+                Announcer::start(pool.expect("a pool")).expect("started")
+            });
+            create(&mut connect(url), *count, Duration::from_millis(*pause));
+        }
         Child::Work { url, threads } => work::<C>(url, *threads),
         Child::Flows { url, side, count } => {
             let mut side = match side {
@@ -52,13 +58,12 @@ fn on<C: Store + R2D2Connection + Send + 'static>(
     }
 }
 
-fn create<C: Store>(conn: &mut C, count: usize) {
+fn create<C: Store>(conn: &mut C, count: usize, pause: Duration) {
     for _ in 0..count {
         Chore::new().create(conn).expect("created");
         let committed = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         println!("{}", committed.as_micros());
-        // as long as the longest pause between two looks, and a little more
-        std::thread::sleep(Duration::from_millis(1_300));
+        std::thread::sleep(pause);
     }
 }
 
@@ -66,7 +71,7 @@ fn work<C: Store + R2D2Connection + 'static>(url: &str, threads: usize) {
     let manager = ConnectionManager::<C>::new(url);
     let size = u32::try_from(threads).expect("a few") + 1;
     let pool = Pool::builder().max_size(size).build(manager).expect("a pool");
-    let worker = worker::worker(pool, threads).start().expect("a worker");
+    let worker = worker::worker(pool, threads, 32).start().expect("a worker");
     std::thread::sleep(Duration::from_secs(3));
     worker.shutdown(Duration::from_secs(5)).expect("stopped");
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");

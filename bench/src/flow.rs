@@ -42,6 +42,23 @@ impl Chore {
     }
 }
 
+/// An offer that ends by itself.
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Open, Over)]
+#[initial(Open)]
+#[completed(Over)]
+#[transition(expire: Open => Over, after("1 hour"))]
+pub(crate) struct Quote {}
+
+/// One that never ends.
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Waiting, Turning, Stuck(error), Broken)]
+#[initial(Waiting)]
+#[completed(Broken)]
+#[step(turn: Waiting | Stuck => Turning => Waiting, fail(Stuck))]
+#[transition(give_up: Waiting => Broken)]
+pub(crate) struct Wheel {}
+
 /// An artefact of about 1 kB.
 pub(crate) fn response() -> Response {
     let line = json!({"id": 123_456, "name": "something of a usual length", "price": "12.50"});

@@ -2,6 +2,7 @@
 
 mod args;
 mod child;
+mod compile;
 mod database;
 mod databases;
 mod floor;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(asked) => run(&asked).map(|()| true),
         Command::Instructions(asked) => instructions::run(&asked),
+        Command::Compile { rounds } => compile::run(rounds).map(|()| true),
         Command::Child(child) => {
             child::run(&child);
             Ok(true)
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
 
 fn run(asked: &args::Run) -> std::io::Result<()> {
     let pace = Pace { rounds: asked.rounds, length: Duration::from_millis(asked.millis) };
-    let extent = Extent { pace, threads: asked.threads.clone(), backlog: asked.backlog };
+    let (threads, river) = (asked.threads.clone(), asked.river.clone());
+    let extent = Extent { pace, threads, backlog: asked.backlog, river };
     let all = Scenario::value_variants();
     let scenarios = if asked.scenarios.is_empty() { all } else { &asked.scenarios };
     let mut report = Report::default();

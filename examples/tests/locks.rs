@@ -1,5 +1,5 @@
-//! The lock files of the examples are current: `FLOWSTATE_LOCK=write cargo test --test locks` writes
-//! them.
+//! The lock files of the examples are current, and so are the samples beside them:
+//! `FLOWSTATE_LOCK=write cargo test --test locks` writes them.
 
 #![allow(dead_code, reason = "of the examples only the flows are wanted")]
 
@@ -12,10 +12,20 @@ mod my_records;
 
 #[test]
 fn the_lock_of_the_approval_is_current() {
-    flowstate::lock::check::<approval::Payment>();
+    use approval::{Payment, Receipt};
+    flowstate::lock::sample_props(&Payment { payee: "Ann".to_owned(), cents: 5_000 });
+    flowstate::lock::sample::<Payment, _>(&Receipt { number: "R1".to_owned() });
+    flowstate::lock::check::<Payment>();
 }
 
 #[test]
 fn the_lock_of_the_synchronization_is_current() {
-    flowstate::lock::check::<flow::SyncThirdPartyApi>();
+    use flow::{SyncThirdPartyApi, ThirdPartyResponse};
+    flowstate::lock::sample_props(&SyncThirdPartyApi {
+        my_record_id: "17".to_owned(),
+        third_party_id: "tp-17".to_owned(),
+    });
+    let response = ThirdPartyResponse(serde_json::json!({ "id": "tp-17" }));
+    flowstate::lock::sample::<SyncThirdPartyApi, _>(&response);
+    flowstate::lock::check::<SyncThirdPartyApi>();
 }

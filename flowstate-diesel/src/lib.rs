@@ -11,6 +11,7 @@
 
 mod dialect;
 mod error;
+mod metrics;
 pub mod operator;
 mod store;
 mod text;
@@ -25,6 +26,7 @@ pub use diesel;
 pub use error::unconfirmed::Unconfirmed;
 pub use error::{BoxError, ConflictReason, Error, RecordRef, Result, Unfit, What};
 pub use flowstate::{Backoff, Claim, Policy, Step, StepEnd, StepError};
+pub use operator::check::check;
 pub use store::audit::{Audit, Finding, Problem, audit};
 pub use store::flow_store::{FlowStore, Page};
 pub use store::history::{ArtefactEntry, HistoryEntry, StateCount};
@@ -33,6 +35,7 @@ pub use store::labels::backfill_labels;
 pub use store::migrate::migrate;
 pub use store::once::Once;
 pub use store::purge::Purge;
+pub use store::query::{Found, Query, QueryCursor};
 pub use store::record_store::RecordStore;
 #[cfg(feature = "sqlite")]
 pub use store::sqlite;
@@ -42,9 +45,11 @@ pub use transaction::instrument::instrument;
 pub use transaction::transaction;
 pub use transition::callbacks::{HookResult, Verdict};
 pub use transition::request::Request;
+pub use transition::trace::trace_context;
 #[cfg(feature = "r2d2")]
 pub use worker::{
     Running, Worker,
+    announcer::Announcer,
     claim::{ClaimStore, claim_next, reap},
     engine::stats::Stats,
 };

@@ -87,6 +87,14 @@ fn sqlite(url: &str, create: bool) -> Result<SqliteConnection, Problem> {
 
 #[cfg(feature = "dashboard")]
 impl Database {
+    /// Refuses tables that are older or newer than this version, as every command does.
+    ///
+    /// # Errors
+    /// [`Problem::Usage`] says what to do about it.
+    pub fn check_tables(&mut self) -> Result<(), Problem> {
+        on!(self, conn => crate::command::check_schema(conn))
+    }
+
     /// Serves the dashboard of it to this machine, to look and not to touch.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 not understood, 3 something was found \
-                          (audit), 4 no such record, 5 refused";
+                          (audit, check), 4 no such record, 5 refused";
 
 #[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
 #[derive(clap::Subcommand)]
@@ -66,12 +66,13 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<Exit, Problem> {
     };
     match &cli.command {
         Command::Ops(command) => {
-            let creates = matches!(command, Commands::Migrate);
+            let creates = matches!(command, Commands::Migrate(migrate) if migrate.creates());
             Database::open(url()?, creates)?.run(command, out)
         }
         #[cfg(feature = "dashboard")]
         Command::Dashboard { port } => {
             let mut database = Database::open(url()?, false)?;
+            database.check_tables()?;
             let server = tiny_http::Server::http(("127.0.0.1", *port));
             let server = server.map_err(|error| Problem::Connection(error.to_string()))?;
             writeln!(out, "http://{}/", server.server_addr())?;

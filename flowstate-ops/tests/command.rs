@@ -1,5 +1,7 @@
 //! The command as people and scripts have it: a process, its output and its exit code.
-#![cfg(all(feature = "command", feature = "sqlite"))]
+#![cfg(all(feature = "command", feature = "dashboard", feature = "sqlite"))]
+
+mod many;
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -143,6 +145,28 @@ fn many_are_changed_after_a_look() {
     assert!(desk.says(&["stats"]).contains("cancelled"));
 }
 
+/// More than the library plans at once are done all the same.
+#[test]
+fn all_of_very_many_are_changed() {
+    use flowstate_diesel::diesel::connection::SimpleConnection as _;
+
+    let desk = Desk::new();
+    let id = desk.refused("no");
+    desk.connect().batch_execute(&many::copies(id, 10_050)).expect("copied");
+    let retry = |last: &'static [&'static str]| {
+        desk.says(&[&["retry", "--flow", "bill", "--state", "refused"], last].concat())
+    };
+    let looked = retry(&["--dry-run"]);
+    assert!(looked.contains("would retry 10051 records, and refuse 0"), "{looked}");
+    let done = retry(&["--reason", "the bank is back", "--yes"]);
+    assert!(done.contains("10051 done, 0 refused"), "{done}");
+    let ids = desk.says(&["list", "--state", "refused", "--limit", "20000", "-o", "ids"]);
+    assert_eq!(ids.lines().count(), 10_051);
+    let last = ids.lines().last().expect("an id");
+    assert_eq!(desk.says(&["history", last, "-o", "ids"]).lines().count(), 4, "moved once");
+    assert!(desk.says(&["audit"]).contains("0 findings"));
+}
+
 /// Each way to end has a code of its own, and an error says what to do.
 #[test]
 fn exit_codes_and_remedies() {
@@ -175,10 +199,15 @@ fn an_audit_tells_what_it_found() {
     use flowstate_diesel::diesel::connection::SimpleConnection as _;
 
     let desk = Desk::new();
-    desk.refused("no");
+    let id = desk.refused("no");
     desk.connect().batch_execute("DELETE FROM flowstate_transitions WHERE seq = 1").expect("gone");
     let (code, said) = desk.fails(&["audit"]);
     assert!(code == 3 && said.contains("history"), "{code} {said}");
+    assert_eq!(desk.fails(&["audit", "-o", "ids"]), (3, format!("{id}\n")));
+    let (_, said) = desk.fails(&["audit", "-o", "json"]);
+    let audit: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let found = serde_json::json!([{ "flow": "bill", "id": id, "problem": "history-gap" }]);
+    assert_eq!((&audit["flows"], &audit["findings"]), (&1.into(), &found));
 }
 
 /// Tables of other versions are recognised: newer and older ones, and none.
@@ -190,14 +219,17 @@ fn other_versions_are_said_and_not_guessed() {
     let mut conn = desk.connect();
     conn.batch_execute("INSERT INTO flowstate_migrations VALUES ('2999-01-01-000000', '')")
         .expect("inserted");
-    let (code, said) = desk.fails(&["list"]);
-    assert!(code == 2 && said.contains("newer"), "{code} {said}");
+    let says = |expected: i32, part: &str| {
+        for args in [&["list"][..], &["dashboard", "--port", "0"]] {
+            let (code, said) = desk.fails(args);
+            assert!(code == expected && said.contains(part), "{args:?}: {code} {said}");
+        }
+    };
+    says(2, "newer");
     conn.batch_execute("DELETE FROM flowstate_migrations").expect("deleted");
-    let (code, said) = desk.fails(&["list"]);
-    assert!(code == 2 && said.contains("older"), "{code} {said}");
+    says(2, "older");
     conn.batch_execute("DROP TABLE flowstate_migrations").expect("dropped");
-    let (code, said) = desk.fails(&["list"]);
-    assert!(code == 1 && said.contains("migrate"), "{code} {said}");
+    says(1, "migrate");
 }
 
 /// The graph needs no program, and completions are those of this command.
@@ -215,7 +247,7 @@ fn graphs_and_completions_are_printed() {
     assert!(desk.says(&["workers", "-o", "json"]).trim() == "[]");
     assert!(desk.says(&["completions", "bash"]).contains("flowstate"));
     assert!(desk.says(&["purge", "--older-than", "90d", "--dry-run"]).contains("would delete 0"));
-    assert!(desk.says(&["purge", "--older-than", "90d"]).contains("deleted 0"));
+    assert!(desk.says(&["purge", "--older-than", "90d", "--reason", "old"]).contains("deleted 0"));
 }
 
 /// What is stored cannot move the cursor of a terminal, nor add lines to a table.

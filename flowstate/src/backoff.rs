@@ -4,6 +4,11 @@ use std::time::Duration;
 
 /// How often a step is tried, and how long it waits in between.
 ///
+/// It decides whenever a worker ends a try: the handler failed or panicked, the lease ran out, or a timed
+/// transition led from the running state to where the step starts. A transition that other code takes
+/// from the running state to the error state counts as a try, but the next one is due when that
+/// transition says, at once or after its delay, and it never gives up.
+///
 /// ```
 /// use std::time::Duration;
 /// use flowstate::Backoff;
@@ -49,7 +54,7 @@ impl Backoff {
         Self::new(Pauses::Exponential(first), 5).cap(Duration::from_hours(1))
     }
 
-    /// The same each time, but for the [jitter](Self::jitter).
+    /// As long each time, but for the [jitter](Self::jitter).
     #[must_use]
     pub fn fixed(pause: Duration) -> Self {
         Self::new(Pauses::Fixed(pause), 5)

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{Flow, Policy, Record, Step, Transition};
+use crate::{Policy, Record, Step, Transition};
 
 /// A step's exclusive hold on a record, until its lease runs out. Dereferences to the record and,
 /// through it, to its props.
@@ -24,6 +24,8 @@ pub struct Claim<S: Step> {
 /// What a statement is fenced with (`id`, `seq`, `attempts`) stands in the record's row.
 #[derive(Clone, Debug)]
 pub struct Hold {
+    /// The name under which the record is stored: that of its flow, or an earlier one.
+    pub flow: &'static str,
     /// Who holds it: random for each start of a worker.
     pub worker: Arc<str>,
     /// How it is leased and tried.
@@ -43,6 +45,8 @@ pub struct Signals {
     pub lost: Arc<AtomicBool>,
     /// Set when a shutdown has begun.
     pub stopping: Arc<AtomicBool>,
+    /// The trace context of the last caller who moved the record, if the backend keeps it.
+    pub traceparent: Option<Arc<str>>,
 }
 
 impl<S: Step> Claim<S> {
@@ -75,18 +79,26 @@ impl<S: Step> Claim<S> {
     /// Hand it to an API that knows idempotency keys: a try that was repeated because nobody knows
     /// whether the first one arrived is then carried out once.
     ///
-    /// It is made of an identity of the database and of stored names: those of the flow and the start
-    /// transition, and, where a step can be repeated, of what the history says of its last end.
-    /// Rename none of them while tries are under way: the next try would have another key, and what
-    /// was carried out might be carried out again.
+    /// It is made of an identity of the database, of the name under which the record is stored, of
+    /// the start transition's, and, where a step can be repeated, of what the history says of its last
+    /// end. A flow that is renamed with `alias` keeps the keys of the records that are there. Rename no
+    /// step while tries are under way: the next try would have another key, and what was carried out
+    /// might be carried out again.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        let (identity, flow, id) = (&self.hold.identity, S::Flow::NAME, self.record.id());
+        let (identity, flow, id) = (&self.hold.identity, self.hold.flow, self.record.id());
         let start = <S::Start as Transition>::NAME;
         match self.hold.visit {
             None => format!("{identity}-{flow}-{id}-{start}"),
             Some(visit) => format!("{identity}-{flow}-{id}-{start}-{visit}"),
         }
+    }
+
+    /// The trace context of the last caller who moved the record, as W3C's `traceparent`, where the
+    /// storage backend keeps it: what a span of the handler can be linked to.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.hold.signals.traceparent.as_deref()
     }
 
     /// Whether somebody else is known to have moved the record, or its lease to have run out: what

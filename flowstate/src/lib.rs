@@ -41,40 +41,41 @@ extern crate self as flowstate;
 
 #[doc(hidden)]
 pub mod __private;
-mod artefact;
 mod backoff;
 mod claim;
 mod definition;
+mod derived;
 pub mod diagram;
 mod flow;
 mod label;
 pub mod lock;
 mod policy;
-mod record;
 mod serve;
 mod step;
 mod step_error;
 mod transition;
 
-pub use artefact::{Artefact, ArtefactReader, ArtefactSet, ArtefactWriter};
 pub use backoff::Backoff;
 pub use claim::{Claim, Hold, Signals};
 pub use definition::{
     ArtefactDefinition, Definition, GroupDefinition, MAX_NAME_LENGTH, OutcomeDefinition,
     StateDefinition, StepDefinition, StepKind, TransitionDefinition,
 };
-pub use flow::{Flow, FlowOutcome, State, UnknownState};
+pub use flow::{
+    Artefact, ArtefactReader, ArtefactSet, ArtefactWriter, Flow, FlowOutcome, Record, Row, State,
+    TransactionOutcome, UnknownState,
+};
 #[doc = include_str!("derive.md")]
 pub use flowstate_derive::Flow;
 pub use label::{Label, LabelValue};
 pub use policy::Policy;
-pub use record::{Record, Row, TransactionOutcome};
 pub use serve::{
-    EndHandler, ExpireHandler, Handler, Handles, ServedBy, StepRegistry, TransactionalHandler,
+    EndHandler, EndsAlone, ExpireHandler, ExpiresAlone, Handler, Handles, ServedBy, StepRegistry,
+    TransactionalHandler,
 };
 pub use step::{IntoStep, Step, StepEnd, StepOutcome, StepWithPolicy};
 pub use step_error::{NextTry, StepError};
 pub use transition::{
-    Awaiting, Follows, LoadsNothing, PersistsNothing, Provided, StartsFrom, Supplied, Transition,
-    TransitionOf, Unsupplied,
+    Asks, Awaiting, Chain, Follows, LoadsNothing, PersistsNothing, Provided, StartsFrom,
+    StartsStep, Supplied, Transition, TransitionOf, Unsupplied,
 };

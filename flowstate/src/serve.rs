@@ -32,6 +32,22 @@ pub trait ServedBy<H, C> {
     fn register<R: StepRegistry<H, C>>(registry: &mut R);
 }
 
+/// A step that ends with its handler: it does not say `within`, so that a closure can serve it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says `within`, and nothing here runs in the transaction that ends it",
+    label = "a step that says `within`",
+    note = "serve the flow with `Worker::serve`, whose handlers have the method that runs then"
+)]
+pub trait EndsAlone: Step {}
+
+/// A flow none of whose timed transitions says `within`, so that a worker takes them without handlers.
+#[diagnostic::on_unimplemented(
+    message = "a timed transition of `{Self}` says `within`, and nothing here runs in its transaction",
+    label = "a flow with a timed transition that says `within`",
+    note = "serve the flow with `Worker::serve`, whose handlers have the method that runs then"
+)]
+pub trait ExpiresAlone: Flow {}
+
 /// Where a flow's steps are registered with the methods that handle them: what a worker of a storage
 /// backend implements, which holds the handlers `H`. Each step is registered by one of these methods,
 /// once.

@@ -203,10 +203,10 @@ impl<S: Step> IntoStep for StepWithPolicy<S> {
 pub enum StepEnd<'a, S: Step> {
     /// With this outcome.
     Finished(&'a S::Outcome),
-    /// With this error, a panic or a lease that ran out: the record goes to the `fail` state, and
-    /// the step is tried again if somebody still tries it.
+    /// With this error, a panic or a lease that ran out: the record goes to the `fail` state, where
+    /// the step is tried again, or another step takes it.
     Failed(&'a StepError),
-    /// With this error, and it was the last try: the record goes to the `give_up` state, or to the
-    /// `fail` state where nothing is due.
+    /// With this error, and nothing follows by itself: the record goes to the `give_up` state, or to
+    /// the `fail` state with nothing due, since the attempts are used up or no step starts there.
     GaveUp(&'a StepError),
 }

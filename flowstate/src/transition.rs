@@ -1,6 +1,8 @@
 //! Declared edges, as types.
 
-use crate::__private::Derived;
+use std::marker::PhantomData;
+
+use crate::derived::Derived;
 use crate::{ArtefactSet, Flow};
 
 /// A declared edge of a flow: a unit type and a constant on the flow, such as `Approval::APPROVE`.
@@ -68,6 +70,16 @@ pub trait Follows<S, F: Flow>: StartsFrom<S> + Transition<Flow = F> {}
 #[diagnostic::do_not_recommend]
 impl<S, F: Flow, T: StartsFrom<S> + Transition<Flow = F>> Follows<S, F> for T {}
 
+/// The start transition of a step: it leads to the state in which the step runs.
+///
+/// The derive implements it for one transition of every `#[step(…)]`.
+#[diagnostic::on_unimplemented(
+    message = "this transition starts no step: what it leaves has no `fail(…)` to be failed over by",
+    label = "no start transition of a step",
+    note = "a lease is for the transition that a step begins with, such as `START_FETCH` of `fetch`"
+)]
+pub trait StartsStep: Transition {}
+
 /// What a transition loads if it can be taken where nobody asks for artefacts: nothing.
 #[diagnostic::on_unimplemented(
     message = "this transition loads `{Self}`: nobody would be given it here",
@@ -89,6 +101,27 @@ pub trait PersistsNothing {}
 
 #[diagnostic::do_not_recommend]
 impl PersistsNothing for () {}
+
+/// What a request asks for: its first transition, whose artefacts it returns, the last one that
+/// follows at once, and whether the artefacts of that have been handed over.
+#[derive(Debug)]
+pub struct Chain<First, Last = First, Given = Unsupplied>(PhantomData<(First, Last, Given)>);
+
+/// What a request may be made of: a [`Chain`].
+pub trait Asks: sealed::Sealed {
+    /// The flow that it is about.
+    type Flow: Flow;
+}
+
+impl<First: Transition, Last, Given> Asks for Chain<First, Last, Given> {
+    type Flow = First::Flow;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl<First, Last, Given> Sealed for super::Chain<First, Last, Given> {}
+}
 
 /// The artefacts of a request have been handed over.
 #[derive(Debug)]

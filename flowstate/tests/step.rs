@@ -165,6 +165,7 @@ fn claim<S: Step<Flow = Job>>(id: &str, state: JobState, visit: Option<i64>) -> 
         updated_at: DateTime::UNIX_EPOCH,
     };
     let hold = Hold {
+        flow: "task",
         worker: "w".into(),
         policy: Arc::new(Policy::default()),
         identity: "db".into(),
@@ -178,13 +179,13 @@ fn claim<S: Step<Flow = Job>>(id: &str, state: JobState, visit: Option<i64>) -> 
 fn a_claim_is_its_record_and_what_a_worker_tells() {
     let claim = claim::<JobFetch>("ab", JobState::Fetching, None);
     assert_eq!((claim.id(), claim.attempt(), &*claim.my_record_id), (7, 2, "ab"));
-    assert_eq!(claim.idempotency_key(), "db-job-7-start_fetch");
+    assert_eq!(claim.idempotency_key(), "db-task-7-start_fetch");
     assert!(!claim.is_lost() && !claim.is_stopping());
     claim.hold().signals.lost.store(true, Ordering::Release);
     claim.hold().signals.stopping.store(true, Ordering::Release);
     assert!(claim.is_lost() && claim.is_stopping());
     let again = self::claim::<JobFetch>("ab", JobState::Fetching, Some(4));
-    assert_eq!(again.idempotency_key(), "db-job-7-start_fetch-4");
+    assert_eq!(again.idempotency_key(), "db-task-7-start_fetch-4");
 }
 
 /// Where artefacts are written to and read from, as text.

@@ -97,9 +97,26 @@ impl Running {
         self.child.stdin.as_mut().expect("its input").write_all(b"go\n").expect("told");
     }
 
-    /// Waits for its end.
-    pub fn end(mut self) -> Ended {
+    /// Waits until it has said so much, and kills it.
+    #[must_use]
+    pub fn kill_after(mut self, lines: usize) -> Ended {
         let mut text = String::new();
+        while text.matches(SAYS).count() < lines {
+            let length = self.said.read_line(&mut text).expect("its words");
+            assert!(length > 0, "the child ended by itself: {text}\n{:?}", self.end());
+        }
+        self.child.kill().expect("killed");
+        self.end_after(text)
+    }
+
+    /// Waits for its end.
+    #[must_use]
+    pub fn end(self) -> Ended {
+        self.end_after(String::new())
+    }
+
+    /// `text`: what it has said before.
+    fn end_after(mut self, mut text: String) -> Ended {
         self.said.read_to_string(&mut text).expect("its words");
         let output = self.child.wait_with_output().expect("its end");
         let said: Vec<_> =

@@ -7,15 +7,19 @@ pub mod chaos;
 pub mod check;
 pub mod child;
 pub mod database;
+pub mod disk;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod distance;
 pub mod flows;
 pub mod gate;
+pub mod joins;
+pub mod metrics_capture;
 pub mod own_server;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub mod proxy;
 pub mod race;
 pub mod require;
+pub mod set_up_connection;
 pub mod statement_probe;
 pub mod steps;
 pub mod switchable_connection;

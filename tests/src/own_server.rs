@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::disk::Disk;
+
 /// So long and a server does not start.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -34,6 +36,7 @@ pub struct OwnServer {
     port: u16,
     owner: Option<(u32, u32)>,
     extra: Vec<String>,
+    environment: Vec<(&'static str, PathBuf)>,
     process: Option<Child>,
 }
 
@@ -47,7 +50,7 @@ impl OwnServer {
         Self::start_with(kind, &[])
     }
 
-    /// The same with further arguments.
+    /// Makes an empty one and starts it with further arguments.
     ///
     /// # Panics
     /// As [`OwnServer::start`].
@@ -69,7 +72,22 @@ impl OwnServer {
         if let Some((user, group)) = owner {
             chown(folder.path(), Some(user), Some(group)).expect("its folder");
         }
-        Self { kind, folder, port: free_port(), owner, extra: Vec::new(), process: None }
+        let (extra, environment) = (Vec::new(), Vec::new());
+        Self { kind, folder, port: free_port(), owner, extra, environment, process: None }
+    }
+
+    /// An empty one, on a disk that can be full.
+    ///
+    /// # Panics
+    /// As [`OwnServer::start`], or if there is no C compiler.
+    #[must_use]
+    pub fn start_on_disk(kind: ServerKind) -> (Self, Disk) {
+        let mut server = Self::prepared(kind);
+        let disk = Disk::in_folder(server.folder.path());
+        server.make();
+        server.environment = disk.environment().into();
+        server.restart();
+        (server, disk)
     }
 
     /// Further arguments from its next start on.
@@ -129,7 +147,7 @@ impl OwnServer {
                 command
             }
         };
-        command.args(&self.extra);
+        command.args(&self.extra).envs(self.environment.iter().cloned());
         self.owned(&mut command);
         let errors = log.try_clone().expect("a log");
         let process = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();

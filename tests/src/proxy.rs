@@ -14,6 +14,9 @@ pub enum Cut {
     Before,
     /// After the server has answered it, before the client gets the answer.
     After,
+    /// Not at all: the server has answered, and the client hears nothing of it, nor that there will be
+    /// nothing.
+    Never,
 }
 
 /// Passes bytes between clients and a server, until a client says what is waited for.
@@ -105,6 +108,14 @@ fn pass(mut client: TcpStream, mut server: TcpStream, state: &Mutex<State>) {
             continue;
         }
         if let Some(cut) = due(&spelt_out, state) {
+            if cut == Cut::Never {
+                server.write_all(said).expect("passed on");
+                // whatever the server says, until the client has ended
+                while read(&mut client, &mut buffer).is_some() {
+                    let _ = read(&mut server, &mut buffer);
+                }
+                break;
+            }
             if cut == Cut::After {
                 server.write_all(said).expect("passed on");
                 while read(&mut server, &mut buffer).is_some_and(|length| length == 0) {}

@@ -28,6 +28,12 @@ impl Seen<'_> {
     pub fn ends(&self, words: &[&str]) -> bool {
         self.answered && words.iter().all(|word| self.text.contains(word))
     }
+
+    /// Whether it commits a transaction of several statements.
+    #[must_use]
+    pub fn commits(&self) -> bool {
+        ["COMMIT", "SET autocommit = 1"].iter().any(|words| self.text.starts_with(words))
+    }
 }
 
 /// Sees every statement of the connections that it is given to.
@@ -47,7 +53,7 @@ impl Probe {
         let record = recorded.clone();
         let probe = Self::new(move |seen| {
             if !seen.answered {
-                record.lock().push(seen.text.to_owned());
+                record.keep(seen.text);
             }
         });
         (probe, recorded)
@@ -74,10 +80,21 @@ pub fn sent<S: AsStore, R>(conn: &mut S, work: impl FnOnce(&mut S) -> R) -> (Vec
 pub struct Recorded(Arc<Mutex<Vec<String>>>);
 
 impl Recorded {
+    /// How many of them are of a kind.
+    #[must_use]
+    pub fn count(&self, is_of_it: impl Fn(&str) -> bool) -> usize {
+        self.lock().iter().filter(|text| is_of_it(text)).count()
+    }
+
     /// Takes them out.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.lock())
+    }
+
+    /// Keeps one more.
+    pub fn keep(&self, text: &str) {
+        self.lock().push(text.to_owned());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {

@@ -1,9 +1,18 @@
 //! Steps of the flows, for the tests of workers.
 
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
+use flowstate_diesel::{Claim, StepError};
+use serde_json::json;
 
 use crate::Database;
-use crate::flows::Sync;
+use crate::flows::{Response, Sync, SyncFetch};
+use crate::gate::Gate;
+use crate::statement_probe::Probe;
 
 /// The only step of [`Errand`](crate::flows::Errand).
 #[macro_export]
@@ -78,7 +87,56 @@ pub fn picked<D: Database>(conn: &mut D::Conn, name: &str) -> i64 {
     flow.id()
 }
 
+/// Records that wait for the fetching step, all of them due at the same time.
+pub fn picked_together<D: Database>(conn: &mut D::Conn, records: usize) -> Vec<i64> {
+    let ids = (0..records).map(|n| picked::<D>(conn, &n.to_string())).collect();
+    due_together(conn);
+    ids
+}
+
+/// Has all that is due be due since the same time: one claim finds all of it or nothing, however
+/// late it comes on a slow machine.
+pub fn due_together(conn: &mut impl SimpleConnection) {
+    let sql = "UPDATE flowstate_flows SET due_at = '2026-01-01 00:00:00.000000' \
+               WHERE due_at IS NOT NULL";
+    conn.batch_execute(sql).expect("due");
+}
+
 /// How many records are leased.
 pub fn leased<D: Database>(conn: &mut D::Conn) -> i64 {
     D::number(conn, "SELECT COUNT(*) FROM flowstate_flows WHERE leased_until IS NOT NULL")
+}
+
+/// Stops at the answer to the claim with which so many records are leased. (One that a slow machine sends
+/// too late finds nothing.)
+pub fn claiming<D: Database>(database: &D, records: i64, gate: &Arc<Gate>) -> Probe {
+    let (conn, gate) = (Mutex::new(database.connect()), Arc::clone(gate));
+    Probe::new(move |seen| {
+        // one statement, or the end of a transaction
+        let claims = seen.commits() || seen.text.starts_with("WITH");
+        if seen.answered && claims && leased::<D>(&mut conn.lock().expect("no panic")) == records {
+            gate.pass();
+        }
+    })
+}
+
+/// Waits until so many records are leased.
+pub fn wait_until_leased<D: Database>(conn: &mut D::Conn, records: i64) {
+    let begun = Instant::now();
+    while leased::<D>(conn) != records {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{} are leased", leased::<D>(conn));
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A handler of the fetching step that waits at this gate.
+pub fn waiting_at(
+    gate: &Arc<Gate>,
+) -> impl Fn(&Claim<SyncFetch>, ()) -> Result<Response, StepError> + Send + std::marker::Sync + use<>
+{
+    let gate = Arc::clone(gate);
+    move |_, ()| {
+        gate.pass();
+        Ok(Response(json!(1)))
+    }
 }

@@ -3,6 +3,7 @@
 //! `BLESS=1 cargo test -p flowstate-tests --test docs` writes the messages into the page.
 #![allow(missing_docs, reason = "a test has no readers of its documentation")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -154,4 +155,50 @@ fn calls(tokens: TokenStream, told: &mut Vec<String>) {
         }
         calls(group.stream(), told);
     }
+}
+
+/// The metrics that the sources tell, each with its labels as `docs/observing.md` has them: the
+/// requirement `what_is_counted_is_documented` holds the page against what is told.
+fn metrics() -> BTreeMap<String, Vec<String>> {
+    let page = fs::read_to_string(path("../docs/observing.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `flowstate_"));
+    let rows = rows.map(|row| {
+        let cells: Vec<_> = row.trim_start_matches("| ").split(" | ").collect();
+        let labels = cells[2].split(", ").map(|label| label.trim_matches('`').to_owned());
+        (cells[0].trim_matches('`').to_owned(), labels.collect())
+    });
+    rows.collect()
+}
+
+/// The board and the rules ask for metrics that there are, by labels that they have.
+#[test]
+fn the_board_and_the_alerts_ask_for_what_is_told() {
+    let metrics = metrics();
+    let board = fs::read_to_string(path("../docs/grafana.json")).unwrap();
+    let board: serde_json::Value = serde_json::from_str(&board).expect("the board is JSON");
+    let panels = board["panels"].as_array().expect("panels").iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let asked = targets.map(|target| target["expr"].as_str().expect("a question").to_owned());
+    let mut asked: Vec<_> = asked.collect();
+    let rules = fs::read_to_string(path("../docs/alerts.yaml")).unwrap();
+    let rules: Vec<_> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    assert_eq!(rules.len(), 4, "four rules: {rules:?}");
+    asked.extend(rules.into_iter().map(str::to_owned));
+    let mut used = BTreeSet::new();
+    for question in &asked {
+        let words = question.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        let mut names = words.filter(|word| word.starts_with("flowstate_"));
+        let name = names.next().unwrap_or_else(|| panic!("no metric: {question}"));
+        let of_histogram = ["_bucket", "_count", "_sum"];
+        let name = of_histogram.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let labels = metrics.get(name).unwrap_or_else(|| panic!("`{name}` is not told"));
+        let (_, by) = question.split_once("by (").expect("grouped");
+        let by = by.split_once(')').expect("closed").0.split(", ");
+        for label in by.filter(|label| *label != "le") {
+            assert!(labels.iter().any(|known| known == label), "no `{label}`: {question}");
+        }
+        used.insert(name.to_owned());
+    }
+    assert_eq!(used, metrics.into_keys().collect(), "the board shows each");
 }

@@ -88,3 +88,99 @@ fn branches_that_change_different_flows_never_conflict() {
         assert_eq!(fs::read_to_string(folder.path().join(name)).expect("read"), text);
     }
 }
+
+/// A flow of which the props and an artefact have two versions. The files beside the lock tell what is
+/// there of samples.
+macro_rules! order_locked_by {
+    ($module:ident, $lock:literal) => {
+        #[allow(dead_code, reason = "of a macro's flow all is looked at")]
+        mod $module {
+            #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
+            #[flow(lock = $lock, version = 2, upgrade(OrderV1))]
+            #[state(Open, Paid)]
+            #[initial(Open)]
+            #[completed(Paid)]
+            #[persist(Receipt { number: String }, version = 2, upgrade(ReceiptV1))]
+            #[transition(pay: Open => Paid, persist(Receipt))]
+            pub(super) struct Order {
+                pub(super) cents: i64,
+            }
+
+            #[derive(serde::Deserialize)]
+            pub(super) struct OrderV1 {
+                euros: i64,
+            }
+
+            #[derive(serde::Deserialize)]
+            pub(super) struct ReceiptV1 {
+                number: i64,
+            }
+
+            impl From<OrderV1> for Order {
+                fn from(before: OrderV1) -> Self {
+                    Self { cents: before.euros * 100 }
+                }
+            }
+
+            impl From<ReceiptV1> for Receipt {
+                fn from(before: ReceiptV1) -> Self {
+                    Self { number: before.number.to_string() }
+                }
+            }
+        }
+    };
+}
+
+order_locked_by!(sampled, "tests/lock/sampled.flow");
+order_locked_by!(spoilt, "tests/lock/spoilt.flow");
+order_locked_by!(made, "tests/lock/made.flow");
+
+fn keep_samples() {
+    flowstate::lock::sample_props(&sampled::Order { cents: 5 });
+    flowstate::lock::sample::<sampled::Order, _>(&sampled::Receipt { number: "R1".into() });
+}
+
+#[test]
+fn every_version_has_a_sample_that_is_read() {
+    keep_samples();
+    flowstate::lock::check::<sampled::Order>();
+}
+
+#[test]
+fn a_sample_that_is_missing_or_cannot_be_read_fails() {
+    let check = flowstate::lock::check::<spoilt::Order>;
+    let panic = std::panic::catch_unwind(check).expect_err("it fails");
+    let problem = panic.downcast_ref::<String>().expect("a text");
+    let lines: Vec<_> = problem.lines().collect();
+    assert_eq!(lines.len(), 3, "{problem}");
+    assert!(lines[0].contains("spoilt.v2.json` cannot be read any more"), "{problem}");
+    assert!(lines[0].contains("missing field `cents`"), "{problem}");
+    assert!(lines[1].contains("spoilt.receipt.v1.json` cannot be opened"), "{problem}");
+    assert!(lines[1].contains("whose `name` is `receipt` and whose `version` is 1"), "{problem}");
+    assert!(lines[2].contains("spoilt.receipt.v2.json` cannot be opened"), "{problem}");
+    assert!(lines[2].contains("call `flowstate::lock::sample` with a value before"), "{problem}");
+}
+
+/// In a process of its own, of which the environment says that samples are to be written.
+#[test]
+fn a_sample_is_written_once() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lock/sampled.receipt.v2.json");
+    let before = fs::read_to_string(&file).expect("a sample");
+    if std::env::var_os("FLOWSTATE_LOCK").is_some() {
+        // inside that process: what is there stays
+        flowstate::lock::sample::<sampled::Order, _>(&sampled::Receipt { number: "R2".into() });
+        assert_eq!(fs::read_to_string(&file).expect("a sample"), before);
+        let folder = file.parent().expect("a folder");
+        let made = folder.join("made.receipt.v2.json");
+        flowstate::lock::sample::<made::Order, _>(&made::Receipt { number: "R1".into() });
+        let written = fs::read_to_string(&made);
+        fs::remove_file(made).expect("removed");
+        assert_eq!(written.expect("written"), before);
+        return;
+    }
+    let program = std::env::current_exe().expect("this program");
+    let mut command = Command::new(program);
+    command.args(["--exact", "a_sample_is_written_once"]).env("FLOWSTATE_LOCK", "write");
+    let output = command.output().expect("it ran");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

@@ -72,9 +72,12 @@ diesel::table! {
 macro_rules! uses_ledger {
     () => {
         fn allows(conn: &mut Self::Conn) -> diesel::QueryResult<bool> {
+            use diesel::dsl::exists;
+
             use crate::database::bench_ledger::dsl::{amount, bench_ledger, record};
-            let found = bench_ledger.filter(record.eq("open")).select(amount).first::<i64>(conn)?;
-            Ok(found == 1)
+            // not `first`: its LIMIT is bound, for which SQLite compiles a statement anew each time
+            let open = bench_ledger.filter(record.eq("open")).filter(amount.eq(1));
+            diesel::select(exists(open)).get_result(conn)
         }
 
         fn pay(conn: &mut Self::Conn, id: i64) -> diesel::QueryResult<usize> {

@@ -1,4 +1,4 @@
-//! The same durable work by hand, with the thinnest driver of each database, prepared statements
+//! Durable work by hand, with the thinnest driver of each database, prepared statements
 //! and as few round trips as it can be done with.
 
 pub(crate) mod dsl;
@@ -19,11 +19,14 @@ pub(crate) trait Floor {
     /// Moves a record. Returns the artefact that is loaded.
     fn step(&mut self, step: &Step<'_>) -> Option<String>;
 
-    /// The same, after a look at the user's table under the row's lock, and with a write to it.
+    /// A transition by hand, after a look at the user's table under the row's lock, and with a write to it.
     fn guarded(&mut self, step: &Step<'_>);
 
     /// Takes up to `limit` records, the oldest first.
     fn claim(&mut self, claim: &Claim<'_>) -> Vec<(i64, i64)>;
+
+    /// Completes what was claimed, all of it in one transaction.
+    fn finish(&mut self, finish: &Finish<'_>, claimed: &[(i64, i64)]);
 }
 
 /// A transition.
@@ -49,6 +52,14 @@ pub(crate) struct Claim<'a> {
     pub(crate) transition: &'a str,
     pub(crate) to: &'a str,
     pub(crate) limit: i64,
+}
+
+/// A batch of claims that end well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finish<'a> {
+    pub(crate) from: &'a str,
+    pub(crate) transition: &'a str,
+    pub(crate) to: &'a str,
 }
 
 /// What makes a history row recognizable, as in flowstate.

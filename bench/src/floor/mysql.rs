@@ -3,7 +3,7 @@
 use mysql::prelude::Queryable as _;
 use mysql::{Conn, Opts, OptsBuilder, Statement, params};
 
-use super::{Claim, Floor, Step, token};
+use super::{Claim, Finish, Floor, Step, token};
 
 pub(crate) struct Mysql {
     conn: Conn,
@@ -18,6 +18,7 @@ pub(crate) struct Mysql {
     due: Statement,
     take: Statement,
     note_all: Statement,
+    finish: Statement,
 }
 
 impl Mysql {
@@ -71,6 +72,13 @@ impl Mysql {
                  FROM JSON_TABLE(:due, '$[*]' COLUMNS (it BIGINT PATH '$')) AS due \
                  STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it",
             ),
+            finish: prepare(
+                "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$[0]', was BIGINT PATH '$[1]')) \
+                 AS claimed STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it AND seq = was \
+                 SET state = ?, seq = seq + 1, attempts = 0, due_at = NULL, \
+                 completed_at = UTC_TIMESTAMP(6), leased_until = NULL, leased_by = NULL, \
+                 updated_at = UTC_TIMESTAMP(6)",
+            ),
             conn,
         }
     }
@@ -121,6 +129,21 @@ impl Mysql {
     }
 }
 
+impl Mysql {
+    fn try_to_finish(&mut self, finish: &Finish<'_>, claimed: &[(i64, i64)]) -> mysql::Result<()> {
+        let Finish { from, transition, to } = *finish;
+        self.say("BEGIN");
+        let pairs: Vec<_> = claimed.iter().map(|(id, seq)| [*id, *seq]).collect();
+        self.conn.exec_drop(&self.finish, (format!("{pairs:?}"), to))?;
+        assert_eq!(self.conn.affected_rows(), claimed.len() as u64, "some have moved on");
+        let due = format!("{:?}", claimed.iter().map(|row| row.0).collect::<Vec<_>>());
+        let token = token();
+        self.conn.exec_drop(&self.note_all, params! { transition, from, to, token, due })?;
+        self.say("COMMIT");
+        Ok(())
+    }
+}
+
 impl Floor for Mysql {
     fn create(&mut self, flow: &str, state: &str, props: &str) -> i64 {
         self.say("BEGIN");
@@ -161,13 +184,21 @@ impl Floor for Mysql {
     }
 
     fn claim(&mut self, claim: &Claim<'_>) -> Vec<(i64, i64)> {
-        // claims of several threads may meet in a deadlock, in which one of them is rolled back
-        loop {
-            match self.try_to_claim(claim) {
-                Ok(claimed) => return claimed,
-                Err(mysql::Error::MySqlError(error)) if error.code == DEADLOCK => {}
-                Err(error) => panic!("claimed: {error}"),
-            }
+        despite_deadlocks(|| self.try_to_claim(claim))
+    }
+
+    fn finish(&mut self, finish: &Finish<'_>, claimed: &[(i64, i64)]) {
+        despite_deadlocks(|| self.try_to_finish(finish, claimed));
+    }
+}
+
+/// Batches of several threads may meet in a deadlock, in which one of them is rolled back.
+fn despite_deadlocks<R>(mut run: impl FnMut() -> mysql::Result<R>) -> R {
+    loop {
+        match run() {
+            Ok(done) => return done,
+            Err(mysql::Error::MySqlError(error)) if error.code == DEADLOCK => {}
+            Err(error) => panic!("a batch: {error}"),
         }
     }
 }

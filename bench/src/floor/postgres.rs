@@ -3,7 +3,7 @@
 use postgres::types::ToSql;
 use postgres::{Client, NoTls, Statement};
 
-use super::{Claim, Floor, Step, token};
+use super::{Claim, Finish, Floor, Step, token};
 
 pub(crate) struct Postgres {
     client: Client,
@@ -18,6 +18,7 @@ pub(crate) struct Postgres {
     ask: Statement,
     write: Statement,
     claim: Statement,
+    finish: Statement,
 }
 
 /// Moves the row, and writes the history that hangs on it.
@@ -87,6 +88,17 @@ impl Postgres {
                  SELECT id, seq, $5, $2, $4, 1, $6, updated_at FROM moved) \
                  SELECT id, seq, props::text FROM moved",
             ),
+            finish: prepare(
+                "WITH moved AS (UPDATE flowstate_flows SET state = $3, seq = flowstate_flows.seq + 1, \
+                 attempts = 0, due_at = NULL, completed_at = clock_timestamp(), \
+                 leased_until = NULL, leased_by = NULL, updated_at = clock_timestamp() \
+                 FROM unnest($1::bigint[], $2::bigint[]) AS claimed (id, seq) \
+                 WHERE flowstate_flows.id = claimed.id AND flowstate_flows.seq = claimed.seq \
+                 RETURNING flowstate_flows.id, flowstate_flows.seq, updated_at\
+                 ), noted AS (INSERT INTO flowstate_transitions \
+                 (flow_id, seq, transition, from_state, to_state, attempt, token, created_at) \
+                 SELECT id, seq, $4, $5, $3, 1, $6, updated_at FROM moved) SELECT id FROM moved",
+            ),
             client,
         }
     }
@@ -152,5 +164,13 @@ impl Floor for Postgres {
             (row.get(0), row.get(1))
         };
         rows.iter().map(read).collect()
+    }
+
+    fn finish(&mut self, finish: &Finish<'_>, claimed: &[(i64, i64)]) {
+        let Finish { from, transition, to } = *finish;
+        let (ids, seqs): (Vec<i64>, Vec<i64>) = claimed.iter().copied().unzip();
+        let rows =
+            self.client.query(&self.finish, &[&ids, &seqs, &to, &transition, &from, &token()]);
+        assert_eq!(rows.expect("finished").len(), claimed.len());
     }
 }

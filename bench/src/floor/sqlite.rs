@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
-use super::{Claim, Floor, Step, token};
+use super::{Claim, Finish, Floor, Step, token};
 
 macro_rules! now {
     () => {
@@ -76,7 +76,9 @@ impl Sqlite {
                  ORDER BY seq DESC LIMIT 1",
             ),
             lock: prepare("SELECT state, seq, props FROM flowstate_flows WHERE id = ?"),
-            ask: prepare("SELECT amount FROM bench_ledger WHERE record = ? LIMIT 1"),
+            ask: prepare(
+                "SELECT EXISTS (SELECT * FROM bench_ledger WHERE record = ? AND amount = ?)",
+            ),
             write: prepare("INSERT INTO bench_ledger VALUES (?, ?)"),
             claim: prepare(concat!(
                 "UPDATE flowstate_flows SET state = ?, seq = seq + 1, due_at = NULL, \
@@ -157,7 +159,7 @@ impl Floor for Sqlite {
             Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
         });
         assert_eq!(row.expect("locked").1, step.seq);
-        let open = self.ask.query_row(["open"], |row| row.get::<_, i64>(0));
+        let open = self.ask.query_row(params!["open", 1], |row| row.get::<_, i64>(0));
         assert_eq!(open, Ok(1));
         self.write.execute(params!["paid", step.id]).expect("written");
         self.write(step);
@@ -181,5 +183,15 @@ impl Floor for Sqlite {
         }
         self.commit();
         claimed
+    }
+
+    fn finish(&mut self, finish: &Finish<'_>, claimed: &[(i64, i64)]) {
+        let Finish { from, transition, to } = *finish;
+        self.begin();
+        for &(id, seq) in claimed {
+            let (completes, artefact, load) = (true, None, None);
+            self.write(&Step { id, seq, transition, from, to, completes, artefact, load });
+        }
+        self.commit();
     }
 }

@@ -1,13 +1,17 @@
 //! What is measured.
 
 pub(crate) mod bulk;
+pub(crate) mod churn;
 pub(crate) mod fast;
 pub(crate) mod grown;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod operate;
+pub(crate) mod scale;
 pub(crate) mod slow;
 pub(crate) mod worker;
+
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
@@ -24,6 +28,10 @@ pub(crate) enum Scenario {
     Slow,
     /// Worker steps with empty handlers.
     Worker,
+    /// Steps with empty handlers, against one claim and one finish a batch by hand.
+    Batches,
+    /// Steps with empty handlers on PostgreSQL, against River; with `--river`.
+    River,
     /// From a commit to the start of the handler.
     Latency,
     /// `create_many`.
@@ -36,6 +44,10 @@ pub(crate) enum Scenario {
     Memory,
     /// The pages of operators, over twenty flows.
     Operate,
+    /// Every operation, among 10,000 records and among many.
+    Scale,
+    /// A claim, before and after as many transitions of a hundredth of records.
+    Churn,
 }
 
 /// How much to measure.
@@ -45,6 +57,8 @@ pub(crate) struct Extent {
     pub(crate) threads: Vec<usize>,
     /// How many records are many.
     pub(crate) backlog: usize,
+    /// The program that drains River's jobs.
+    pub(crate) river: Option<PathBuf>,
 }
 
 impl Scenario {
@@ -53,12 +67,16 @@ impl Scenario {
             Self::Fast => fast::run(database, extent, report),
             Self::Slow => slow::run(database, extent, report),
             Self::Worker => worker::run(database, extent, report),
+            Self::Batches => worker::batches(database, extent, report),
+            Self::River => worker::river(database, extent, report),
             Self::Latency => latency::run(database, extent, report),
             Self::Bulk => bulk::run(database, extent, report),
             Self::Artefact => grown::artefact(database, extent, report),
             Self::Claim => grown::claim(database, extent, report),
             Self::Memory => memory::run(database, extent, report),
             Self::Operate => operate::run(database, extent, report),
+            Self::Scale => scale::run(database, extent, report),
+            Self::Churn => churn::run(database, extent, report),
         }
     }
 }

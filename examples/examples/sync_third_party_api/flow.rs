@@ -43,7 +43,7 @@ impl SyncThirdPartyApiRecord {
             .run()
     }
 
-    /// The same for workers, which see by themselves what is to be done.
+    /// Picks for workers, which see by themselves what is to be done.
     pub(crate) fn hand_to_workers<C: Store>(&mut self, conn: &mut C) -> Result<()> {
         self.transition(SyncThirdPartyApi::PICK, conn).run()
     }

@@ -30,7 +30,7 @@ pub(crate) trait MyRecords: Store + SimpleConnection {
     fn payload_of(&mut self, id: &str) -> QueryResult<Option<String>>;
 }
 
-/// The same Diesel code for each of them: its bounds can only be met for a concrete connection.
+/// One text of Diesel code for each database: its bounds can only be met for a concrete connection.
 macro_rules! my_records {
     ($connection:ty) => {
         impl MyRecords for $connection {

@@ -81,6 +81,7 @@ fn is_option(part: &TokenStream) -> bool {
     let Some(TokenTree::Ident(key)) = tokens.next() else { return false };
     match tokens.next() {
         None => key == "secret",
+        Some(TokenTree::Group(_)) => key == "upgrade",
         Some(TokenTree::Punct(equals)) => equals.as_char() == '=' && is_key(&key),
         Some(_) => false,
     }

@@ -121,7 +121,7 @@ pub(crate) fn parse<T>(
     parse_before(end(&part), part, parser)
 }
 
-/// The same for what stands before `end` and may be nothing.
+/// Parses what stands before `end` and may be nothing; what is missing is missed at `end`.
 pub(crate) fn parse_before<T>(
     end: Span,
     part: TokenStream,

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Field, Fields, Visibility};
 
-use super::{at, link, placed, with_list};
+use super::{at, link, placed, version, with_list};
 use crate::model::Model;
 use crate::model::artefact::{Artefact, Type};
 use crate::model::transition::Transition;
@@ -127,6 +127,8 @@ fn impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
     let aliases = (!aliases.is_empty()).then(
         || quote!(const ALIASES: &'static [&'static ::core::primitive::str] = &[#(#aliases),*];),
     );
+    let number = version::constant(&artefact.version);
+    let reader = version::reader(model, &artefact.version, &ty);
     // two names of one type give two impls: the compiler shows the second name
     quote_spanned! {generated(&artefact.ident)=>
         #[automatically_derived]
@@ -139,6 +141,8 @@ fn impls_of(model: &Model, artefact: &Artefact) -> TokenStream {
         {
             const NAME: &'static ::core::primitive::str = #name;
             #aliases
+            #number
+            #reader
         }
 
         #[automatically_derived]
@@ -172,9 +176,38 @@ pub(super) fn definitions(model: &Model) -> TokenStream {
         let aliases = with_list("with_aliases", &artefact.stored.aliases);
         let doc = super::with("with_doc", &super::doc_text(artefact.docs()));
         let secret = artefact.is_secret.then(|| quote!(.secret()));
-        quote!(#krate::ArtefactDefinition::new(#name) #aliases #doc #secret)
+        let version = version::with(&artefact.version);
+        quote!(#krate::ArtefactDefinition::new(#name) #aliases #doc #secret #version)
     });
     quote!(&[#(#definitions),*])
+}
+
+/// The method that reads an artefact whose name is known and whose type is not.
+pub(super) fn by_name(model: &Model) -> Option<TokenStream> {
+    let (flow, krate) = (&model.ident, &model.names.krate);
+    let arms = model.artefacts.iter().map(|artefact| {
+        let (path, name, aliases) =
+            (artefact.path(), &artefact.stored.name, &artefact.stored.aliases);
+        quote! {
+            #name #(| #aliases)* => ::core::result::Result::map(
+                #krate::ArtefactReader::<#flow>::read::<#path>(reader),
+                |_| true,
+            ),
+        }
+    });
+    (!model.artefacts.is_empty()).then(|| {
+        quote! {
+            fn read_artefact<__R: #krate::ArtefactReader<#flow>>(
+                name: &::core::primitive::str,
+                reader: &mut __R,
+            ) -> ::core::result::Result<::core::primitive::bool, __R::Error> {
+                match name {
+                    #(#arms)*
+                    _ => ::core::result::Result::Ok(false),
+                }
+            }
+        }
+    })
 }
 
 /// The types of what a transition loads, each with its artefact.

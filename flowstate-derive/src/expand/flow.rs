@@ -3,14 +3,15 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{artefact, doc_text, label, step, transition, with};
+use super::{artefact, doc_text, label, step, transition, version, with};
 use crate::model::Model;
 use crate::name;
 
 pub(super) fn impls(model: &Model) -> TokenStream {
     let Model { ident, names, .. } = model;
     let outcome = &names.outcome;
-    let (state, record, krate, name) = (&names.state, &names.record, &names.krate, &names.stored);
+    let (state, record, krate, name) =
+        (&names.state, &names.record, &names.krate, &names.stored.name);
     let initial = &model.states[model.initial].stored.name;
     let doc = with("with_doc", &doc_text(&model.docs));
     let transitions = transition::definitions(model);
@@ -23,7 +24,11 @@ pub(super) fn impls(model: &Model) -> TokenStream {
     let with_secrets = (!secrets.is_empty()).then(|| quote!(.with_secrets(&[#(#secrets),*])));
     let (with_labels, labels) = label::of_flow(model);
     let constants = label::constants(model);
-    let lock = lock(model);
+    let aliases = &names.stored.aliases;
+    let with_aliases = (!aliases.is_empty()).then(|| quote!(.with_aliases(&[#(#aliases),*])));
+    let with_version = version::with(&names.version);
+    let reader = version::reader(model, &names.version, ident);
+    let (artefact_of, lock) = (artefact::by_name(model), lock(model));
     quote! {
         #constants
 
@@ -42,15 +47,20 @@ pub(super) fn impls(model: &Model) -> TokenStream {
             const DEFINITION: &'static #krate::Definition =
                 &#krate::Definition::new(#name, #initial)
                     #doc
+                    #with_aliases
                     .with_states(__STATES)
                     .with_transitions(__TRANSITIONS)
                     .with_artefacts(__ARTEFACTS)
                     #with_steps
                     #with_groups
                     #with_labels
-                    #with_secrets;
+                    #with_secrets
+                    #with_version;
+
+            #reader
 
             #labels
+            #artefact_of
             #lock
         }
     }

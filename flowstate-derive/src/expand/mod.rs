@@ -10,6 +10,7 @@ mod state;
 mod step;
 mod transition;
 mod variants;
+mod version;
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};

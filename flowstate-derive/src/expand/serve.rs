@@ -55,6 +55,14 @@ fn methods(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
     let Step { ident, ty, .. } = step;
     let plain = name::plain(ident);
     let docs = docs_or(&step.docs, &format!("Does the work of the step `{plain}`."));
+    let stands = (step.kind == Kind::Transactional).then(|| {
+        let running = &model.states[step.running.state].ident;
+        let line = format!(
+            "The record is in `{running}`, as its claim has left it: it moves on in this \
+             transaction, with all that is written through `conn`, once this has returned."
+        );
+        quote!(#[doc = ""] #[doc = #line])
+    });
     let loads = loads(model, step);
     let loads = loads.iter().map(|(name, path)| quote!(#name: #path));
     let connection = (step.kind == Kind::Transactional).then(|| quote!(conn: &mut #conn,));
@@ -65,6 +73,7 @@ fn methods(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
     let method = method(&step.method);
     quote! {
         #docs
+        #stands
         fn #method(
             &self,
             flow: &#krate::Claim<#ty>,
@@ -84,8 +93,10 @@ fn methods(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
 fn within_method(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
     let (krate, flow, ty) = (&model.names.krate, &model.ident, &step.ty);
     let line = format!(
-        "Runs in the transaction that ends a try of `{}`, whichever way it ends.",
-        name::plain(&step.ident)
+        "Runs in the transaction that ends a try of `{}`, whichever way it ends. The record is still \
+         in `{}`.",
+        name::plain(&step.ident),
+        model.states[step.running.state].ident
     );
     let method = within(&step.method);
     quote! {
@@ -102,7 +113,8 @@ fn within_method(model: &Model, step: &Step, conn: &Ident) -> TokenStream {
 fn expire(model: &Model, transition: &Transition, conn: &Ident) -> TokenStream {
     let (krate, flow) = (&model.names.krate, &model.ident);
     let line = format!(
-        "Runs in the transaction in which a worker takes `{}`.",
+        "Runs in the transaction in which a worker takes `{}`. The record is still in the state that \
+         it leaves.",
         name::plain(&transition.ident)
     );
     let method = within(&transition.ident);
@@ -150,10 +162,17 @@ fn loads(model: &Model, step: &Step) -> Vec<(Ident, TokenStream)> {
 pub(super) fn impls(model: &Model) -> TokenStream {
     let (flow, krate, steps) = (&model.ident, &model.names.krate, &model.names.steps);
     let registered = model.steps.iter().map(|step| register(model, step));
+    let expires_alone = timed(model).next().is_none().then(|| {
+        quote! {
+            #[automatically_derived]
+            impl #krate::ExpiresAlone for #flow where for<'__f> #flow: #krate::__private::Declared<'__f> {}
+        }
+    });
     let timed =
         timed(model).map(|(position, transition)| register_timed(model, position, transition));
     let bound = has_methods(model).then(|| quote!(#steps<__C> +));
     quote! {
+        #expires_alone
         #[automatically_derived]
         impl<__C, __H> #krate::ServedBy<__H, __C> for #flow
         where

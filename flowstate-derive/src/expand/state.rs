@@ -105,7 +105,7 @@ fn definition(model: &Model, state: &State, has: &[String]) -> TokenStream {
 }
 
 fn traits(model: &Model) -> TokenStream {
-    let (name, krate, flow) = (&model.names.state, &model.names.krate, &model.names.stored);
+    let (name, krate, flow) = (&model.names.state, &model.names.krate, &model.names.stored.name);
     quote! {
         #[automatically_derived]
         impl #krate::__private::Derived for #name {}

@@ -116,6 +116,12 @@ fn step_impl(model: &Model, step: &Step, position: usize) -> TokenStream {
     let give_up = unit(step.give_up.unwrap_or(step.fail));
     let loads = artefact::loads(model, &model.transitions[step.start]);
     let returned = returned(model, step);
+    let ends_alone = (step.kind != Kind::Within).then(|| {
+        quote_spanned! {step.ty.span()=>
+            #[automatically_derived]
+            impl #krate::EndsAlone for #ty {}
+        }
+    });
     quote_spanned! {step.ty.span()=>
         #[automatically_derived]
         impl #krate::Step for #ty
@@ -130,6 +136,9 @@ fn step_impl(model: &Model, step: &Step, position: usize) -> TokenStream {
                 #krate::__private::DeclaredStep::new(&__STEPS[#position]);
 
         }
+        #[automatically_derived]
+        impl #krate::StartsStep for #start {}
+        #ends_alone
     }
 }
 

@@ -84,7 +84,7 @@ fn modules(model: &Model) -> (Ident, Ident) {
     (name::module(&model.ident, "states"), name::module(&model.ident, "transitions"))
 }
 
-/// The same visibility one module further in.
+/// What is as visible one module further in.
 fn in_module(vis: &Visibility) -> TokenStream {
     match vis {
         Visibility::Inherited => quote!(pub(super)),
@@ -255,6 +255,9 @@ fn definition(model: &Model, transition: &Transition) -> TokenStream {
     let doc = with("with_doc", &doc_text(&transition.docs));
     let persists = with_list("persisting", &artefacts(model, &transition.persists));
     let loads = with_list("loading", &artefacts(model, &transition.loads));
+    let is_optional = |(artefact, _): &&(usize, Ident)| transition.optional.contains(artefact);
+    let optional: Vec<_> = transition.loads.iter().filter(is_optional).cloned().collect();
+    let optional = with_list("with_optional", &artefacts(model, &optional));
     let after = transition.after.as_ref().map(|after| {
         let seconds = after.duration.as_secs();
         quote!(.taken_after(::core::time::Duration::from_secs(#seconds)))
@@ -263,7 +266,7 @@ fn definition(model: &Model, transition: &Transition) -> TokenStream {
     let operator = transition.operator.as_ref().map(|_| quote!(.for_operators()));
     quote! {
         #krate::TransitionDefinition::new(#name, #from, #to)
-            #aliases #doc #persists #loads #after #within #operator
+            #aliases #doc #persists #loads #optional #after #within #operator
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proc_macro2::Ident;
 
-use super::in_flight::{before, missing_in_flight, stranded};
+use super::in_flight::{before, missing_before, missing_in_flight, stranded};
 use super::way::{on_the_way, way};
 use super::{Edge, Finding, Graph, Node, assignment};
 use crate::errors::Errors;
@@ -74,6 +74,13 @@ fn report(finding: &Finding, model: &Model, errors: &mut Errors) {
             errors.at(ident, message);
         }
         Finding::Stranded { state } => stranded(*state, model, errors),
+        Finding::MayBeMissing { transition, artefact, stand, path }
+            if *transition >= model.transitions.len() =>
+        {
+            let (former, begins) =
+                (transition - model.transitions.len(), stand.unwrap_or(model.initial));
+            missing_before(former, *artefact, (begins, path), model, errors);
+        }
         Finding::MayBeMissing { transition, artefact, stand: None, path } => {
             may_be_missing(&model.transitions[*transition], *artefact, path, model, errors);
         }

@@ -28,6 +28,7 @@ pub(super) fn before(
             other.to == edge.to
                 && other.from.contains(&from)
                 && other.persists.iter().all(|artefact| edge.persists.contains(artefact))
+                && edge.loads.iter().all(|artefact| other.loads.contains(artefact))
         })
     };
     let past = |mut edge: Edge| {
@@ -41,8 +42,8 @@ pub(super) fn before(
 }
 
 fn edge(former: &Former) -> Edge {
-    let Former { from, to, persists, .. } = former;
-    Edge { from: from.clone(), to: *to, persists: persists.clone(), loads: Vec::new() }
+    let Former { from, to, persists, loads, .. } = former;
+    Edge { from: from.clone(), to: *to, persists: persists.clone(), loads: loads.clone() }
 }
 
 pub(super) fn stranded(state: usize, model: &Model, errors: &mut Errors) {
@@ -87,4 +88,26 @@ pub(super) fn missing_in_flight(
     );
     let token = transition.loads.iter().find(|(load, _)| *load == artefact);
     errors.at(token.map_or(name, |(_, token)| token), message);
+}
+
+/// An older program loads what this version does not persist any more on some path.
+pub(super) fn missing_before(
+    former: usize,
+    artefact: usize,
+    (begins, path): (usize, &[(usize, usize)]),
+    model: &Model,
+    errors: &mut Errors,
+) {
+    let Some(lock) = &model.lock else { return };
+    let own = path.iter().rev().find_map(|(by, _)| model.transitions.get(*by));
+    let (Some(former), Some(own)) = (lock.former.get(former), own) else { return };
+    let (name, file, begins) = (&former.name, &lock.path, &model.states[begins].ident);
+    let ident = &model.artefacts[artefact].ident;
+    let message = format!(
+        "`{name}` of the version before loads `{ident}` (`{file}`), and nothing persists it on the path \
+         `{begins}{}`: a program of that version, which runs beside this one, would leave the record \
+         alone; persist it there, and first deploy a version whose `{name}` does not load it",
+        way(path, model),
+    );
+    errors.at(&own.ident, message);
 }

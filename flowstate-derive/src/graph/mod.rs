@@ -21,7 +21,7 @@ pub(crate) struct Graph {
     pub(crate) artefacts: usize,
     /// Where records stand already, and what every one there has.
     pub(crate) entries: Vec<Entry>,
-    /// Transitions that older programs may take. They count on from `transitions`, and load nothing.
+    /// Transitions that older programs may take. They count on from `transitions`.
     pub(crate) former: Vec<Edge>,
     /// The states from which a record that stands there had a way to an end before.
     pub(crate) ended_before: Vec<usize>,
@@ -70,7 +70,8 @@ pub(crate) enum Finding {
     /// Records that stand in this state have no way to an end any more.
     Stranded { state: usize },
     /// This shortest path leads to a load of an artefact that nothing on it persists. It begins in
-    /// the initial state, or where records `stand` already that may lack it.
+    /// the initial state, or where records `stand` already that may lack it. One that leads to a load
+    /// of an older program has a transition of this flow.
     MayBeMissing { transition: usize, artefact: usize, stand: Option<usize>, path: Path },
 }
 

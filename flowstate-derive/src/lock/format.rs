@@ -47,12 +47,14 @@ pub struct LockedTransition {
     pub to: String,
     /// The artefacts that it persists.
     pub persists: BTreeSet<String>,
+    /// The artefacts that it loads, and that must be there.
+    pub loads: BTreeSet<String>,
 }
 
 /// A name that rows may hold, and by which one it is read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gone {
-    /// What it is a name of: `state`, `transition` or `artefact`.
+    /// What it is a name of.
     pub kind: Kind,
     /// The name.
     pub name: String,
@@ -65,6 +67,8 @@ pub struct Gone {
 pub enum Kind {
     /// An artefact.
     Artefact,
+    /// The flow itself.
+    Itself,
     /// A state.
     State,
     /// A transition.
@@ -133,10 +137,15 @@ impl Lock {
                 while line.takes("+") {
                     persists.insert(line.name("an artefact")?);
                 }
-                self.transitions.insert(LockedTransition { name, from, to, persists });
+                let mut loads = BTreeSet::new();
+                while line.takes("-") {
+                    loads.insert(line.name("an artefact")?);
+                }
+                let transition = LockedTransition { name, from, to, persists, loads };
+                self.transitions.insert(transition);
             }
             "gone" => {
-                let kind = Kind::of(&line.name("`state`, `transition` or `artefact`")?)?;
+                let kind = Kind::of(&line.name("a kind such as `state`")?)?;
                 let name = line.name("a name")?;
                 line.sign("->")?;
                 self.gone.insert(Gone { kind, name, now: line.name("a name")? });
@@ -179,9 +188,12 @@ impl Kind {
     fn of(word: &str) -> Result<Self, String> {
         match word {
             "artefact" => Ok(Self::Artefact),
+            "flow" => Ok(Self::Itself),
             "state" => Ok(Self::State),
             "transition" => Ok(Self::Transition),
-            other => Err(format!("expected `state`, `transition` or `artefact`, not `{other}`")),
+            other => {
+                Err(format!("expected `flow`, `state`, `transition` or `artefact`, not `{other}`"))
+            }
         }
     }
 }
@@ -190,6 +202,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Artefact => "artefact",
+            Self::Itself => "flow",
             Self::State => "state",
             Self::Transition => "transition",
         })
@@ -226,9 +239,11 @@ impl fmt::Display for Lock {
                 from.join(" | "),
                 Quoted(&edge.to)
             );
-            edge.persists
-                .iter()
-                .fold(line, |line, artefact| format!("{line} +{}", Quoted(artefact)))
+            let persists = edge.persists.iter().map(|artefact| ('+', artefact));
+            let loads = edge.loads.iter().map(|artefact| ('-', artefact));
+            persists
+                .chain(loads)
+                .fold(line, |line, (sign, artefact)| format!("{line} {sign}{}", Quoted(artefact)))
         };
         let mut lines: Vec<String> = self.artefacts.iter().map(artefact).collect();
         lines.extend(self.gone.iter().map(ToString::to_string));
@@ -272,7 +287,7 @@ impl fmt::Display for Token {
     }
 }
 
-const SIGNS: [&str; 5] = [":", "|", "=>", "->", "+"];
+const SIGNS: [&str; 6] = [":", "|", "=>", "->", "+", "-"];
 
 fn tokens(line: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();

@@ -3,6 +3,7 @@
 #[expect(unreachable_pub, reason = "the same text is public in the core crate")]
 pub(crate) mod format;
 mod names;
+mod versions;
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ pub(crate) fn read(model: &Model, read: &Reader<'_>, errors: &mut Errors) -> Opt
     let text = match read(path) {
         Ok(text) => text,
         Err(error) => {
-            errors.at(token, unreadable(path, &error));
+            errors.at(token, unreadable(&model.names.stored, path, (read, &error)));
             return None;
         }
     };
@@ -37,6 +38,9 @@ pub(crate) fn read(model: &Model, read: &Reader<'_>, errors: &mut Errors) -> Opt
     }
     // what follows from a name that is gone is no second mistake
     let is_known = errors.count() == before;
+    if model.is_whole {
+        versions::check(model, &lock, (token, path), errors);
+    }
     let find = |name: &String| named(model.states.iter().map(|state| &state.stored), name);
     let artefacts = |set: &mut dyn Iterator<Item = &String>| {
         let stored = || model.artefacts.iter().map(|artefact| &artefact.stored);
@@ -52,8 +56,9 @@ pub(crate) fn read(model: &Model, read: &Reader<'_>, errors: &mut Errors) -> Opt
     };
     let edge = |edge: &LockedTransition| {
         let from: Vec<_> = edge.from.iter().filter_map(find).collect();
-        let persists = artefacts(&mut edge.persists.iter());
-        Some(Former { name: edge.name.clone(), from, to: find(&edge.to)?, persists })
+        let [persists, loads] =
+            [&edge.persists, &edge.loads].map(|names| artefacts(&mut names.iter()));
+        Some(Former { name: edge.name.clone(), from, to: find(&edge.to)?, persists, loads })
     };
     Some(Locked {
         path: path.clone(),
@@ -77,8 +82,15 @@ pub(crate) fn of_the_crate(path: &str) -> std::io::Result<String> {
     std::fs::read_to_string(Path::new(&folder).join(path))
 }
 
-fn unreadable(path: &str, error: &std::io::Error) -> String {
+fn unreadable(flow: &Stored, path: &str, (read, error): (&Reader<'_>, &std::io::Error)) -> String {
     if error.kind() == std::io::ErrorKind::NotFound {
+        let former = |alias: &String| format!("flows/{alias}.flow");
+        if let Some(former) = flow.aliases.iter().map(former).find(|path| read(path).is_ok()) {
+            return format!(
+                "there is no `{path}`, but `{former}` is there: move it there, and the samples beside \
+                 it, which begin with the same name"
+            );
+        }
         return format!(
             "there is no `{path}` beside the manifest of this crate: make it, empty, and have a \
              test that calls `flowstate::lock::check` write it with `FLOWSTATE_LOCK=write`"

@@ -42,17 +42,22 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn of_the_flow(&self, model: &Model, errors: &mut Errors) {
-        let (flow, path, stored) = (&self.lock.flow, self.path, &model.names.stored);
-        if !flow.is_empty() && flow != stored {
+        let (flow, path) = (&self.lock.flow, self.path);
+        let items = [(&model.ident, &model.names.stored)];
+        if !flow.is_empty() && named(std::iter::once(&model.names.stored), flow).is_none() {
+            let stored = &model.names.stored.name;
             let message = format!(
                 "`{path}` is of the flow `{flow}`, and this one is stored as `{stored}`: give it \
                  back its name with `#[flow(name = \"{flow}\")]`, or another file with `lock = \"…\"`"
             );
             errors.at(self.token, message);
+        } else if !flow.is_empty() {
+            self.kept(Kind::Itself, &BTreeSet::from([flow]), &items, errors);
+            self.read_on(Kind::Itself, &items, errors);
         }
     }
 
-    /// Holds the names of states or artefacts that rows have against those that are read and written.
+    /// Holds the names of the flow, of states or artefacts that rows have against those that are read and written.
     fn kept(
         &self,
         kind: Kind,
@@ -127,9 +132,10 @@ impl Names<'_> {
 
     fn unread(&self, gone: &Gone, ident: &Ident) -> String {
         let (name, path) = (&gone.name, self.path);
+        let place = if gone.kind == Kind::Itself { "in `#[flow(…)]`" } else { "there" };
         format!(
-            "rows may still hold the name `{name}` for `{ident}`: write `alias = \"{name}\"` there, \
-             or remove the line `{gone}` of `{path}` once no row holds it"
+            "rows may still hold the name `{name}` for `{ident}`: write `alias = \"{name}\"` \
+             {place}, or remove the line `{gone}` of `{path}` once no row holds it"
         )
     }
 
@@ -187,6 +193,7 @@ fn written(kind: Kind, ident: &Ident, before: &str, now: &str) -> String {
     let ident = name::plain(ident);
     match kind {
         Kind::State => format!("{ident}({options})"),
+        Kind::Itself => format!("#[flow(name = \"{before}\", alias = \"{now}\")]"),
         _ => options,
     }
 }

@@ -9,6 +9,7 @@ use syn::{Attribute, Fields, Meta, Path, Token, Visibility};
 
 use super::state::States;
 use super::stored::{Stored, StoredNames};
+use super::version::{UPGRADE, VERSION, Version};
 use crate::attr::Attributes;
 use crate::attr::named::Named;
 use crate::attr::option::{ALIAS, Form, Key, Options, RENAME};
@@ -16,7 +17,8 @@ use crate::attr::persist::{Artefact as Written, Payload, Persist};
 use crate::errors::Errors;
 use crate::name;
 
-const OPTIONS: &[Key] = &[RENAME, ALIAS, Key { name: "secret", form: Form::Flag, usage: "secret" }];
+const OPTIONS: &[Key] =
+    &[RENAME, ALIAS, VERSION, UPGRADE, Key { name: "secret", form: Form::Flag, usage: "secret" }];
 
 /// How many artefacts a tuple of the core crate holds.
 const MAX_SET: usize = 8;
@@ -28,6 +30,7 @@ pub(crate) struct Artefact {
     pub(crate) stored: Stored,
     /// Whether tools never show it.
     pub(crate) is_secret: bool,
+    pub(crate) version: Version,
     pub(crate) ty: Type,
 }
 
@@ -98,10 +101,11 @@ impl Artefacts {
             }
             let stored = names.of(&ident, &options);
             let is_secret = options.given("secret").is_some();
+            let version = Version::new(&ident, &options, errors);
             let ty = ty(written);
             self.positions.insert(name::plain(&ident), self.list.len());
             let attributes = attributes(written, &ty, errors);
-            self.list.push(Artefact { ident, attributes, stored, is_secret, ty });
+            self.list.push(Artefact { ident, attributes, stored, is_secret, version, ty });
         }
     }
 

@@ -4,28 +4,32 @@ use proc_macro2::Ident;
 use quote::format_ident;
 use syn::{Data, DeriveInput, Fields, Path};
 
-use super::stored::{fits, is_storable};
+use super::stored::{Stored, fits, is_storable};
+use super::version::{UPGRADE, VERSION, Version};
 use crate::attr::Attributes;
 use crate::attr::named::Named;
-use crate::attr::option::{Form, Key, Options};
+use crate::attr::option::{ALIAS, Form, Key, Options};
 use crate::errors::Errors;
 use crate::name;
 
 const OPTIONS: &[Key] = &[
     Key { name: "name", form: Form::Text, usage: "name = \"…\"" },
+    ALIAS,
     Key { name: "record", form: Form::Tokens, usage: "record = Name" },
     Key { name: "state", form: Form::Tokens, usage: "state = Name" },
     Key { name: "outcome", form: Form::Tokens, usage: "outcome = Name" },
     Key { name: "steps", form: Form::Tokens, usage: "steps = Name" },
     Key { name: "label", form: Form::List, usage: "label(field)" },
     Key { name: "secret", form: Form::List, usage: "secret(field)" },
+    VERSION,
+    UPGRADE,
     Key { name: "lock", form: Form::FlagOrText, usage: "lock = \"flows/….flow\"" },
     Key { name: "crate", form: Form::Tokens, usage: "crate = path::to::flowstate" },
 ];
 
 /// The names of what is generated.
 pub(crate) struct Names {
-    pub(crate) stored: String,
+    pub(crate) stored: Stored,
     pub(crate) record: Ident,
     pub(crate) state: Ident,
     pub(crate) outcome: Ident,
@@ -36,6 +40,8 @@ pub(crate) struct Names {
     pub(crate) labels: Vec<Ident>,
     /// The props that tools never show.
     pub(crate) secrets: Vec<Ident>,
+    /// Of the props.
+    pub(crate) version: Version,
     /// The lock file, if there is one.
     pub(crate) lock: Option<LockPath>,
 }
@@ -67,6 +73,8 @@ impl Names {
             },
             |text| text.value(),
         );
+        let aliases = aliases(&stored, flow, &options, errors);
+        let stored = Stored { name: stored, aliases };
         let mut taken = vec![flow.clone()];
         let mut item = |key: &str, suffix: &str| {
             let name = named(key, &options, errors);
@@ -85,19 +93,38 @@ impl Names {
         let krate = krate.unwrap_or_else(|| syn::parse_quote!(::flowstate));
         let labels = props("label", &options, data, errors);
         let secrets = props("secret", &options, data, errors);
+        let version = Version::new(flow, &options, errors);
         let lock = options.given("lock").map(|option| LockPath {
             token: option.key.clone(),
             path: options
                 .text("lock")
-                .map_or_else(|| format!("flows/{stored}.flow"), |path| path.value()),
+                .map_or_else(|| format!("flows/{}.flow", stored.name), |path| path.value()),
         });
-        Self { stored, record, state, outcome, steps, krate, labels, secrets, lock }
+        Self { stored, record, state, outcome, steps, krate, labels, secrets, version, lock }
     }
 
     /// The names of types and traits.
     pub(crate) fn types(&self) -> impl Iterator<Item = &Ident> {
         [&self.record, &self.state, &self.outcome, &self.steps].into_iter()
     }
+}
+
+/// The former names of the flow, each once.
+fn aliases(stored: &str, flow: &Ident, options: &Options, errors: &mut Errors) -> Vec<String> {
+    let mut aliases: Vec<String> = Vec::new();
+    for text in options.texts("alias") {
+        let alias = text.value();
+        if !is_storable(&text, "alias", "old_name", errors) {
+            continue;
+        }
+        if alias == stored || aliases.contains(&alias) {
+            let message = format_args!("`{alias}` is already a stored name of `{flow}`: remove it");
+            errors.at(&text, message);
+        } else {
+            aliases.push(alias);
+        }
+    }
+    aliases
 }
 
 /// Reads an option that lists props.

@@ -18,4 +18,5 @@ pub(crate) struct Former {
     pub(crate) from: Vec<usize>,
     pub(crate) to: usize,
     pub(crate) persists: Vec<usize>,
+    pub(crate) loads: Vec<usize>,
 }

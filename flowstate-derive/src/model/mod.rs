@@ -12,6 +12,7 @@ mod step_rules;
 pub(crate) mod stored;
 mod timed;
 pub(crate) mod transition;
+pub(crate) mod version;
 
 use proc_macro2::Ident;
 use syn::{Attribute, DeriveInput, Visibility};

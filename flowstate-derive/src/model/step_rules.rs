@@ -28,6 +28,7 @@ impl Rules<'_> {
             self.runs_alone(step, earlier, errors);
             self.queues(step, earlier, errors);
             self.failures(step, errors);
+            self.time_limits(step, errors);
             self.at_once(step, errors);
         }
         self.intruders(errors);
@@ -122,6 +123,30 @@ impl Rules<'_> {
                  another state"
             );
             errors.at(token, message);
+        }
+    }
+
+    /// Where a step runs, time ends no try past its `give_up(…)` or its `within`.
+    fn time_limits(&self, step: &Step, errors: &mut Errors) {
+        let (ident, running) = (&step.ident, step.running.state);
+        let fail = step.fail_place.as_ref().map(|place| place.state);
+        for transition in self.transitions.iter().filter(|other| other.from.contains(&running)) {
+            let Some(after) = &transition.after else { continue };
+            let fails = step.from.contains(&transition.to) || fail == Some(transition.to);
+            let past = if step.kind == Kind::Within {
+                "`within`"
+            } else if fails && step.give_up_place.is_some() {
+                "`give_up(…)`"
+            } else {
+                continue;
+            };
+            let (limit, running) = (&transition.ident, self.name(running));
+            let message = format!(
+                "`{limit}` would end a try of `{ident}` past its {past}: take `{running}` out of the \
+                 states that `{limit}` starts from, and let the step's lease end a try that nobody is \
+                 at any more"
+            );
+            errors.at(&after.literal, message);
         }
     }
 

@@ -22,11 +22,15 @@ struct Flow {
     artefacts: usize,
 }
 
-/// What is drawn of a step. Its running state and its error state are its own.
+/// What is drawn of a step. Its running state is its own.
 #[derive(Clone, Debug)]
 struct Step {
     from: Set,
+    running: usize,
     outcomes: Vec<Outcome>,
+    /// Where a failed try leads, if an error state that others leave was drawn; without it, to one of
+    /// its own, from which it starts again.
+    fail: Option<usize>,
     give_up: Option<usize>,
     loads: Set,
 }
@@ -67,12 +71,16 @@ fn steps(states: usize, artefacts: usize) -> impl Strategy<Value = Step> {
     let outcome = (0..states, set(), then);
     let outcome = outcome.prop_map(|(to, persists, then)| Outcome { to, persists, then });
     let outcomes = prop::collection::vec(outcome, 1..4);
+    let fail = prop::option::weighted(0.5, 0..states);
     let give_up = prop::option::weighted(0.3, 0..states);
     let from = prop::collection::btree_set(0..states, 1..=2.min(states));
     let loads = prop::collection::btree_set(0..artefacts, 0..=1);
-    (from, outcomes, give_up, loads).prop_map(|(from, outcomes, give_up, loads)| Step {
+    let drawn = (from, outcomes, fail, give_up, loads);
+    drawn.prop_map(|(from, outcomes, fail, give_up, loads)| Step {
         from,
+        running: 0,
         outcomes,
+        fail,
         give_up,
         loads,
     })
@@ -119,9 +127,16 @@ impl Flow {
             return;
         }
         let (name, running) = (format!("p{}", self.steps.len()), self.states.len());
-        let failed = running + 1;
-        self.states.extend([(false, false), (true, false)]);
-        step.from.insert(failed);
+        step.running = running;
+        self.states.push((false, false));
+        let is_left = |state| self.edges.iter().any(|edge| self.starts_from(edge, state));
+        let is_failure = |state: &usize| self.states[*state].0 && is_left(*state);
+        step.fail = step.fail.filter(is_failure).filter(|state| step.give_up != Some(*state));
+        let failed = step.fail.unwrap_or(running + 1);
+        if step.fail.is_none() {
+            self.states.push((true, false));
+            step.from.insert(failed);
+        }
         let plain = self.names.iter().filter(|name| name.starts_with('t')).count();
         for outcome in &mut step.outcomes {
             let is_open = |edge: &Edge| edge.persists.is_empty() && edge.loads.is_empty();
@@ -207,8 +222,8 @@ impl Flow {
             });
             let outcomes = outcomes.collect::<Vec<_>>().join(" | ");
             let from = list('S', &mut step.from.iter().copied()).replace(',', " |");
-            let failed = step.from.last().copied().unwrap_or_default();
-            let running = failed - 1;
+            let running = step.running;
+            let failed = step.fail.unwrap_or(running + 1);
             let _ = write!(out, "#[step(p{i}: {from} => S{running} => {outcomes}, fail(S{failed})");
             if !step.loads.is_empty() {
                 let _ = write!(out, ", load({})", set(&step.loads));

@@ -62,6 +62,24 @@ fn what_is_as_before_or_added_is_silent() {
 }
 
 #[test]
+fn what_an_older_program_loads_is_persisted_as_long_as_it_runs() {
+    let none: [String; 0] = [];
+    let loads = LOCK.replace("=> shipped\n", "=> shipped -receipt\n");
+    assert_eq!(says(&[], &loads), none, "the first of two deploys");
+    let bare = [
+        ("Charged(persist(Receipt))", "Charged"),
+        ("ship: Charged => Shipped", "ship: Charged => Shipped, persist(Receipt)"),
+    ];
+    only(
+        &bare,
+        &loads,
+        "`ship` of the version before loads `Receipt` (`flows/order.flow`), and nothing persists it on \
+         the path `Charging -finish_charge-> Charged`: a program of that version, which runs beside this one, would",
+    );
+    assert_eq!(says(&bare, LOCK), none, "the second one");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_told() {
     let read =
         |kind: io::ErrorKind| messages(&derive_with(FLOW.parse().unwrap(), &|_| Err(kind.into())));
@@ -96,6 +114,49 @@ fn a_name_that_is_gone_is_told_with_the_line_to_add() {
         [] as [String; 0]
     );
     only(&[("charge:", "pay:")], LOCK, "write `alias = \"charge\"` at the step");
+}
+
+#[test]
+fn a_flow_is_renamed_in_two_steps() {
+    let renamed = ("struct Order", "struct Purchase");
+    let named = |options: &str| {
+        ("#[flow(lock)]", format!("#[flow({options}, lock = \"flows/order.flow\")]"))
+    };
+    let (at_once, first) =
+        (named("alias = \"order\""), named("name = \"order\", alias = \"purchase\""));
+    let only = |options: &(&str, String), lock: &str, expected: &str| {
+        only(&[renamed, (options.0, &options.1)], lock, expected);
+    };
+    let is_silent = |options: &(&str, String), lock: &str| {
+        assert_eq!(says(&[renamed, (options.0, &options.1)], lock), [] as [String; 0]);
+    };
+    only(
+        &at_once,
+        LOCK,
+        "write `#[flow(name = \"order\", alias = \"purchase\")]` and let that be all",
+    );
+    is_silent(&first, LOCK);
+    let between = format!("{LOCK}gone flow purchase -> order\n");
+    is_silent(&at_once, &between);
+    let after = LOCK.replace("flow order", "flow purchase") + "gone flow order -> purchase\n";
+    is_silent(&at_once, &after);
+    only(&named("name = \"purchase\""), &after, "write `alias = \"order\"` in `#[flow(…)]`");
+    only(
+        &named("name = \"bill\""),
+        LOCK,
+        "is of the flow `order`, and this one is stored as `bill`",
+    );
+}
+
+#[test]
+fn a_lock_file_that_was_left_behind_is_told() {
+    let flow = FLOW.replace("#[flow(lock)]", "#[flow(lock, alias = \"order\")]");
+    let flow = flow.replace("struct Order", "struct Purchase");
+    let said = messages(&derive_with(flow.parse().unwrap(), &|path| match path {
+        "flows/order.flow" => Ok(LOCK.to_owned()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }));
+    assert!(said[0].contains("no `flows/purchase.flow`, but `flows/order.flow`"), "{said:#?}");
 }
 
 #[test]

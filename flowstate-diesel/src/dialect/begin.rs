@@ -8,6 +8,7 @@ use diesel::connection::{TransactionDepthChange, TransactionManager, Transaction
 
 use super::sql::statement::{Statement, statements};
 use super::transactions::Transactions;
+use crate::text::chain::chain;
 
 statements! {
     Commit = "COMMIT";
@@ -27,7 +28,7 @@ pub(super) fn commit<C: Transactions, End: Statement>(conn: &mut C) -> QueryResu
         Err(error) => {
             if let Err(error) = conn.roll_back() {
                 // the database has done so already, or the connection is lost and Diesel knows
-                tracing::debug!(%error, "rollback failed");
+                tracing::debug!(error = chain(&error), "rollback failed");
             }
             Err(error)
         }

@@ -1,10 +1,13 @@
 //! Several statements where another database has one.
 
+use std::collections::BTreeMap;
+
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
+use serde_json::{Value, json};
 
-use super::change::{Change, Claims, NewFlow, Which};
-use super::rows::{ClaimedRow, InsertedRow, Stamp};
+use super::change::{Change, Claims, Entry, NewFlow, Payload, Props, Which};
+use super::rows::{ClaimedRow, FlowRow, InsertedRow, Stamp};
 use super::sql::shared::{
     DueFlows, InsertArtefact, InsertCreation, InsertHistory, InsertPlainHistory, LockDue,
 };
@@ -18,8 +21,11 @@ pub(super) trait Fallback: Statements {
     type NoteCreations: Statement;
     /// Inserts the history rows of claims. Binds [`note_binds`].
     type NoteClaims: Statement;
-    /// Finds when one of several transitions was last taken, of each of several records. Binds the
-    /// names and the ids, as JSON arrays.
+    /// [`NoteClaims`](Self::NoteClaims) of a step that can be repeated: each id is an array with when
+    /// the step last ended, or -1.
+    type NoteVisits: Statement;
+    /// Finds when one of several transitions was last taken, of each of several records, or never by
+    /// -1. Binds their names as a JSON array, the transition that claims, and the ids as an array.
     type LastTaken: Statement;
 
     /// Moves the row, without its history and artefacts.
@@ -32,6 +38,9 @@ pub(super) trait Fallback: Statements {
     fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Taken>;
 }
 
+/// A step that has not ended yet.
+const NEVER: i64 = -1;
+
 /// The rows that were moved by a claim.
 pub(super) struct Taken {
     /// How many.
@@ -42,26 +51,25 @@ pub(super) struct Taken {
 
 /// How many of [`advance_binds`], at the beginning, are for columns that few changes touch: a change
 /// that [is usual](Change::is_usual) binds the others.
-pub(super) const RARE: usize = 4;
+pub(super) const RARE: usize = 3;
 
-/// The values by which a statement moves a row. `times`: when it is due, until when it is leased, and
-/// its deadline; `born`: when it was created.
+/// The values by which a statement moves a row. `times`: when it is due, and its deadline; `born`:
+/// when it was created.
 pub(super) fn advance_binds<'a>(
     change: &'a Change<'_>,
-    times: [Bind<'a>; 3],
+    times: [Bind<'a>; 2],
     born: Bind<'a>,
-) -> [Bind<'a>; 15] {
-    let (after, [due, lease, deadline]) = (change.after(), times);
+) -> [Bind<'a>; 14] {
+    let (after, [due, deadline]) = (change.after(), times);
     [
-        lease,
-        Bind::Maybe(change.timing.lease.map(|(_, worker)| worker)),
         deadline,
-        Bind::Maybe(change.props),
+        Bind::Maybe(change.props.map(|props| props.json)),
+        Bind::MaybeInt(change.props.map(|props| props.version.into())),
         Bind::Text(after.state),
         Bind::Int(after.seq),
         Bind::Int(after.attempts.into()),
         due,
-        change.completes.into(),
+        change.landing.completes.into(),
         after.is_error.into(),
         Bind::Int(change.id),
         Bind::Int(change.before.seq),
@@ -92,12 +100,24 @@ pub(super) fn write<C: Fallback>(conn: &mut C, change: &Change<'_>) -> QueryResu
                 id, seq, transition, from, to, attempt, error, actor, metadata, token,
             ])?;
         }
-        for (name, payload) in &entry.link.artefacts {
-            let [name, payload] = [*name, &**payload].map(Bind::Text);
-            conn.run::<InsertArtefact>(&[id, name, seq, payload])?;
-        }
+        keep_artefacts(conn, change.id, &entry)?;
     }
     Ok(Some(stamp))
+}
+
+/// Inserts the artefacts of a transition.
+pub(super) fn keep_artefacts<C: Statements>(
+    conn: &mut C,
+    id: i64,
+    entry: &Entry<'_>,
+) -> QueryResult<()> {
+    let [id, seq] = [id, entry.seq].map(Bind::Int);
+    for Payload { name, json, version } in &entry.link.artefacts {
+        let [name, json] = [*name, &**json].map(Bind::Text);
+        let version = Bind::Int((*version).into());
+        conn.run::<InsertArtefact>(&[id, name, seq, json, version])?;
+    }
+    Ok(())
 }
 
 /// Ends claims one after the other. Returns the ids of those that were still held.
@@ -134,8 +154,9 @@ pub(super) fn insert_many<C: Fallback>(
     all: &[String],
 ) -> QueryResult<Vec<InsertedRow>> {
     let mut inserted = Vec::with_capacity(all.len());
-    for props in all {
+    for json in all {
         // without a key there is nothing that could be in the way
+        let props = Props { json, ..flow.props };
         inserted.extend(conn.insert_row(&NewFlow { props, ..*flow })?);
     }
     let ids = ids_json(inserted.iter().map(|row| row.id));
@@ -176,22 +197,31 @@ pub(super) fn claim<C: Fallback>(
         let text = "a trigger has skipped a row that was to be claimed".to_owned();
         return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(text)));
     }
-    conn.run::<C::NoteClaims>(&note_binds(claims, &ids))?;
-    let finishes = match claims.finishes {
-        Some(finishes) => conn.counts::<C::LastTaken>(&[Bind::Text(finishes), Bind::Text(&ids)])?,
-        None => Vec::new(),
-    };
+    let mut last_finishes = BTreeMap::<i64, i64>::new();
+    if let Some(finishes) = claims.finishes {
+        let binds = [finishes, claims.link.transition, &ids].map(Bind::Text);
+        let found = conn.counts::<C::LastTaken>(&binds)?;
+        last_finishes
+            .extend(found.iter().filter_map(|row| Some((row.label.parse().ok()?, row.number))));
+        let visit = |row: &FlowRow| json!([row.id, last_finishes.get(&row.id).unwrap_or(&NEVER)]);
+        let visits = rows.iter().map(visit).collect::<Value>().to_string();
+        conn.run::<C::NoteVisits>(&note_binds(claims, &visits))?;
+    } else {
+        conn.run::<C::NoteClaims>(&note_binds(claims, &ids))?;
+    }
     for row in &mut rows {
         claims.link.to.clone_into(&mut row.state);
-        row.seq += 1;
+        row.seq = row.seq.checked_add(1).ok_or_else(|| {
+            let text = format!("#{} has moved as often as numbers go", row.id);
+            Error::DeserializationError(text.into())
+        })?;
         (row.due_at, row.completed_at, row.last_errored_at) = (None, None, None);
         if let Some(taken_at) = &taken.at {
             row.updated_at.clone_from(taken_at);
         }
     }
     let claimed = rows.into_iter().map(|row| {
-        let finish = finishes.iter().find(|finish| finish.label.parse() == Ok(row.id));
-        let last_finish = finish.map(|finish| finish.number).filter(|seq| *seq >= 0);
+        let last_finish = last_finishes.get(&row.id).copied().filter(|seq| *seq > NEVER);
         ClaimedRow { row, last_finish }
     });
     Ok(claimed.collect())
@@ -208,7 +238,7 @@ fn note_binds<'a>(claims: &Claims<'a>, ids: &'a str) -> [Bind<'a>; 5] {
     ]
 }
 
-fn ids_json(ids: impl Iterator<Item = i64>) -> String {
+pub(super) fn ids_json(ids: impl Iterator<Item = i64>) -> String {
     let ids: Vec<_> = ids.map(|id| id.to_string()).collect();
     format!("[{}]", ids.join(","))
 }

@@ -15,8 +15,8 @@ pub enum Fault {
     Conflict { reason: ConflictReason, ends: bool },
     /// The transaction is lost by an earlier failure, and nothing more can be done in it.
     Aborted,
-    /// The key of a new record is taken, where the database tells so by an error: nothing is
-    /// wrong, and nothing was written.
+    /// Another record has the key, and nothing was written. If the record is new, nothing is wrong
+    /// either; else it was completed, and now it is not to be.
     KeyTaken,
     /// BEGIN was refused, since a transaction is open of which Diesel does not know.
     BegunByHand,
@@ -41,7 +41,7 @@ impl Fault {
         Self::Conflict { reason, ends: false }
     }
 
-    /// What was in the way, if it was another transaction.
+    /// The kind of conflict, if another transaction was in the way.
     pub(crate) fn conflict(self) -> Option<ConflictReason> {
         match self {
             Self::Conflict { reason, .. } => Some(reason),
@@ -70,7 +70,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What it means on this database.
+    /// The meaning of the failure on the database of `C`.
     pub(crate) fn fault<C: Dialect>(&self) -> Fault {
         match self {
             Self::Said(error) => C::classify(error),

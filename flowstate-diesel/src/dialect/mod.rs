@@ -7,35 +7,40 @@
 mod begin;
 pub(crate) mod by_hand;
 pub(crate) mod change;
-pub(crate) mod checkpoint;
 pub(crate) mod connection;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod fallback;
 pub(crate) mod fault;
 #[cfg(feature = "mysql")]
 mod mysql;
+mod notices;
 pub(crate) mod operate;
 pub(crate) mod poll;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reads;
 pub(crate) mod rows;
+mod schema;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod settlement;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod statements;
 mod transactions;
+pub(crate) mod tries;
 pub(crate) mod write_queue;
 mod writes;
 
 use diesel::QueryResult;
 
 use self::fault::Failure;
+pub(crate) use self::notices::Notices;
 #[cfg(feature = "r2d2")]
 pub(crate) use self::poll::{PollGroup, PollState, PollStates};
 pub(crate) use self::reads::Reads;
 pub(crate) use self::statements::Statements;
-pub(crate) use self::transactions::Transactions;
+pub(crate) use self::transactions::{Obstacle, Transactions};
 pub(crate) use self::writes::Writes;
 use crate::error::Unfit;
 
@@ -47,7 +52,7 @@ pub struct Migration {
 }
 
 /// A connection to a database whose ways are known here.
-pub trait Dialect: Transactions + Writes + Reads {
+pub trait Dialect: Transactions + Writes + Reads + Notices {
     /// In order of their versions.
     const MIGRATIONS: &'static [Migration];
     /// Whether a statement that makes a table commits the transaction in which it stands.

@@ -3,9 +3,9 @@
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use diesel::{QueryResult, Queryable, RunQueryDsl};
 
-use super::rows::CountRow;
+use super::rows::{CountRow, FlowRow};
 use super::sql::statement::{Bind, Bound, Statement};
-use super::sql::{lanes, operator};
+use super::sql::{check, lanes, operator};
 use super::statements::Statements;
 
 /// Where a record of any flow stands.
@@ -25,6 +25,7 @@ pub struct StandingRow {
     pub last_errored_at: Option<String>,
     pub created_at: String,
     pub updated_at: String,
+    pub props_version: i64,
 }
 
 type StandingColumns = (
@@ -42,6 +43,7 @@ type StandingColumns = (
     Nullable<Text>,
     Text,
     Text,
+    BigInt,
 );
 
 /// A flow and a state of it that has records.
@@ -110,6 +112,18 @@ pub struct LabelRow {
 
 type LabelColumns = (Text, Text, BigInt);
 
+/// The newest payload of a record by one name.
+#[derive(Debug, Queryable)]
+pub struct PayloadRow {
+    pub id: i64,
+    pub name: String,
+    pub seq: i64,
+    pub payload: String,
+    pub version: i64,
+}
+
+type PayloadColumns = (BigInt, Text, BigInt, Text, BigInt);
+
 /// What operators ask of a database.
 pub trait Operate: Statements {
     /// Keeps a definition, or notes that it was seen again.
@@ -118,27 +132,46 @@ pub trait Operate: Statements {
     fn note_worker(&mut self, binds: &[Bind<'_>]) -> QueryResult<usize>;
 
     fn standings<S: Statement>(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<StandingRow>>;
+    /// Of a lane what is neither due nor claimed, by id, after an id.
+    fn standings_rest(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<StandingRow>>;
+    /// The errors of the newest records in a state, and how many have each.
+    fn errors_in_state(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>>;
+    /// How many of the first records of an error state nothing will move.
+    fn given_up_in_state(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>>;
+    /// How often the newest records of each flow have moved of late.
+    fn moved_lately(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>>;
+    /// The transitions that the newest records have taken of late, among the last 50 of each.
+    fn taken_lately(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>>;
     /// The flows and states that have records, in order; only of `flow`, if one is given. Skips from
     /// one to the next in the indexes.
     fn lanes(&mut self, flow: Option<&str>) -> QueryResult<Vec<LaneRow>>;
-    /// The numbers of each of them, none counted further than `most`. What is over for `patience`
+    /// The numbers of one of them, none counted further than `most`. What is over for `patience`
     /// microseconds is expired, or overdue.
+    fn numbers_of(&mut self, lane: &LaneRow, most: i64, patience: i64) -> QueryResult<NumbersRow>;
+
+    /// The numbers of each of them.
     fn numbers(
         &mut self,
         flow: Option<&str>,
         most: i64,
         patience: i64,
-    ) -> QueryResult<Vec<NumbersRow>>;
+    ) -> QueryResult<Vec<NumbersRow>> {
+        self.lanes(flow)?.iter().map(|lane| self.numbers_of(lane, most, patience)).collect()
+    }
     fn definitions(&mut self) -> QueryResult<Vec<DefinitionRow>>;
     fn workers(&mut self) -> QueryResult<Vec<WorkerRow>>;
+    /// Those of these records that are of this flow. `ids` is a JSON array.
+    fn flows_among(&mut self, flow: &str, ids: &str) -> QueryResult<Vec<FlowRow>>;
     fn labels(&mut self, id: i64) -> QueryResult<Vec<LabelRow>>;
+    /// The newest payloads of these records, by record and `seq`. `ids` is a JSON array.
+    fn payloads(&mut self, ids: &str) -> QueryResult<Vec<PayloadRow>>;
     /// Why the newest transition of each of these records failed, if it did. `ids` is a JSON array.
     fn errors(&mut self, ids: &str) -> QueryResult<Vec<CountRow>>;
 }
 
 /// Diesel's bounds can only be met for a concrete connection.
 macro_rules! operates {
-    ($connection:ty, $statements:path, { $($lanes:item)* }) => {
+    ($connection:ty, $statements:path, $numbers:ty, $number_binds:expr, $lanes:item) => {
         const _: () = {
             use $statements as statements;
 
@@ -158,7 +191,39 @@ macro_rules! operates {
                     Bound::<S, StandingColumns>::new(binds).load(self)
                 }
 
-                $($lanes)*
+                fn standings_rest(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<StandingRow>> {
+                    self.standings::<statements::StandingsRest>(binds)
+                }
+
+                fn errors_in_state(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>> {
+                    self.counts::<statements::ErrorsInState>(binds)
+                }
+
+                fn given_up_in_state(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>> {
+                    self.counts::<statements::GivenUpInState>(binds)
+                }
+
+                fn moved_lately(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>> {
+                    self.counts::<statements::MovedLately>(binds)
+                }
+
+                fn taken_lately(&mut self, binds: &[Bind<'_>]) -> QueryResult<Vec<CountRow>> {
+                    self.counts::<statements::TakenLately>(binds)
+                }
+
+                $lanes
+
+                fn numbers_of(
+                    &mut self,
+                    lane: &LaneRow,
+                    most: i64,
+                    patience: i64,
+                ) -> QueryResult<NumbersRow> {
+                    let [most, patience] = [most, patience].map(Bind::Int);
+                    let names = [&lane.flow, &lane.state].map(|name| Bind::Text(name));
+                    let binds = $number_binds(names, most, patience);
+                    Bound::<$numbers, NumbersColumns>::new(&binds).get_result(self)
+                }
 
                 fn definitions(&mut self) -> QueryResult<Vec<DefinitionRow>> {
                     Bound::<operator::Definitions, DefinitionColumns>::new(&[]).load(self)
@@ -172,6 +237,14 @@ macro_rules! operates {
                     self.counts::<statements::ErrorsOf>(&[Bind::Text(ids)])
                 }
 
+                fn payloads(&mut self, ids: &str) -> QueryResult<Vec<PayloadRow>> {
+                    Bound::<check::PayloadsAmong, PayloadColumns>::new(&[Bind::Text(ids)]).load(self)
+                }
+
+                fn flows_among(&mut self, flow: &str, ids: &str) -> QueryResult<Vec<FlowRow>> {
+                    self.flows::<statements::FlowsAmong>(&[Bind::Text(ids), Bind::Text(flow)])
+                }
+
                 fn labels(&mut self, id: i64) -> QueryResult<Vec<LabelRow>> {
                     Bound::<operator::LabelsOf, LabelColumns>::new(&[Bind::Int(id)]).load(self)
                 }
@@ -183,29 +256,18 @@ macro_rules! operates {
 /// One statement walks along the indexes.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 macro_rules! operates_at_once {
-    ($connection:ty) => {
-        operates!($connection, crate::dialect::sql::operator, {
+    ($connection:ty, $statements:path, $numbers:path) => {
+        operates!(
+            $connection,
+            $statements,
+            $numbers,
+            |[flow, state]: [_; 2], most, patience| [
+                most, most, most, patience, most, patience, most, flow, state,
+            ],
             fn lanes(&mut self, flow: Option<&str>) -> QueryResult<Vec<LaneRow>> {
                 Bound::<lanes::Lanes, LaneColumns>::new(&of_flow(flow)).load(self)
             }
-
-            fn numbers(
-                &mut self,
-                flow: Option<&str>,
-                most: i64,
-                patience: i64,
-            ) -> QueryResult<Vec<NumbersRow>> {
-                let [most, patience] = [most, patience].map(Bind::Int);
-                let mut all = Vec::new();
-                for LaneRow { flow, state } in self.lanes(flow)? {
-                    let [flow, state] = [&flow, &state].map(|name| Bind::Text(name));
-                    let binds = [most, most, most, patience, most, patience, most, flow, state];
-                    let row = Bound::<lanes::Numbers, NumbersColumns>::new(&binds);
-                    all.extend(row.load::<NumbersRow>(self)?);
-                }
-                Ok(all)
-            }
-        });
+        );
     };
 }
 
@@ -216,13 +278,27 @@ fn of_flow(flow: Option<&str>) -> [Bind<'_>; 6] {
 }
 
 #[cfg(feature = "sqlite")]
-operates_at_once!(diesel::SqliteConnection);
+operates_at_once!(
+    diesel::SqliteConnection,
+    crate::dialect::sql::operator,
+    lanes::on_sqlite::Numbers
+);
 #[cfg(feature = "postgres")]
-operates_at_once!(diesel::PgConnection);
+operates_at_once!(
+    diesel::PgConnection,
+    crate::dialect::sql::operator::on_postgres,
+    lanes::on_postgres::Numbers
+);
 // MariaDB's subqueries do not see the row round them through a limit
 // <https://mariadb.com/kb/en/subquery-limitations/>.
 #[cfg(feature = "mysql")]
-operates!(diesel::MysqlConnection, crate::dialect::sql::operator::on_mysql, {
+operates!(
+    diesel::MysqlConnection,
+    crate::dialect::sql::operator::on_mysql,
+    lanes::on_mysql::Numbers,
+    |[flow, state]: [_; 2], most, patience| [
+        flow, state, patience, flow, state, most, flow, state, most, flow, state, patience, most,
+    ],
     fn lanes(&mut self, flow: Option<&str>) -> QueryResult<Vec<LaneRow>> {
         use lanes::on_mysql::{NextFlow, NextState};
 
@@ -248,25 +324,4 @@ operates!(diesel::MysqlConnection, crate::dialect::sql::operator::on_mysql, {
         }
         Ok(all)
     }
-
-    fn numbers(
-        &mut self,
-        flow: Option<&str>,
-        most: i64,
-        patience: i64,
-    ) -> QueryResult<Vec<NumbersRow>> {
-        let [most, patience] = [most, patience].map(Bind::Int);
-        let mut all = Vec::new();
-        for LaneRow { flow, state } in self.lanes(flow)? {
-            let [flow, state] = [&flow, &state].map(|name| Bind::Text(name));
-            let binds = [
-                flow, state, flow, state, most, flow, state, most, flow, state, patience, most,
-                flow, state, patience, most, flow, state,
-            ];
-            let row: Vec<NumbersRow> =
-                Bound::<lanes::on_mysql::Numbers, NumbersColumns>::new(&binds).load(self)?;
-            all.extend(row);
-        }
-        Ok(all)
-    }
-});
+);

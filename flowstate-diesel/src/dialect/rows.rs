@@ -11,6 +11,8 @@ pub struct FlowRow {
     pub state: String,
     pub seq: i64,
     pub props: String,
+    /// As which version of the type the props were written.
+    pub props_version: i64,
     pub key: Option<String>,
     pub attempts: i32,
     pub due_at: Option<String>,
@@ -26,6 +28,7 @@ pub(crate) type FlowColumns = (
     Text,
     BigInt,
     Text,
+    BigInt,
     Nullable<Text>,
     Integer,
     Nullable<Text>,
@@ -38,8 +41,8 @@ pub(crate) type FlowColumns = (
 /// The columns of a [`FlowRow`], to be put into a statement.
 macro_rules! flow_columns {
     () => {
-        "id, state, seq, @text(props), @key, attempts, @time(due_at), @time(completed_at), \
-         @time(last_errored_at), @time(created_at), @time(updated_at)"
+        "id, state, seq, @text(props), props_version, COALESCE(@key, single_key), attempts, \
+         @time(due_at), @time(completed_at), @time(last_errored_at), @time(created_at), @time(updated_at)"
     };
 }
 pub(crate) use flow_columns;
@@ -67,6 +70,7 @@ pub struct HistoryRow {
     pub error: Option<String>,
     pub actor: Option<String>,
     pub metadata: Option<String>,
+    pub traceparent: Option<String>,
     pub created_at: String,
 }
 
@@ -80,6 +84,7 @@ pub(crate) type HistoryColumns = (
     Nullable<Text>,
     Nullable<Text>,
     Nullable<Text>,
+    Nullable<Text>,
     Text,
 );
 
@@ -89,10 +94,12 @@ pub struct ArtefactRow {
     pub name: String,
     pub seq: i64,
     pub payload: String,
+    /// As which version of its type it was written.
+    pub version: i64,
 }
 
 /// The SQL types of [`ArtefactRow`].
-pub(crate) type ArtefactColumns = (Text, BigInt, Text);
+pub(crate) type ArtefactColumns = (Text, BigInt, Text, BigInt);
 
 /// A label with a number: what checks and counts give.
 #[derive(Debug, Queryable)]

@@ -5,38 +5,37 @@ use std::num::NonZeroU32;
 use diesel::QueryResult;
 use diesel::connection::{TransactionDepthChange, TransactionManager, TransactionManagerStatus};
 
-use super::checkpoint::LogLength;
 use super::fault::Failure;
 use super::statements::Statements;
 use super::write_queue::QueueAccess;
+use crate::error::Unfit;
+
+/// What keeps this crate from writing in a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A transaction is open of which Diesel does not know, where BEGIN does not fail in one.
+    ByHand,
+    /// What the session is set to would change what is stored.
+    Unfit(Unfit),
+}
 
 /// Opens and ends transactions.
 pub trait Transactions: Statements {
-    /// Opens a transaction that may write. None is open.
+    /// Opens a transaction that may write. None is open. [`Transactions::commit`] ends it, or a
+    /// rollback and [`Transactions::close`].
     fn begin(&mut self) -> QueryResult<()>;
-
-    /// Opens a transaction in which code of others runs, which may go on after a failure:
-    /// [`Transactions::commit_for_others`] ends it, or a rollback and [`Transactions::close`].
-    fn begin_for_others(&mut self) -> QueryResult<()> {
-        self.begin()
-    }
 
     /// Opens a transaction that only reads.
     fn begin_reading(&mut self) -> QueryResult<()> {
         self.begin()
     }
 
-    /// After the rollback of a transaction in which code of others ran.
+    /// After the rollback of an outermost transaction.
     fn close(&mut self) {}
 
     /// Commits a transaction, or rolls it back if it cannot be committed.
     fn commit(&mut self) -> QueryResult<()> {
         Self::TransactionManager::commit_transaction(self)
-    }
-
-    /// Commits a transaction in which code of others ran, or rolls it back.
-    fn commit_for_others(&mut self) -> QueryResult<()> {
-        self.commit()
     }
 
     /// Rolls back the innermost transaction or savepoint.
@@ -52,15 +51,15 @@ pub trait Transactions: Statements {
         Ok(None)
     }
 
-    /// Copies what is committed from a log to where it belongs, as far as nobody is in the way.
-    /// Returns how long the log is; `None` if there is none, or it is not to be copied.
-    fn checkpoint(&mut self) -> QueryResult<Option<LogLength>> {
-        Ok(None)
+    /// Whether triggers fire at the changes of this crate, in the transaction that is open.
+    fn has_triggers(&mut self) -> QueryResult<bool> {
+        Ok(true)
     }
 
-    /// Whether a transaction is open of which Diesel does not know, where BEGIN does not fail in one.
-    fn is_in_transaction(&mut self) -> QueryResult<bool> {
-        Ok(false)
+    /// What keeps this crate from writing in the session, outside the transactions of which Diesel
+    /// knows.
+    fn obstacle(&mut self) -> QueryResult<Option<Obstacle>> {
+        Ok(None)
     }
 
     /// Before a transaction is joined that others opened: fails if the database has ended it and
@@ -84,11 +83,16 @@ pub trait Transactions: Statements {
         Ok(())
     }
 
-    /// In a transaction of its own: sees to it that what follows waits for locks of others no longer
-    /// than about a second, where the database has no bound of its own.
+    /// Sees to it that what follows in the transaction waits for locks of others no longer than about
+    /// a second, where the database has no bound of its own. Does nothing inside a transaction of the
+    /// caller's, whose waits it would bound too.
+    /// [`Transactions::unbound_waits`] ends that.
     fn bound_waits(&mut self) -> QueryResult<()> {
         Ok(())
     }
+
+    /// After a transaction whose waits may have been bound: they are as they were before.
+    fn unbound_waits(&mut self) {}
 
     /// Makes Diesel refuse every transaction on this connection, and a pool discard it.
     fn give_up(&mut self) {

@@ -1,12 +1,12 @@
 //! What can go wrong, sorted by what the caller can do about it.
 
 mod from;
+mod kinds;
 mod record_ref;
 pub(crate) mod unconfirmed;
 mod unfit;
 mod what;
 
-use std::fmt;
 use std::time::Duration;
 
 pub use record_ref::RecordRef;
@@ -50,7 +50,7 @@ pub enum Error {
         record: RecordRef,
         /// The transition that was asked for.
         transition: &'static str,
-        /// What the guard was called.
+        /// The name under which the guard was given.
         guard: &'static str,
     },
     /// The claim is no longer held: its lease ran out and the step was failed over, or somebody moved
@@ -77,6 +77,19 @@ pub enum Error {
         key: String,
     },
 
+    /// A record that was completed was to be so no more, by an operator or a program of another
+    /// version, and meanwhile its key of `create_single` is another record's.
+    #[error(
+        "{}another record that is not completed has its key now; complete that one first",
+        of(*record)
+    )]
+    KeyTaken {
+        /// The record that was to be moved, if it is known.
+        record: Option<RecordRef>,
+        /// What the database said.
+        source: diesel::result::Error,
+    },
+
     // ---- another transaction was in the way: try again
     /// Another transaction was in the way. Nothing was written.
     ///
@@ -92,7 +105,7 @@ pub enum Error {
     Conflict {
         /// The record, if the conflict arose over one.
         record: Option<RecordRef>,
-        /// What was in the way.
+        /// The kind of conflict.
         reason: ConflictReason,
         /// Whether the caller's own transaction must be rolled back and run again: a retry inside
         /// it cannot succeed.
@@ -130,8 +143,24 @@ pub enum Error {
         what: What,
         /// Where in the JSON, such as `lines[2].price`.
         path: String,
-        /// What is wrong there.
+        /// The problem with the value, in words.
         source: serde_json::Error,
+    },
+    /// Props or an artefact were written as a version that this program does not read: by a newer
+    /// program. The row is left alone.
+    #[error(
+        "{record}: the stored {what} has version {found}, and this program reads 1 to {known}: run the \
+         program that wrote it, or a newer one"
+    )]
+    UnknownVersion {
+        /// The record.
+        record: RecordRef,
+        /// The props, or an artefact by its name.
+        what: What,
+        /// The version that was found.
+        found: i64,
+        /// The newest version that this program reads.
+        known: u32,
     },
     /// The graph says that this artefact was persisted, and the table does not have it.
     #[error("{record}: the {what} is not there, though a transition persisted it")]
@@ -171,7 +200,7 @@ pub enum Error {
         record: RecordRef,
         /// Which value.
         what: What,
-        /// What is wrong with it, and where.
+        /// The problem with the text, and where in it.
         fault: String,
     },
 
@@ -183,7 +212,7 @@ pub enum Error {
         record: RecordRef,
         /// The transition that was asked for.
         transition: &'static str,
-        /// What the guard was called.
+        /// The name under which the guard was given.
         guard: &'static str,
         /// The error it returned.
         source: BoxError,
@@ -278,6 +307,22 @@ pub enum Error {
         /// The stored name of the state.
         running: &'static str,
     },
+    /// What a handler returned says of itself that it is an outcome which its step does not have: the
+    /// step was not derived, or not by this version.
+    #[error(
+        "{record}: `{step}` has {outcomes} outcomes, and was to end by number {outcome}; derive `Flow` \
+         with the same version of flowstate rather than implement `Step` by hand"
+    )]
+    UnknownOutcome {
+        /// The record.
+        record: RecordRef,
+        /// The step.
+        step: &'static str,
+        /// The place of the outcome in the list of the step's outcomes, from 0.
+        outcome: usize,
+        /// How many outcomes the step has.
+        outcomes: usize,
+    },
     /// The server or the connection is not fit for use.
     #[error("{0}")]
     Unfit(Unfit),
@@ -300,13 +345,13 @@ pub enum Error {
     /// The system gave no random numbers, of which tokens are made.
     #[error("the system gives no random numbers")]
     NoRandomNumbers {
-        /// What it said.
+        /// The error of the system.
         source: BoxError,
     },
     /// The system gave a worker no thread.
     #[error("no thread could be started")]
     NoThread {
-        /// What it said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A worker stopped before the end of a claim could be written.
@@ -315,7 +360,7 @@ pub enum Error {
     /// Code that belongs to others panicked, where a worker calls it.
     #[error("{doing} panicked: {panic}")]
     Panicked {
-        /// What the worker was doing.
+        /// The work during which the panic came.
         doing: String,
         /// The text of the panic.
         panic: String,
@@ -346,37 +391,4 @@ fn of(record: Option<RecordRef>) -> String {
 fn one_of(names: &[&'static str]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(" or ")
-}
-
-impl Error {
-    /// Of a statement that must have changed or inserted a row, and did not.
-    pub(crate) fn skipped(record: impl fmt::Display) -> Self {
-        Self::WriteSkipped { record: record.to_string() }
-    }
-
-    /// Says of this record what was said of none: BEGIN and COMMIT know of no record.
-    pub(crate) fn about(mut self, of: RecordRef) -> Self {
-        if let Self::Conflict { record, .. }
-        | Self::Database { record, .. }
-        | Self::FailureIgnored { record, .. }
-        | Self::TransactionByHand { record }
-        | Self::NotMigrated { record, .. } = &mut self
-        {
-            record.get_or_insert(of);
-        }
-        self
-    }
-
-    /// Whether the same call can succeed if it is made again: another transaction was in the way.
-    #[must_use]
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict { .. })
-    }
-
-    /// Whether it may be gone by itself after a while: a conflict, or a database that does not
-    /// answer.
-    #[must_use]
-    pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Conflict { .. } | Self::Database { .. } | Self::NoConnection { .. })
-    }
 }

@@ -1,4 +1,4 @@
-//! What is remembered of a commit that got no answer.
+//! A commit that got no answer, as it is remembered.
 
 use std::fmt;
 use std::time::Instant;

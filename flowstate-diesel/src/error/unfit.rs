@@ -8,11 +8,11 @@ use std::fmt;
 pub enum Unfit {
     /// The server, or the library of SQLite, lacks what every call needs.
     TooOld {
-        /// What was found, such as `MySQL 5.7.44`.
+        /// The server and its version as it tells them, such as `MySQL 5.7.44`.
         found: String,
-        /// What it lacks; empty where the version alone decides.
+        /// The features that the server lacks; empty where the version alone decides.
         lacks: &'static str,
-        /// What to use instead.
+        /// The servers that can be used instead.
         needed: &'static str,
     },
     /// SQLite was built without its functions of JSON.
@@ -36,6 +36,16 @@ pub enum Unfit {
     StatementLog,
     /// `sql_mode` contains `ORACLE`, in which `BEGIN` opens no transaction.
     OracleMode,
+    /// `sql_safe_updates` is on, which refuses updates of many records by their ids.
+    SafeUpdates,
+    /// The session takes texts to be in another character set than Diesel sends: they would be stored
+    /// as others.
+    Encoding {
+        /// What it is set to, as the server tells it.
+        found: String,
+        /// The statement that sets it right.
+        remedy: &'static str,
+    },
 }
 
 impl fmt::Display for Unfit {
@@ -68,6 +78,15 @@ impl fmt::Display for Unfit {
             Self::StatementLog => f.write_str(
                 "this server's binary log is one of statements, which takes no changes at the \
                  isolation level `READ COMMITTED`; set `binlog_format = ROW`, or another level",
+            ),
+            Self::SafeUpdates => f.write_str(
+                "`sql_safe_updates` is on, which refuses updates of many records by their ids; \
+                 `SET SESSION sql_safe_updates = 0` for the sessions of flowstate",
+            ),
+            Self::Encoding { found, remedy } => write!(
+                f,
+                "this session takes texts to be in another character set than UTF-8, and would store \
+                 others than it is given ({found}); `{remedy}` for the sessions of flowstate"
             ),
             Self::OracleMode => f.write_str(
                 "`sql_mode` contains `ORACLE`, in which `BEGIN` opens no transaction; take it out \

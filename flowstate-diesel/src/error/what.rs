@@ -1,8 +1,8 @@
-//! What an error speaks of: what was in the way, or which value.
+//! The subjects of errors: what was in the way, or which value.
 
 use std::fmt;
 
-/// What was in the way of a transaction.
+/// The reasons why another transaction can be in the way of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConflictReason {
@@ -41,7 +41,7 @@ pub enum What {
     Props,
     /// The artefact of this name.
     Artefact(String),
-    /// The key given to `create_once`.
+    /// The key given to `create_once` or `create_single`.
     Key,
     /// The label of this name.
     Label(&'static str),

@@ -10,12 +10,15 @@ use super::standing::Standing;
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::operate::Operate;
-use crate::dialect::sql::operator::{LockStanding, MoveByHand};
+use crate::dialect::rows::CountRow;
+use crate::dialect::sql::operator::{KeyHolder, LockStanding, MoveByHand};
 use crate::dialect::sql::shared::{CameFrom, InsertHistory};
 use crate::dialect::sql::statement::Bind;
+use crate::metrics::Taken;
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::notify;
+use crate::transaction::scope;
 use crate::transaction::token::token;
 use crate::transition::destroy::destroy;
 
@@ -109,7 +112,7 @@ pub fn act(
     Ok(moved)
 }
 
-/// The same in the transaction that is open.
+/// Takes an action with one record, in the transaction that is open.
 pub(crate) fn act_in<C: Dialect + Operate>(
     conn: &mut C,
     action: &Action,
@@ -118,8 +121,7 @@ pub(crate) fn act_in<C: Dialect + Operate>(
     registry: &Registry,
 ) -> Result<Moved> {
     let Target { id, seq } = target;
-    let rows = conn.standings::<LockStanding>(&[Bind::Int(id)]);
-    let rows = rows.map_err(|error| explain(conn, None, error))?;
+    let rows = conn.standings::<LockStanding>(&[Bind::Int(id)]).explain(conn)?;
     let standing = Standing::read(rows.into_iter().next().ok_or(Error::NotFound { id })?)?;
     let refused =
         |refusal| Error::Refused { flow: standing.flow.clone(), id: standing.id, refusal };
@@ -127,45 +129,86 @@ pub(crate) fn act_in<C: Dialect + Operate>(
         let (seq, state) = (standing.seq, standing.state.clone());
         return Err(refused(Refusal::Moved { seen, seq, state }));
     }
-    let origin = match action {
-        Action::Release { .. } => origin(conn, &standing)?,
-        _ => None,
-    };
-    let to = decide(&standing, action, registry, origin.as_deref()).map_err(refused)?;
+    let to = look(conn, action, &standing, registry)?.map_err(refused)?;
     write(conn, &standing, &to, wish)
 }
 
+/// What is to be done with a record, by what the tables say of it; or why it is not to be.
+pub(super) fn look<C: Dialect>(
+    conn: &mut C,
+    action: &Action,
+    standing: &Standing,
+    registry: &Registry,
+) -> Result<Result<Move, Refusal>> {
+    let origin = match action {
+        Action::Release { .. } => origin(conn, standing)?,
+        _ => None,
+    };
+    let decided = decide(standing, action, registry, origin.as_deref());
+    let revives = |to: &Move| standing.completed_at.is_some() && !to.completes;
+    if decided.as_ref().is_ok_and(revives)
+        && let Some(refusal) = key_taken(conn, standing)?
+    {
+        return Ok(Err(refusal));
+    }
+    Ok(decided)
+}
+
 /// The state from which the record was claimed.
-pub(super) fn origin<C: Dialect>(conn: &mut C, standing: &Standing) -> Result<Option<String>> {
-    let rows = conn.counts::<CameFrom>(&[Bind::Int(standing.id), Bind::Int(standing.seq)]);
-    let rows = rows.map_err(|error| explain(conn, None, error))?;
+fn origin<C: Dialect>(conn: &mut C, standing: &Standing) -> Result<Option<String>> {
+    let rows = conn
+        .counts::<CameFrom>(&[Bind::Int(standing.id), Bind::Int(standing.seq)])
+        .explain(conn)?;
     Ok(rows.into_iter().next().map(|row| row.label))
 }
 
-fn write<C: Dialect>(conn: &mut C, before: &Standing, to: &Move, wish: &Wish) -> Result<Moved> {
-    let seq = before.seq + 1;
-    if to.destroys {
+/// Whether a record that is completed would come back to life beside another one with its key.
+fn key_taken<C: Dialect>(conn: &mut C, standing: &Standing) -> Result<Option<Refusal>> {
+    let binds = [Bind::Text(&standing.flow), Bind::Int(standing.id)];
+    let rows = conn.counts::<KeyHolder>(&binds).explain(conn)?;
+    let taken = |row: CountRow| Refusal::KeyTaken { key: row.label, by: row.number };
+    Ok(rows.into_iter().next().map(taken))
+}
+
+pub(super) fn write<C: Dialect>(
+    conn: &mut C,
+    before: &Standing,
+    to: &Move,
+    wish: &Wish,
+) -> Result<Moved> {
+    let seq = before.seq.saturating_add(1);
+    let is_written = if to.destroys {
         // whoever wrote it may have labels of which no graph is known
-        destroy(conn, before.id, before.seq, true).map_err(|error| explain(conn, None, error))?;
+        destroy(conn, before.id, before.seq, true).explain(conn)?
     } else {
         let (is_kept, deadline) = match to.deadline {
             Deadline::Kept => (true, None),
             Deadline::Anew(micros) => (false, micros.map(i64::saturating_neg)),
         };
-        let updated = conn.run::<MoveByHand>(&[
-            Bind::Text(&to.to),
-            Bind::Int(to.attempts.into()),
-            Bind::from(!to.completes),
-            to.completes.into(),
-            to.is_error.into(),
-            is_kept.into(),
-            Bind::MaybeInt(deadline),
-            Bind::Int(before.id),
-            Bind::Int(before.seq),
-        ]);
-        updated.map_err(|error| explain(conn, None, error))?;
+        let moved = conn
+            .run::<MoveByHand>(&[
+                Bind::Text(&to.to),
+                Bind::Int(to.attempts.into()),
+                Bind::from(!to.completes),
+                to.completes.into(),
+                to.is_error.into(),
+                is_kept.into(),
+                Bind::MaybeInt(deadline),
+                Bind::Int(before.id),
+                Bind::Int(before.seq),
+            ])
+            .explain(conn)?;
         note(conn, before, to, wish, seq)?;
+        moved == 1
+    };
+    if !is_written {
+        // the row is locked, and where it was seen
+        let record = format_args!("{} #{}", before.flow, before.id);
+        return Err(crate::Error::skipped(record).into());
     }
+    let mut taken = Taken::default();
+    taken.add(before.flow.clone(), to.transition.clone(), 1);
+    scope::note_taken(conn, taken);
     Ok(Moved {
         flow: before.flow.clone(),
         id: before.id,
@@ -189,7 +232,7 @@ fn note<C: Dialect>(
         None => json!({ "reason": wish.reason }),
     };
     let (metadata, token) = (metadata.to_string(), token()?);
-    let noted = conn.run::<InsertHistory>(&[
+    conn.run::<InsertHistory>(&[
         Bind::Int(before.id),
         Bind::Int(seq),
         Bind::Text(&to.transition),
@@ -200,6 +243,7 @@ fn note<C: Dialect>(
         Bind::Maybe(Some(&wish.actor)),
         Bind::Maybe(Some(&metadata)),
         Bind::Text(&token),
-    ]);
-    noted.map(drop).map_err(|error| explain(conn, None, error).into())
+    ])
+    .explain(conn)?;
+    Ok(())
 }

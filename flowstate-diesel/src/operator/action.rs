@@ -62,7 +62,7 @@ pub(crate) struct Move {
     pub(crate) skipped: Option<Vec<String>>,
 }
 
-/// What becomes of the timed transition.
+/// When the timed transition of the state is due after a move by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deadline {
     /// It stays when it was.

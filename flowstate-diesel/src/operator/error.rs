@@ -32,7 +32,7 @@ pub enum Error {
     /// What was handed over makes no sense by itself.
     #[error("{problem}")]
     Input {
-        /// What is wrong, and what to do.
+        /// The mistake, and the remedy.
         problem: String,
     },
     /// A value of the tables has not the form that it is stored in.
@@ -42,6 +42,16 @@ pub enum Error {
         what: String,
         /// The value.
         text: String,
+    },
+    /// One of many records: the database refused to move it, or somebody had locked it.
+    #[error("{flow} #{id}: the database refused")]
+    NotDone {
+        /// The stored name of the flow.
+        flow: String,
+        /// The record.
+        id: i64,
+        /// Why.
+        source: Box<crate::Error>,
     },
     /// The database failed, or another transaction was in the way.
     #[error("the database refused")]
@@ -115,11 +125,26 @@ pub enum Refusal {
         /// The states from which it starts.
         from: Vec<String>,
     },
+    /// `force` of a completed record to a state that is not, while another one has its key.
+    KeyTaken {
+        /// The key, of `create_single`.
+        key: String,
+        /// The record that has it now, and is not completed.
+        by: i64,
+    },
     /// `force` to a state that no graph of the flow knows.
     UnknownState {
         /// What was asked for.
         state: String,
         /// The states of the newest graph.
+        known: Vec<String>,
+    },
+    /// `force` to a state that this program does not know, though another version may: it would leave
+    /// the record alone there.
+    ForeignState {
+        /// What was asked for.
+        state: String,
+        /// The states that this program knows.
         known: Vec<String>,
     },
 }
@@ -173,9 +198,20 @@ impl fmt::Display for Refusal {
                 "`{transition}` starts from {}, but it is in `{state}`",
                 quoted(from, " or ")
             ),
+            Self::KeyTaken { key, by } => write!(
+                f,
+                "it is completed, and its key `{key}` is now that of #{by}, of which there is one \
+                 at a time: wait until that is completed, or `force` that"
+            ),
             Self::UnknownState { state, known } => {
                 write!(f, "no graph knows the state `{state}`; there are {}", quoted(known, ", "))
             }
+            Self::ForeignState { state, known } => write!(
+                f,
+                "this program does not know the state `{state}` and would leave the record alone \
+                 there; it knows {}",
+                quoted(known, ", ")
+            ),
         }
     }
 }

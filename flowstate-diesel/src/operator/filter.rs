@@ -13,12 +13,16 @@ pub struct Filter {
     pub flow: Option<String>,
     /// Only records in these states; empty for any.
     pub states: Vec<String>,
-    /// Only the record with this idempotency key.
+    /// Only the record with this idempotency key; of those of `create_single` the one that is not
+    /// completed.
     pub key: Option<String>,
     /// Only records with this label, by its name, and its value. Needs `flow`.
     pub label: Option<(String, String)>,
     /// Only records whose newest transition failed with an error that contains this text.
     pub error: Option<String>,
+    /// Only records whose newest transition failed with an error of this kind, as
+    /// [`Failure::error`](super::Failure::error) has it: `order # not found`.
+    pub error_kind: Option<String>,
     /// Only records that have been in their state for so long.
     pub in_state_for: Option<Duration>,
     /// Only records that nothing will move.

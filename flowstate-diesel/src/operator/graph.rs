@@ -5,12 +5,15 @@ use flowstate::{Definition, StateDefinition, StepDefinition, TransitionDefinitio
 use serde::{Deserialize, Serialize};
 
 /// The version of the format. A reader takes what it knows of any version: fields are only added.
-pub const FORMAT: u32 = 1;
+///
+/// 1 did not say the versions of props and payloads, 2 does.
+pub const FORMAT: u32 = 2;
 
 /// A flow's graph as a program has left it in `flowstate_definitions`.
 ///
 /// It describes and never decides: no execution depends on it. The JSON has these fields, by these
-/// names; one that is missing reads as empty or `false`, and one that is unknown is passed over.
+/// names; one that is missing reads as empty, `false` or `None`, and one that is unknown is passed
+/// over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -21,6 +24,8 @@ pub struct Graph {
     pub flow: String,
     /// The doc comment of the struct.
     pub doc: String,
+    /// The version of the props that are written, and the newest that is read. `None` in format 1.
+    pub version: Option<u32>,
     /// The state in which records are created.
     pub initial: String,
     /// The states, in the order of declaration.
@@ -94,6 +99,8 @@ pub struct GraphArtefact {
     pub doc: String,
     /// Whether its payload is never shown.
     pub secret: bool,
+    /// The version of the payloads that are written, and the newest that is read. `None` in format 1.
+    pub version: Option<u32>,
 }
 
 /// A step of a [`Graph`].
@@ -124,6 +131,36 @@ impl Graph {
         self.transitions.iter().find(|edge| is_called(&edge.name, &edge.aliases, name))
     }
 
+    /// The artefact that has this stored name, or had it.
+    #[must_use]
+    pub fn artefact(&self, name: &str) -> Option<&GraphArtefact> {
+        self.artefacts.iter().find(|known| is_called(&known.name, &known.aliases, name))
+    }
+
+    /// Whether a completed state can be reached from this one.
+    #[must_use]
+    pub fn can_end(&self, state: &str) -> bool {
+        let mut reached: Vec<_> = self.state(state).into_iter().collect();
+        let mut at = 0;
+        while let Some(state) = reached.get(at) {
+            if state.completed {
+                return true;
+            }
+            for next in self.leaving(&state.name).filter_map(|edge| self.state(&edge.to)) {
+                if !reached.contains(&next) {
+                    reached.push(next);
+                }
+            }
+            at += 1;
+        }
+        false
+    }
+
+    /// Whether records leave this state for a completed one: those in a completed state do not.
+    pub(crate) fn can_go_on(&self, state: &str) -> bool {
+        self.can_end(state) && self.state(state).is_some_and(|state| !state.completed)
+    }
+
     /// The transitions that start from this state.
     pub fn leaving<'a>(&'a self, state: &str) -> impl Iterator<Item = &'a GraphTransition> {
         let name = self.state(state).map(|state| state.name.as_str());
@@ -146,11 +183,17 @@ impl Graph {
         self.steps.iter().any(|step| step.from.iter().any(|from| Some(&**from) == name))
     }
 
+    /// Whether a step runs while a record is in this state: whoever has claimed it leaves it from there.
+    #[must_use]
+    pub fn is_running(&self, state: &str) -> bool {
+        let name = self.state(state).map(|state| state.name.as_str());
+        self.steps.iter().any(|step| Some(&*step.running) == name)
+    }
+
     /// Whether the payload of this artefact is never shown.
     #[must_use]
     pub fn hides(&self, artefact: &str) -> bool {
-        let called = |known: &&GraphArtefact| is_called(&known.name, &known.aliases, artefact);
-        self.artefacts.iter().find(called).is_some_and(|known| known.secret)
+        self.artefact(artefact).is_some_and(|known| known.secret)
     }
 
     /// Whether no state of this graph is one of the other's, by any of their names.
@@ -197,11 +240,13 @@ impl From<&Definition> for Graph {
             aliases: owned(artefact.aliases),
             doc: artefact.doc.to_owned(),
             secret: artefact.secret,
+            version: Some(artefact.version),
         };
         Self {
             format: FORMAT,
             flow: definition.name.to_owned(),
             doc: definition.doc.to_owned(),
+            version: Some(definition.version),
             initial: definition.initial.to_owned(),
             states: definition.states.iter().map(GraphState::from).collect(),
             transitions: definition.transitions.iter().map(GraphTransition::from).collect(),

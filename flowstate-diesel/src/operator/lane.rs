@@ -9,10 +9,10 @@ use super::registry::Registry;
 use super::standing::{PATIENCE, Standing, Stuck};
 use crate::dialect::Dialect;
 use crate::dialect::operate::{LaneRow, Operate, StandingRow};
-use crate::dialect::sql::operator::{StandingsClaimed, StandingsDue, StandingsRest};
+use crate::dialect::sql::operator::{StandingsClaimed, StandingsDue};
 use crate::dialect::sql::statement::Bind;
 use crate::text::time;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 
 /// Before every time that is stored, and known to every database.
 const EARLIEST: &str = "1000-01-01 00:00:00.000000";
@@ -30,7 +30,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Due, Self::Claimed, Self::Rest];
+    pub(super) const ALL: [Self; 3] = [Self::Due, Self::Claimed, Self::Rest];
 
     pub(super) const fn letter(self) -> char {
         match self {
@@ -42,6 +42,12 @@ impl Part {
 
     pub(super) fn of_letter(letter: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|part| letter.starts_with(part.letter()) && letter.len() == 1)
+    }
+
+    /// Where this part of a lane begins.
+    pub(super) fn first(self, lane: &LaneRow) -> Cursor {
+        let (flow, state) = (lane.flow.clone(), lane.state.clone());
+        Cursor { flow, state, part: self, at: String::new(), id: i64::MIN }
     }
 
     /// The next rows of a lane after the cursor, which is in this part.
@@ -57,9 +63,9 @@ impl Part {
         let read = match self {
             Self::Due => conn.standings::<StandingsDue>(&[flow, state, at, at, id, rows]),
             Self::Claimed => conn.standings::<StandingsClaimed>(&[flow, state, at, at, id, rows]),
-            Self::Rest => conn.standings::<StandingsRest>(&[flow, state, id, rows]),
+            Self::Rest => conn.standings_rest(&[flow, state, id, rows]),
         };
-        read.map_err(|error| explain(conn, None, error).into())
+        Ok(read.explain(conn)?)
     }
 
     /// The part in which a record is, and the time by which that is in order.
@@ -123,7 +129,7 @@ pub(super) fn lanes<C: Dialect + Operate>(
     conn: &mut C,
     flow: Option<&str>,
 ) -> Result<Vec<LaneRow>> {
-    conn.lanes(flow).map_err(|error| explain(conn, None, error).into())
+    Ok(conn.lanes(flow).explain(conn)?)
 }
 
 /// The lanes in which something wanted may be, in order.
@@ -161,8 +167,9 @@ pub(super) fn parts(lane: &LaneRow, filter: &Filter, registry: &Registry) -> Vec
         return Vec::new();
     }
     let mut parts = Vec::new();
-    parts
-        .extend((wants(Stuck::Unserved) && registry.is_unserved(flow, state)).then_some(Part::Due));
+    let due = wants(Stuck::Unserved) && registry.is_unserved(flow, state)
+        || wants(Stuck::Unreadable) && registry.is_queue(flow, state);
+    parts.extend(due.then_some(Part::Due));
     parts.extend(wants(Stuck::LeaseOver).then_some(Part::Claimed));
     parts.extend((wants(Stuck::GaveUp) && registry.may_fail(flow, state)).then_some(Part::Rest));
     parts

@@ -4,8 +4,10 @@
 //! in the database: [`register`] does so, and every worker. The graph describes and never decides;
 //! without it everything can be listed and shown, and nothing can be taken or forced.
 //!
-//! - [`list`] and [`show`] read, without any lock; [`numbers`], [`failures`] and [`lately`] count,
+//! - [`list`] and [`show`] read, without any lock; [`numbers`], [`failures`], [`lately`] and
+//!   [`throughput`] count,
 //!   within limits.
+//! - [`Check`] holds a version of a program against the records that are there.
 //! - [`act`] does one thing with one record, under its lock: [`Action`] says what there is. Actor
 //!   and reason are kept in the history.
 //! - [`plan`] says what would happen to all records that a [`Filter`] finds, and [`Plan::run`] does
@@ -15,6 +17,10 @@
 
 mod act;
 mod action;
+pub(crate) mod check;
+#[cfg(feature = "r2d2")]
+pub(crate) mod completed;
+mod decoder;
 mod error;
 mod filter;
 mod graph;
@@ -28,18 +34,23 @@ mod registry;
 mod schema;
 mod search;
 mod show;
-mod standing;
+pub(crate) mod standing;
 
 pub use act::{Moved, Target, Wish, act};
 pub use action::Action;
+pub use check::{AliasLeft, Check, Checked, Found, StateHas};
 pub use error::{Error, Refusal, Result};
 pub use filter::Filter;
 pub use graph::{FORMAT, Graph, GraphArtefact, GraphState, GraphStep, GraphTransition};
 pub use lane::Cursor;
-pub use overview::{COUNTED_AT_MOST, Failure, StateNumbers, failures, lately, numbers};
-pub use plan::{MAX_PLANNED, Plan, Planned, Report, plan};
+#[cfg(all(feature = "metrics", feature = "r2d2"))]
+pub(crate) use overview::numbers_at;
+pub use overview::{
+    COUNTED_AT_MOST, Failure, StateNumbers, Throughput, failures, lately, numbers, throughput,
+};
+pub use plan::{MAX_PLANNED, Plan, Planned, Report, plan, plan_after};
 pub use registry::{Flows, Registered, Registry, WorkerEntry, register, registry};
 pub use schema::{Schema, schema};
 pub use search::{Listing, list};
-pub use show::{SECRET, Shown, show};
+pub use show::{SECRET, Shown, show, show_artefact, show_without_payloads};
 pub use standing::{Standing, Stuck};

@@ -6,23 +6,33 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::error::{Error, Result};
-use super::lane::lanes;
+use super::lane::{Part, lanes};
 use super::reading::reading;
 use super::registry::Registry;
-use super::standing::PATIENCE;
+use super::standing::{PATIENCE, Standing, Stuck, add_errors};
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::operate::{LaneRow, NumbersRow, Operate};
-use crate::dialect::sql::operator::{ErrorsInState, GivenUpInState, TakenLately};
+use crate::dialect::sql::operator::CompletedLately;
 use crate::dialect::sql::statement::Bind;
 use crate::text::time;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 
 /// Counts stop here.
 pub const COUNTED_AT_MOST: i64 = 10_000;
 
 /// How many records of a state are looked at for what has moved of late: the newest.
 const LATELY_AMONG: i64 = 200;
+/// How many records are looked at for what has moved of late in any flow: the newest.
+const THROUGHPUT_AMONG: i64 = 200;
+/// How many records of a flow are counted as completed of late.
+const COMPLETED_AT_MOST: i64 = 1_000;
+/// Of late, in microseconds.
+const HOUR: i64 = 3_600_000_000;
+
+/// Among how many overdue records of a state those are counted that no worker can read: those that
+/// have been due longest.
+const UNREADABLE_AMONG: i64 = 500;
 
 /// How many failed records are grouped by their errors, over all states: the newest of each, and of
 /// each at least as many as the second number says.
@@ -65,16 +75,25 @@ pub fn numbers(
     most: i64,
     conn: &mut impl AsStore,
 ) -> Result<Vec<StateNumbers>> {
+    numbers_at(flow, most, conn).map(|(_, numbers)| numbers)
+}
+
+/// How many records stand in each state of each flow, and when that was, by the database's clock.
+pub(crate) fn numbers_at(
+    flow: Option<&str>,
+    most: i64,
+    conn: &mut impl AsStore,
+) -> Result<(DateTime<Utc>, Vec<StateNumbers>)> {
     let conn = conn.as_store();
     let registry = Registry::load(conn)?;
     let most = most.clamp(1, COUNTED_AT_MOST);
-    reading(conn, |conn| {
+    let numbers = reading(conn, |conn| {
         let patience = PATIENCE.num_microseconds().unwrap_or(i64::MAX);
         // one more says that there are more
-        let rows = conn.numbers(flow, most + 1, patience);
-        let rows = rows.map_err(|error| explain(conn, None, error))?;
+        let rows = conn.numbers(flow, most + 1, patience).explain(conn)?;
         rows.into_iter().map(|row| of_state(conn, &registry, row, most)).collect()
-    })
+    })?;
+    Ok((registry.now, numbers))
 }
 
 /// A kind of error, and how many records have met it.
@@ -85,7 +104,9 @@ pub struct Failure {
     pub flow: String,
     /// The state in which the records are.
     pub state: String,
-    /// The error, its numbers left out: `order # not found`.
+    /// The error, its numbers left out: `order # not found`. [`Filter::error_kind`] finds all of them.
+    ///
+    /// [`Filter::error_kind`]: super::Filter::error_kind
     pub error: String,
     /// One of them as it was kept.
     pub example: String,
@@ -118,8 +139,7 @@ fn group<C: Dialect + Operate>(
     for LaneRow { flow, state } in failed {
         let lane = [&flow, &state].map(|name| Bind::Text(name));
         let binds = [lane[0], lane[1], among, lane[0], lane[1], among];
-        let rows = conn.counts::<ErrorsInState>(&binds);
-        for row in rows.map_err(|error| explain(conn, None, error))? {
+        for row in conn.errors_in_state(&binds).explain(conn)? {
             let key = (flow.clone(), state.clone(), without_numbers(&row.label));
             let group = groups.entry(key).or_insert((row.label, 0));
             group.1 += row.number;
@@ -147,22 +167,65 @@ pub fn lately(flow: &str, conn: &mut impl AsStore) -> Result<BTreeMap<String, i6
     reading(conn.as_store(), |conn| taken(flow, conn))
 }
 
+/// What a flow has come to in the last hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Throughput {
+    /// The stored name of the flow.
+    pub flow: String,
+    /// How many of its records were completed, up to 1,000; those that were deleted with it, or
+    /// since, are not counted.
+    pub completed: i64,
+    /// Whether there are more than that.
+    pub is_capped: bool,
+    /// How often its records moved, among the 200 records of all flows that were created last, and the
+    /// last 50 moves of each: where there are more, or older records move, less than all.
+    pub moved: i64,
+}
+
+/// What each of these flows, by its stored name, has come to in the last hour: [`numbers`] says which
+/// have records. One of which nothing was completed and nothing has been seen to move is left out.
+///
+/// # Errors
+/// [`Error::Failed`].
+pub fn throughput(flows: &[&str], conn: &mut impl AsStore) -> Result<Vec<Throughput>> {
+    reading(conn.as_store(), |conn| of_late(flows, conn))
+}
+
+fn of_late<C: Dialect + Operate>(flows: &[&str], conn: &mut C) -> Result<Vec<Throughput>> {
+    let binds = [Bind::Int(THROUGHPUT_AMONG), Bind::Int(HOUR)];
+    let rows = conn.moved_lately(&binds).explain(conn)?;
+    let moved: BTreeMap<_, _> = rows.into_iter().map(|row| (row.label, row.number)).collect();
+    let mut all = Vec::new();
+    for &flow in flows {
+        // one more says that there are more
+        let binds = [Bind::Text(flow), Bind::Int(HOUR), Bind::Int(COMPLETED_AT_MOST + 1)];
+        let rows = conn.counts::<CompletedLately>(&binds).explain(conn)?;
+        let completed = rows.first().map_or(0, |row| row.number);
+        let moved = moved.get(flow).copied().unwrap_or_default();
+        if completed > 0 || moved > 0 {
+            let is_capped = completed > COMPLETED_AT_MOST;
+            let (flow, completed) = (flow.to_owned(), completed.min(COMPLETED_AT_MOST));
+            all.push(Throughput { flow, completed, is_capped, moved });
+        }
+    }
+    Ok(all)
+}
+
 fn taken<C: Dialect + Operate>(flow: &str, conn: &mut C) -> Result<BTreeMap<String, i64>> {
-    const HOUR: i64 = 3_600_000_000;
     let mut taken = BTreeMap::new();
     let among = Bind::Int(LATELY_AMONG / 2);
     for LaneRow { flow, state } in lanes(conn, Some(flow))? {
         let lane = [&flow, &state].map(|name| Bind::Text(name));
         let binds = [lane[0], lane[1], among, lane[0], lane[1], among, Bind::Int(HOUR)];
-        let rows = conn.counts::<TakenLately>(&binds);
-        for row in rows.map_err(|error| explain(conn, None, error))? {
+        for row in conn.taken_lately(&binds).explain(conn)? {
             *taken.entry(row.label).or_insert(0) += row.number;
         }
     }
     Ok(taken)
 }
 
-fn of_state<C: Dialect>(
+fn of_state<C: Dialect + Operate>(
     conn: &mut C,
     registry: &Registry,
     row: NumbersRow,
@@ -177,14 +240,25 @@ fn of_state<C: Dialect>(
     let all = row.due + row.claimed + row.rest;
     let given_up = match known {
         // nothing else is neither due nor claimed there
-        Some(graph) if is_error && graph.deadline_micros(state).is_none() => row.rest,
+        Some(graph)
+            if is_error
+                && graph.deadline_micros(state).is_none()
+                && !registry.may_have_ended(flow, state) =>
+        {
+            row.rest
+        }
         Some(_) if !is_error => 0,
         // without a graph any state may stand for a failure
         _ if row.rest == 0 => 0,
         _ => given_up(conn, flow, state, most)?,
     };
-    let unserved = if registry.is_unserved(flow, state) { row.overdue } else { 0 };
-    let stuck = if is_unknown { all } else { given_up + row.expired + unserved };
+    let overdue = match row.overdue {
+        0 => 0,
+        all if registry.is_unserved(flow, state) => all,
+        _ if registry.is_queue(flow, state) => unreadable(conn, registry, (flow, state))?,
+        _ => 0,
+    };
+    let stuck = if is_unknown { all } else { given_up + row.expired + overdue };
     let oldest = row.oldest_due_at.as_deref().map(|text| {
         time::parse(text).ok_or_else(|| Error::Stored {
             what: format!("a due time of `{flow}`"),
@@ -205,15 +279,29 @@ fn of_state<C: Dialect>(
 }
 
 /// How many of the first records of a state nothing will move after a failure.
-fn given_up<C: Dialect>(conn: &mut C, flow: &str, state: &str, most: i64) -> Result<i64> {
+fn given_up<C: Dialect + Operate>(conn: &mut C, flow: &str, state: &str, most: i64) -> Result<i64> {
     let binds = [Bind::Text(flow), Bind::Text(state), Bind::Int(most)];
-    let rows = conn.counts::<GivenUpInState>(&binds);
-    let rows = rows.map_err(|error| explain(conn, None, error))?;
+    let rows = conn.given_up_in_state(&binds).explain(conn)?;
     Ok(rows.first().map_or(0, |row| row.number))
 }
 
+/// How many of the records of a state that have been due longest no worker can read.
+fn unreadable<C: Dialect + Operate>(
+    conn: &mut C,
+    registry: &Registry,
+    (flow, state): (&str, &str),
+) -> Result<i64> {
+    let lane = LaneRow { flow: flow.to_owned(), state: state.to_owned() };
+    let rows = Part::Due.read(conn, &Part::Due.first(&lane), UNREADABLE_AMONG)?;
+    let mut standings = rows.into_iter().map(Standing::read).collect::<Result<Vec<_>>>()?;
+    add_errors(conn, &mut standings)?;
+    let why = standings.iter().map(|standing| standing.why_stuck(registry));
+    let unreadable = why.filter(|why| *why == Some(Stuck::Unreadable)).count();
+    Ok(i64::try_from(unreadable).unwrap_or(i64::MAX))
+}
+
 /// An error with `#` for each number, so that `order 17 not found` is of one kind with `order 18 …`.
-fn without_numbers(error: &str) -> String {
+pub(super) fn without_numbers(error: &str) -> String {
     let mut text = String::with_capacity(error.len());
     for sign in error.chars().take(500) {
         match (sign.is_ascii_digit(), text.ends_with('#')) {

@@ -2,20 +2,26 @@
 
 use serde::Serialize;
 
-use super::act::{Moved, Target, Wish, act_in, origin};
-use super::action::{Action, Move, decide};
+use super::act::{Moved, Target, Wish, act_in, look};
+use super::action::{Action, Move};
 use super::error::{Error, Refusal, Result};
 use super::filter::Filter;
+use super::lane::Cursor;
 use super::reading::reading;
 use super::registry::Registry;
 use super::search::list;
 use super::standing::Standing;
-use crate::dialect::connection::AsStore;
+use crate::dialect::connection::{AsStore, Store};
 use crate::transaction;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::notify;
+use crate::transaction::parts::{each_part, is_of_a_record};
 
 /// The most records of one plan.
 pub const MAX_PLANNED: usize = 10_000;
+
+/// How many records are read at once.
+const PAGE: usize = 1_000;
 
 /// How many records are moved in one transaction.
 const BATCH: usize = 100;
@@ -25,7 +31,7 @@ const BATCH: usize = 100;
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Plan {
-    /// What would be done.
+    /// The action that would be taken with each record.
     pub action: Action,
     /// The records that would move, and how.
     pub moves: Vec<Planned>,
@@ -33,8 +39,9 @@ pub struct Plan {
     pub refused: usize,
     /// Why the first of them would be refused, with its id.
     pub first_refusal: Option<String>,
-    /// Whether these are all: at most 10,000 records are planned at once.
-    pub is_complete: bool,
+    /// Where [`plan_after`] goes on: at most 10,000 records are planned at once. `None` if these are
+    /// all.
+    pub next: Option<Cursor>,
 }
 
 /// A record that would move.
@@ -53,13 +60,14 @@ pub struct Planned {
     pub destroys: bool,
 }
 
-/// What [`Plan::run`] has done.
+/// The result of [`Plan::run`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
     /// The records that were moved.
     pub moved: Vec<Moved>,
-    /// Those that were not: they had moved on by themselves, as a rule.
+    /// Those that were not: they had moved on by themselves, as a rule; or the database refused it, or
+    /// somebody had locked them ([`Error::NotDone`]).
     pub refused: Vec<Error>,
 }
 
@@ -69,25 +77,36 @@ pub struct Report {
 /// # Errors
 /// As [`list`].
 pub fn plan(filter: &Filter, action: Action, conn: &mut impl AsStore) -> Result<Plan> {
+    plan_after(filter, action, None, conn)
+}
+
+/// Goes on where another plan has ended, with [`Plan::next`].
+///
+/// The order in which records are found is that of [`list`]. One that an action has moved meanwhile
+/// may be found again where it is now: whoever wants each of many once plans all before the first is
+/// moved.
+///
+/// # Errors
+/// As [`list`].
+pub fn plan_after(
+    filter: &Filter,
+    action: Action,
+    after: Option<&Cursor>,
+    conn: &mut impl AsStore,
+) -> Result<Plan> {
     let registry = Registry::load(conn.as_store())?;
-    let (moves, refused, first_refusal, is_complete) = (Vec::new(), 0, None, true);
-    let mut plan = Plan { action, moves, refused, first_refusal, is_complete };
-    let mut after = None;
+    let (moves, refused, first_refusal, next) = (Vec::new(), 0, None, after.cloned());
+    let mut plan = Plan { action, moves, refused, first_refusal, next };
     loop {
-        let page = list(filter, after.as_ref(), 1_000, conn)?;
+        let limit = PAGE.min(MAX_PLANNED - plan.moves.len());
+        let page = list(filter, plan.next.as_ref(), limit, conn)?;
         for standing in &page.records {
-            let origin = match plan.action {
-                Action::Release { .. } => reading(conn.as_store(), |conn| origin(conn, standing))?,
-                _ => None,
-            };
-            plan.add(standing, decide(standing, &plan.action, &registry, origin.as_deref()));
+            let look = |conn: &mut _| look(conn, &plan.action, standing, &registry);
+            let decided = reading(conn.as_store(), look)?;
+            plan.add(standing, decided);
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(plan);
-        }
-        if plan.moves.len() >= MAX_PLANNED {
-            plan.is_complete = false;
+        plan.next = page.next;
+        if plan.next.is_none() || plan.moves.len() >= MAX_PLANNED {
             return Ok(plan);
         }
     }
@@ -114,36 +133,64 @@ impl Plan {
 
     /// Does it, a hundred records in a transaction, and says after each how many have been seen to.
     ///
-    /// A record that has moved since it was planned is refused, and the others go on.
+    /// A record that has moved since it was planned is refused, and so is one of which the database
+    /// refuses the move, or that somebody keeps locked for longer than about a second: the others go on.
     ///
     /// # Errors
     /// [`Error::Failed`]: the transactions before are committed. Plan it again and run that.
-    pub fn run(
+    pub fn run<S: AsStore>(
         &self,
         wish: &Wish,
-        conn: &mut impl AsStore,
+        conn: &mut S,
         mut progress: impl FnMut(usize),
     ) -> Result<Report> {
         let conn = conn.as_store();
         let registry = Registry::load(conn)?;
         let mut report = Report::default();
         for batch in self.moves.chunks(BATCH) {
-            let done = transaction::run(conn, &mut |conn| {
-                let mut done = Report::default();
-                for planned in batch {
-                    match act_in(conn, &self.action, planned.target, wish, &registry) {
-                        Ok(moved) => done.moved.push(moved),
-                        Err(failed @ Error::Failed(_)) => return Err(failed),
-                        Err(refused) => done.refused.push(refused),
-                    }
-                }
-                Ok(done)
-            })?;
-            report.moved.extend(done.moved);
-            report.refused.extend(done.refused);
+            let mut not_done = Vec::new();
+            each_part(
+                batch,
+                is_of_a_record::<S::Store>,
+                &mut |part| {
+                    let done = self.run_part(part, wish, &registry, conn)?;
+                    report.moved.extend(done.moved);
+                    report.refused.extend(done.refused);
+                    Ok(())
+                },
+                &mut |planned, source| {
+                    let (flow, id) = (planned.flow.clone(), planned.target.id);
+                    not_done.push(Error::NotDone { flow, id, source: Box::new(source) });
+                },
+            )?;
+            report.refused.extend(not_done);
             progress(report.moved.len() + report.refused.len());
         }
         notify::everything();
         Ok(report)
+    }
+
+    /// Does it with these records, all or none.
+    fn run_part<C: Store>(
+        &self,
+        part: &[Planned],
+        wish: &Wish,
+        registry: &Registry,
+        conn: &mut C,
+    ) -> crate::Result<Report> {
+        let done = transaction::run(conn, &mut |conn| {
+            conn.bound_waits().explain(conn)?;
+            let mut done = Report::default();
+            for planned in part {
+                match act_in(conn, &self.action, planned.target, wish, registry) {
+                    Ok(moved) => done.moved.push(moved),
+                    Err(Error::Failed(failed)) => return Err(failed),
+                    Err(refused) => done.refused.push(refused),
+                }
+            }
+            Ok(done)
+        });
+        conn.unbound_waits();
+        done
     }
 }

@@ -10,7 +10,7 @@ use crate::dialect::connection::Store;
 use crate::dialect::sql::operator::{DeleteOldWorkers, DeleteWorker};
 use crate::dialect::sql::statement::Bind;
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 
 /// For how long the row of a worker that died is kept, in microseconds: a week.
 const KEPT: i64 = 7 * 86_400 * 1_000_000;
@@ -18,7 +18,7 @@ const KEPT: i64 = 7 * 86_400 * 1_000_000;
 /// What a worker says of itself.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    /// What it signs its claims with.
+    /// The worker's id, with which it signs its claims.
     pub(crate) worker: String,
     pub(crate) program: String,
     pub(crate) version: String,
@@ -48,8 +48,7 @@ impl Presence {
         let program = short(format!("{} {}", self.program, self.version).trim());
         note_definitions(conn, &program, &self.definitions)?;
         transaction::run(conn, &mut |conn| {
-            conn.run::<DeleteOldWorkers>(&[Bind::Int(KEPT)])
-                .map_err(|error| explain(conn, None, error))
+            conn.run::<DeleteOldWorkers>(&[Bind::Int(KEPT)]).explain(conn)
         })?;
         self.note(conn, 0)
     }
@@ -68,17 +67,14 @@ impl Presence {
             number(self.threads),
             number(running),
         ];
-        let noted = transaction::run(conn, &mut |conn| {
-            conn.note_worker(&binds).map_err(|error| explain(conn, None, error))
-        });
+        let noted = transaction::run(conn, &mut |conn| conn.note_worker(&binds).explain(conn));
         Ok(noted.map(drop)?)
     }
 
     /// Says that the worker has ended as it should.
     pub(crate) fn end(&self, conn: &mut impl Store) -> Result<()> {
         let ended = transaction::run(conn, &mut |conn| {
-            conn.run::<DeleteWorker>(&[Bind::Text(&self.worker)])
-                .map_err(|error| explain(conn, None, error))
+            conn.run::<DeleteWorker>(&[Bind::Text(&self.worker)]).explain(conn)
         });
         Ok(ended.map(drop)?)
     }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use flowstate::lock::LockFile;
 use flowstate::{Definition, Flow};
 use serde::Serialize;
 
+use super::decoder::Decoder;
 use super::error::{Error, Result};
 use super::graph::{Graph, hash};
 use super::reading::reading;
@@ -16,7 +18,7 @@ use crate::dialect::sql::operator::Clock;
 use crate::dialect::sql::statement::Bind;
 use crate::text::time;
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 
 /// How long ago a live worker was seen at the most: it says so every 10 seconds.
 pub(crate) const ALIVE: TimeDelta = TimeDelta::seconds(30);
@@ -27,10 +29,18 @@ pub(crate) const ALIVE: TimeDelta = TimeDelta::seconds(30);
 pub trait Flows: sealed::Sealed {
     /// Their graphs.
     fn definitions() -> Vec<&'static Definition>;
+
+    /// Their lock files, in the same order.
+    fn locks() -> Vec<Option<LockFile>>;
 }
 
 mod sealed {
-    pub trait Sealed {}
+    use super::Decoder;
+
+    pub trait Sealed {
+        /// What reads their values, in the same order.
+        fn decoders() -> Vec<Decoder>;
+    }
 }
 
 /// Leaves the graphs of flows in the database, where [`operator`](crate::operator) and the command
@@ -54,26 +64,21 @@ pub(crate) fn note_definitions<C: Store>(
 ) -> Result<Vec<&'static str>> {
     let known = Registry::load(conn)?;
     let mut strangers = Vec::new();
-    for &definition in definitions {
-        let graph = Graph::from(definition);
+    let named = definitions.iter().flat_map(|known| known.names().map(move |name| (*known, name)));
+    for (definition, name) in named {
+        let graph = Graph { flow: name.to_owned(), ..Graph::from(definition) };
         let text = graph.to_text();
-        let binds = [
-            Bind::Text(definition.name),
-            Bind::Text(&hash(&text)),
-            Bind::Text(&text),
-            Bind::Text(program),
-        ];
-        transaction::run(conn, &mut |conn: &mut C| {
-            conn.note_definition(&binds).map_err(|error| explain(conn, None, error))
-        })?;
-        let others = known.graphs(definition.name);
+        let binds =
+            [Bind::Text(name), Bind::Text(&hash(&text)), Bind::Text(&text), Bind::Text(program)];
+        transaction::run(conn, &mut |conn: &mut C| conn.note_definition(&binds).explain(conn))?;
+        let others = known.graphs(name);
         if others.map(|other| &other.graph).any(|other| other.shares_no_state_with(&graph)) {
             tracing::warn!(
-                flow = definition.name,
+                flow = name,
                 program,
                 "another program has a flow of this name that shares no state with this one"
             );
-            strangers.push(definition.name);
+            strangers.push(name);
         }
     }
     Ok(strangers)
@@ -101,7 +106,7 @@ pub struct Registered {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerEntry {
-    /// What it signs its claims with.
+    /// The worker's id, with which it signs its claims.
     pub id: String,
     /// Its program.
     pub program: String,
@@ -152,8 +157,8 @@ impl Registry {
 
     fn read<C: Dialect + Operate>(conn: &mut C) -> Result<Self> {
         let now = clock(conn)?;
-        let definitions = conn.definitions().map_err(|error| explain(conn, None, error))?;
-        let workers = conn.workers().map_err(|error| explain(conn, None, error))?;
+        let definitions = conn.definitions().explain(conn)?;
+        let workers = conn.workers().explain(conn)?;
         Ok(Self {
             definitions: definitions.into_iter().map(Registered::read).collect::<Result<_>>()?,
             workers: workers
@@ -197,6 +202,17 @@ impl Registry {
         known.is_some_and(|state| state.completed)
     }
 
+    /// Whether the state is completed in one of the graphs, so that records may have ended there.
+    pub(crate) fn may_have_ended(&self, flow: &str, state: &str) -> bool {
+        let mut known = self.graphs(flow).filter_map(|known| known.graph.state(state));
+        known.any(|state| state.completed)
+    }
+
+    /// Whether a worker that lives takes records from this state.
+    pub(crate) fn is_served(&self, flow: &str, state: &str) -> bool {
+        self.workers.iter().any(|worker| worker.is_alive && worker.serves(flow, state))
+    }
+
     /// Whether the state stands for a failure in one of the graphs, or in none that is known.
     #[must_use]
     pub fn may_fail(&self, flow: &str, state: &str) -> bool {
@@ -207,10 +223,13 @@ impl Registry {
     /// Whether workers take records from this state, but none that lives.
     #[must_use]
     pub fn is_unserved(&self, flow: &str, state: &str) -> bool {
-        let serves = |worker: &&WorkerEntry| worker.serves(flow, state);
-        let is_queue = self.graph_with(flow, state).is_some_and(|graph| graph.is_queue(state))
-            || self.workers.iter().any(|worker| serves(&worker));
-        is_queue && !self.workers.iter().filter(serves).any(|worker| worker.is_alive)
+        self.is_queue(flow, state) && !self.is_served(flow, state)
+    }
+
+    /// Whether workers take records from this state.
+    pub(crate) fn is_queue(&self, flow: &str, state: &str) -> bool {
+        self.graph_with(flow, state).is_some_and(|graph| graph.is_queue(state))
+            || self.workers.iter().any(|worker| worker.serves(flow, state))
     }
 
     /// Whether a worker that signs like this lives.
@@ -264,9 +283,9 @@ impl Registered {
     }
 }
 
-/// What the database's clock says.
+/// The time by the database's clock.
 pub(crate) fn clock<C: Dialect>(conn: &mut C) -> Result<DateTime<Utc>> {
-    let rows = conn.counts::<Clock>(&[]).map_err(|error| explain(conn, None, error))?;
+    let rows = conn.counts::<Clock>(&[]).explain(conn)?;
     let text = rows.into_iter().next().map(|row| row.label).unwrap_or_default();
     time::parse(&text)
         .ok_or_else(|| Error::Stored { what: "the database's clock".to_owned(), text })
@@ -274,11 +293,19 @@ pub(crate) fn clock<C: Dialect>(conn: &mut C) -> Result<DateTime<Utc>> {
 
 macro_rules! tuples {
     ($($flow:ident)*) => {
-        impl<$($flow: Flow),*> sealed::Sealed for ($($flow,)*) {}
+        impl<$($flow: Flow),*> sealed::Sealed for ($($flow,)*) {
+            fn decoders() -> Vec<Decoder> {
+                vec![$(Decoder::of::<$flow>()),*]
+            }
+        }
 
         impl<$($flow: Flow),*> Flows for ($($flow,)*) {
             fn definitions() -> Vec<&'static Definition> {
                 vec![$($flow::DEFINITION),*]
+            }
+
+            fn locks() -> Vec<Option<LockFile>> {
+                vec![$($flow::LOCK),*]
             }
         }
     };

@@ -6,7 +6,7 @@ use super::error::Result;
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::sql::operator::AppliedVersions;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 
 /// Which migrations of flowstate have run, against those that this version knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,8 +30,7 @@ pub fn schema(conn: &mut impl AsStore) -> Result<Schema> {
 }
 
 fn versions<C: Dialect>(conn: &mut C) -> Result<Schema> {
-    let rows = conn.counts::<AppliedVersions>(&[]);
-    let rows = rows.map_err(|error| explain(conn, None, error))?;
+    let rows = conn.counts::<AppliedVersions>(&[]).explain(conn)?;
     let mut applied: Vec<_> = rows.into_iter().map(|row| row.label).collect();
     applied.sort();
     let known: Vec<_> = C::MIGRATIONS.iter().map(|migration| migration.version).collect();

@@ -5,15 +5,16 @@ use serde::Serialize;
 use super::error::{Error, Result};
 use super::filter::Filter;
 use super::lane::{Cursor, Part, lanes, parts, wanted_lanes, wants_stuck};
+use super::overview::without_numbers;
 use super::reading::reading;
 use super::registry::Registry;
-use super::standing::Standing;
+use super::standing::{Standing, add_errors};
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::operate::{LaneRow, Operate, StandingRow};
 use crate::dialect::sql::operator::{Stand, StandingsByKey, StandingsByLabel};
 use crate::dialect::sql::statement::{Bind, Statement};
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 
 /// How many rows one call looks at, at the most: what is rare among many is found over several
 /// calls, none of which takes long.
@@ -124,7 +125,10 @@ impl<'a> Search<'a> {
             flows
         };
         for flow in flows {
-            let rows = ask::<StandingsByKey, _>(conn, &[Bind::Text(&flow), Bind::Text(key)])?;
+            let rows = ask::<StandingsByKey, _>(
+                conn,
+                &[Bind::Text(&flow), Bind::Text(key), Bind::Text(&flow), Bind::Text(key)],
+            )?;
             self.keep(conn, rows)?;
         }
         Ok(())
@@ -197,11 +201,7 @@ impl<'a> Search<'a> {
         part: Part,
         begins: Option<&Cursor>,
     ) -> Result<Option<Cursor>> {
-        let first = || {
-            let (flow, state) = (lane.flow.clone(), lane.state.clone());
-            Cursor { flow, state, part, at: String::new(), id: i64::MIN }
-        };
-        let mut cursor = begins.cloned().unwrap_or_else(first);
+        let mut cursor = begins.cloned().unwrap_or_else(|| part.first(lane));
         let only_over =
             wants_stuck(self.filter) && !self.registry.is_unknown(&lane.flow, &lane.state);
         loop {
@@ -231,6 +231,7 @@ impl<'a> Search<'a> {
     fn chunk(&self) -> usize {
         let filter = self.filter;
         let is_plain = filter.error.is_none()
+            && filter.error_kind.is_none()
             && filter.in_state_for.is_none()
             && filter.stuck_because.is_none();
         let page = (self.limit + 1).saturating_sub(self.found.len()).max(1);
@@ -239,17 +240,25 @@ impl<'a> Search<'a> {
 
     /// Keeps what is wanted of these rows.
     fn keep<C: Dialect + Operate>(&mut self, conn: &mut C, rows: Vec<StandingRow>) -> Result<()> {
-        let standings = rows.into_iter().map(Standing::read).collect::<Result<Vec<_>>>()?;
-        let registry = self.registry;
-        let wanted = standings.into_iter().map(|mut standing| {
-            standing.stuck = standing.why_stuck(registry);
-            standing
-        });
-        let mut wanted: Vec<_> = wanted.filter(|standing| self.wants(standing)).collect();
+        let mut wanted = rows.into_iter().map(Standing::read).collect::<Result<Vec<_>>>()?;
+        wanted.retain(|standing| self.wants(standing));
         add_errors(conn, &mut wanted)?;
+        let Filter { stuck, stuck_because, .. } = self.filter;
+        for standing in &mut wanted {
+            standing.stuck = standing.why_stuck(self.registry);
+        }
+        wanted.retain(|standing| {
+            (!stuck || standing.stuck.is_some())
+                && (stuck_because.is_none() || *stuck_because == standing.stuck)
+        });
         if let Some(text) = &self.filter.error {
             wanted.retain(|standing| {
                 standing.error.as_ref().is_some_and(|error| error.contains(text))
+            });
+        }
+        if let Some(kind) = &self.filter.error_kind {
+            wanted.retain(|standing| {
+                standing.error.as_ref().is_some_and(|error| without_numbers(error) == *kind)
             });
         }
         self.found.append(&mut wanted);
@@ -257,13 +266,11 @@ impl<'a> Search<'a> {
     }
 
     fn wants(&self, standing: &Standing) -> bool {
-        let Filter { flow, states, in_state_for, stuck, stuck_because, .. } = self.filter;
+        let Filter { flow, states, in_state_for, .. } = self.filter;
         let age = (self.registry.now - standing.updated_at).to_std().unwrap_or_default();
         flow.as_ref().is_none_or(|flow| *flow == standing.flow)
             && (states.is_empty() || states.contains(&standing.state))
             && in_state_for.is_none_or(|least| age >= least)
-            && (!stuck || standing.stuck.is_some())
-            && (stuck_because.is_none() || *stuck_because == standing.stuck)
     }
 
     /// Ends the page where it is full.
@@ -276,31 +283,11 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Why the newest transitions of records failed.
-pub(crate) fn add_errors<C: Dialect + Operate>(
-    conn: &mut C,
-    standings: &mut [Standing],
-) -> Result<()> {
-    if standings.is_empty() {
-        return Ok(());
-    }
-    let ids = standings.iter().map(|standing| standing.id).collect::<serde_json::Value>();
-    let ids = ids.to_string();
-    let errors = conn.errors(&ids);
-    for row in errors.map_err(|error| explain(conn, None, error))? {
-        let standing = standings.iter_mut().find(|standing| standing.id == row.number);
-        if let Some(standing) = standing {
-            standing.error = Some(row.label);
-        }
-    }
-    Ok(())
-}
-
 fn ask<S: Statement, C: Dialect + Operate>(
     conn: &mut C,
     binds: &[Bind<'_>],
 ) -> Result<Vec<StandingRow>> {
-    conn.standings::<S>(binds).map_err(|error| explain(conn, None, error).into())
+    Ok(conn.standings::<S>(binds).explain(conn)?)
 }
 
 fn rows_of(count: usize) -> i64 {

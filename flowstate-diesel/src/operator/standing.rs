@@ -5,8 +5,11 @@ use serde::Serialize;
 
 use super::error::{Error, Result};
 use super::registry::Registry;
-use crate::dialect::operate::StandingRow;
+use crate::dialect::Dialect;
+use crate::dialect::operate::{Operate, StandingRow};
+use crate::text::chain::chain;
 use crate::text::time;
+use crate::transaction::explain::Explain as _;
 
 /// How long a record may be overdue, or a lease over, before that is called stuck: workers poll
 /// every second and reap what others left within a few.
@@ -63,6 +66,8 @@ pub enum Stuck {
     Unserved,
     /// No registered graph of its flow knows its state.
     UnknownState,
+    /// It has been due for over a minute, and the worker that last took it could not read it.
+    Unreadable,
 }
 
 impl Stuck {
@@ -74,10 +79,11 @@ impl Stuck {
             Self::LeaseOver => "lease over",
             Self::Unserved => "unserved",
             Self::UnknownState => "unknown state",
+            Self::Unreadable => "unreadable",
         }
     }
 
-    /// What it means, and what to do.
+    /// The meaning of this way to be stuck in words, and the remedy.
     #[must_use]
     pub const fn remedy(self) -> &'static str {
         match self {
@@ -91,8 +97,25 @@ impl Stuck {
                 "no registered version of the program knows this state; start the version that \
                  does, or `force` it into a known one"
             }
+            Self::Unreadable => {
+                "the workers that take it cannot read its props or an artefact; start the version \
+                 that can, or repair the row"
+            }
         }
     }
+}
+
+/// How the history says why a worker has left a record to another program.
+const UNREADABLE: &str = "this program cannot read the record: ";
+
+/// What the history keeps of a record that a worker could not read.
+#[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
+pub(crate) fn unreadable(error: &crate::error::Error) -> String {
+    format!("{UNREADABLE}{}", chain(error))
+}
+
+fn is_unreadable(error: &str) -> bool {
+    error.starts_with(UNREADABLE)
 }
 
 impl Standing {
@@ -125,7 +148,7 @@ impl Standing {
         })
     }
 
-    /// Whether nothing will move it, and why.
+    /// Whether nothing will move it, and why. Its error is known by now.
     pub(crate) fn why_stuck(&self, registry: &Registry) -> Option<Stuck> {
         if self.completed_at.is_some() {
             return None;
@@ -143,8 +166,29 @@ impl Standing {
             Some(Stuck::LeaseOver)
         } else if is_over(self.due_at) && registry.is_unserved(&self.flow, &self.state) {
             Some(Stuck::Unserved)
+        } else if is_over(self.due_at) && self.error.as_deref().is_some_and(is_unreadable) {
+            Some(Stuck::Unreadable)
         } else {
             None
         }
     }
+}
+
+/// Why the newest transitions of records failed.
+pub(crate) fn add_errors<C: Dialect + Operate>(
+    conn: &mut C,
+    standings: &mut [Standing],
+) -> Result<()> {
+    if standings.is_empty() {
+        return Ok(());
+    }
+    let ids = standings.iter().map(|standing| standing.id).collect::<serde_json::Value>();
+    let ids = ids.to_string();
+    for row in conn.errors(&ids).explain(conn)? {
+        let standing = standings.iter_mut().find(|standing| standing.id == row.number);
+        if let Some(standing) = standing {
+            standing.error = Some(row.label);
+        }
+    }
+    Ok(())
 }

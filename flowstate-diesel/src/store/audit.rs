@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::rows::CountRow;
 use crate::dialect::sql::statement::{Statement, statements};
 use crate::error::Result;
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 
 statements! {
     Flows = "SELECT 'flows', COUNT(*) FROM flowstate_flows";
@@ -66,9 +68,7 @@ statements! {
 /// # Errors
 /// [`Error::Database`](crate::Error::Database): the check itself could not run.
 pub fn audit<S: AsStore>(conn: &mut S) -> Result<Audit> {
-    transaction::run_reading(conn.as_store(), &mut |conn| {
-        look(conn).map_err(|error| explain(conn, None, error))
-    })
+    transaction::run_reading(conn.as_store(), &mut |conn| look(conn).explain(conn))
 }
 
 fn look<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Audit> {
@@ -85,29 +85,30 @@ fn look<C: Dialect>(conn: &mut C) -> diesel::QueryResult<Audit> {
 }
 
 /// What [`audit`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Audit {
     /// How many records there are.
     pub flows: i64,
-    /// What is wrong.
+    /// The records with which something is wrong.
     pub findings: Vec<Finding>,
 }
 
 /// A record with which something is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
     /// The stored name of its flow.
     pub flow: String,
     /// Its id.
     pub id: i64,
-    /// What is wrong.
+    /// The kind of problem.
     pub problem: Problem,
 }
 
 /// What can be wrong with a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Problem {
     /// The history does not run from 0 to the record's `seq`, one row each.

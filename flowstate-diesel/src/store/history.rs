@@ -14,7 +14,7 @@ use crate::transition::decode;
 pub struct StateCount {
     /// The stored name.
     pub state: String,
-    /// How many records.
+    /// How many records, up to the limit of the count.
     pub records: i64,
     /// Whether this code knows the state, by its name or an alias.
     pub is_known: bool,
@@ -27,7 +27,8 @@ pub struct HistoryEntry {
     /// Its place in the history: 0 is the creation, without gaps.
     pub seq: i64,
     /// The transition's stored name; `flow.create` for the creation, `claim.release` where a
-    /// [claim](crate::ClaimStore::release) was given back.
+    /// [claim](crate::ClaimStore::release) was given back, `flow.complete` where a version of the
+    /// program ended what another one, to which the state was no end, had brought there.
     pub transition: String,
     /// The state it left; `None` for the creation.
     pub from: Option<String>,
@@ -39,8 +40,10 @@ pub struct HistoryEntry {
     pub error: Option<String>,
     /// Who asked for it, if that was said.
     pub actor: Option<String>,
-    /// What else was said.
+    /// The metadata that was given with the transition.
     pub metadata: Option<serde_json::Value>,
+    /// The trace context of who asked for it, if the program [keeps it](crate::trace_context).
+    pub traceparent: Option<String>,
     /// When, by the database's clock. Order is by `seq`.
     pub created_at: DateTime<Utc>,
 }
@@ -50,7 +53,17 @@ impl HistoryEntry {
         let metadata = row.metadata.as_deref();
         let metadata =
             metadata.map(|text| json::decode(text, record, || What::Metadata)).transpose()?;
-        Ok(Self {
+        let created_at = decode::required_time(&row.created_at, record)?;
+        Ok(Self::of(row, metadata, created_at))
+    }
+
+    /// The entry of a row, whose metadata and time have been read from their texts.
+    pub(crate) fn of(
+        row: HistoryRow,
+        metadata: Option<serde_json::Value>,
+        created_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
             seq: row.seq,
             transition: row.transition,
             from: row.from_state,
@@ -59,8 +72,9 @@ impl HistoryEntry {
             error: row.error,
             actor: row.actor,
             metadata,
-            created_at: decode::required_time(&row.created_at, record)?,
-        })
+            traceparent: row.traceparent,
+            created_at,
+        }
     }
 }
 
@@ -72,13 +86,15 @@ pub struct ArtefactEntry {
     pub name: String,
     /// Which transition persisted it.
     pub seq: i64,
-    /// The payload.
+    /// The payload, as it is stored.
     pub payload: serde_json::Value,
+    /// As which version of the artefact it was written.
+    pub version: i64,
 }
 
 impl ArtefactEntry {
     pub(crate) fn read(row: ArtefactRow, record: RecordRef) -> Result<Self> {
         let payload = json::decode(&row.payload, record, || What::Artefact(row.name.clone()))?;
-        Ok(Self { name: row.name, seq: row.seq, payload })
+        Ok(Self { name: row.name, seq: row.seq, payload, version: row.version })
     }
 }

@@ -1,4 +1,4 @@
-//! What tells this database from a copy of it.
+//! The mark by which a database is told from its copies.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::dialect::sql::statement::Bind;
 use crate::dialect::{Dialect, Statements as _};
 use crate::error::{Error, Result};
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::instrument;
 use crate::transaction::token::token;
 
@@ -19,7 +19,7 @@ pub(crate) fn identity<C: Dialect>(conn: &mut C) -> Result<Arc<str>> {
     if let Some(identity) = instrument::identity(conn) {
         return Ok(identity);
     }
-    let rows = conn.counts::<Identity>(&[]).map_err(|error| explain(conn, None, error))?;
+    let rows = conn.counts::<Identity>(&[]).explain(conn)?;
     let identity: Arc<str> = match rows.into_iter().next() {
         Some(row) => row.label.into(),
         None => return Err(Error::NoIdentity),
@@ -41,8 +41,9 @@ pub fn new_identity(conn: &mut impl AsStore) -> Result<()> {
     transaction::run(conn.as_store(), &mut |conn| {
         let identity = token()?;
         let bind = [Bind::Text(&identity)];
-        let replaced =
-            conn.run::<ForgetIdentity>(&bind).and_then(|_| conn.run::<NewIdentity>(&bind));
-        replaced.map(drop).map_err(|error| explain(conn, None, error))
+        conn.run::<ForgetIdentity>(&bind)
+            .and_then(|_| conn.run::<NewIdentity>(&bind))
+            .map(drop)
+            .explain(conn)
     })
 }

@@ -5,10 +5,12 @@ use diesel::QueryResult;
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::Failure;
 use crate::dialect::sql::statement::statements;
-use crate::dialect::{Dialect, Migration, Transactions as _};
+use crate::dialect::{Dialect, Migration, Obstacle, Transactions as _};
 use crate::error::{Error, Result};
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
+use crate::transaction::instrument;
+use crate::transaction::read::read;
 
 statements! {
     Versions = "SELECT version, COUNT(*) FROM flowstate_migrations GROUP BY version";
@@ -38,35 +40,35 @@ statements! {
 pub fn migrate<S: AsStore>(conn: &mut S) -> Result<Vec<&'static str>> {
     let conn = conn.as_store();
     refuse_unfit(conn)?;
-    if S::Store::CREATING_COMMITS && conn.depth().map_err(|error| explain(conn, None, error))? > 0 {
+    if S::Store::CREATING_COMMITS && conn.depth().explain(conn)? > 0 {
         return Err(Error::MigrateInTransaction);
     }
     if is_done(conn)? {
         return Ok(Vec::new());
     }
     transaction::run(conn, &mut |conn| {
-        let applied = apply(conn).map_err(|error| explain(conn, None, error));
-        let unlocked = conn.unlock_migrations().map_err(|error| explain(conn, None, error));
+        let applied = apply(conn).explain(conn);
+        let unlocked = conn.unlock_migrations().explain(conn);
         applied.and_then(|applied| unlocked.map(|()| applied))
     })
 }
 
-/// Fails if the server is not fit for use.
+/// Fails if the server or the session is not fit for use.
 pub(crate) fn refuse_unfit<C: Dialect>(conn: &mut C) -> Result<()> {
-    match conn.refusal().map_err(|error| explain(conn, None, error))? {
-        Some(unfit) => Err(Error::Unfit(unfit)),
-        None => Ok(()),
+    if let Some(unfit) = read(conn, None, C::refusal)? {
+        return Err(Error::Unfit(unfit));
+    }
+    instrument::watch(conn);
+    match instrument::obstacle(conn) {
+        Some(Obstacle::Unfit(unfit)) => Err(Error::Unfit(unfit)),
+        Some(Obstacle::ByHand) | None => Ok(()),
     }
 }
 
 /// Whether everything has run: then nothing is locked or made, and a role that may only read and write
 /// the tables can say so too.
 fn is_done<C: Dialect>(conn: &mut C) -> Result<bool> {
-    let has_run = match conn.has_versions() {
-        Ok(true) => missing(conn).map(|missing| missing.is_empty()),
-        found => found,
-    };
-    has_run.map_err(|error| explain(conn, None, error))
+    read(conn, None, |conn| Ok(conn.has_versions()? && missing(conn)?.is_empty()))
 }
 
 fn apply<C: Dialect>(conn: &mut C) -> std::result::Result<Vec<&'static str>, Failure> {
@@ -78,7 +80,7 @@ fn apply<C: Dialect>(conn: &mut C) -> std::result::Result<Vec<&'static str>, Fai
     pending.iter().map(run).collect()
 }
 
-/// What has not run yet.
+/// The migrations that have not run yet.
 fn pending<C: Dialect>(conn: &mut C) -> std::result::Result<Vec<&'static Migration>, Failure> {
     conn.lock_migrations()?;
     Ok(missing(conn)?)

@@ -1,6 +1,6 @@
 //! What a start with a key has found.
 
-/// What `create_once` found.
+/// The record of a key, and whether the call made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Once<R> {
     /// The key was free: the record is new.

@@ -4,22 +4,41 @@ use flowstate::{Flow, FlowOutcome as _};
 
 use crate::dialect::Dialect;
 use crate::dialect::rows::FlowRow;
-use crate::error::{RecordRef, Result};
+use crate::error::{Error, RecordRef, Result};
 use crate::transaction::read::read as ask;
-use crate::transition::apply::newest_artefact;
+use crate::transition::artefacts::{Stored, newest_row};
 use crate::transition::decode;
 use crate::transition::typed::Decoder;
 
 #[cfg(feature = "r2d2")]
 pub(super) use waiting::wait;
 
-/// What the record of this row has ended with. A completed record moves no more, so what is read
-/// after the row belongs to it.
-pub(super) fn read<F: Flow, C: Dialect>(row: &FlowRow, conn: &mut C) -> Result<Option<F::Outcome>> {
+/// What a record has ended with, and its row. `check` may refuse the row.
+pub(super) fn read<F: Flow, C: Dialect>(
+    id: i64,
+    conn: &mut C,
+    check: &dyn Fn(&FlowRow) -> Result<()>,
+) -> Result<(Option<F::Outcome>, FlowRow)> {
+    loop {
+        let row = decode::fetch::<F, _>(conn, id)?;
+        check(&row)?;
+        match of_row::<F, C>(&row, conn) {
+            // somebody has deleted the record meanwhile, or taken it up again
+            Err(Error::MissingArtefact { .. })
+                if decode::fetch::<F, _>(conn, id)?.seq != row.seq => {}
+            outcome => return Ok((outcome?, row)),
+        }
+    }
+}
+
+/// What the record has ended with as of this row: what was persisted since is not there.
+fn of_row<F: Flow, C: Dialect>(row: &FlowRow, conn: &mut C) -> Result<Option<F::Outcome>> {
     let record = RecordRef::of::<F>(row.id);
     let state = decode::state::<F>(&row.state, record)?;
     let mut newest = |name: &'static str, aliases: &'static [&'static str]| {
-        ask(conn, record, |conn| newest_artefact(conn, row.id, name, aliases))
+        let names = (name, aliases);
+        let newest = ask(conn, record, |conn| newest_row(conn, row.id, None, names, false))?;
+        Ok(newest.filter(|artefact| artefact.seq <= row.seq).map(Stored::from))
     };
     F::Outcome::read(state, &mut Decoder::new(record, &mut newest))
 }
@@ -34,7 +53,7 @@ mod waiting {
     use flowstate::{Flow, Record};
 
     use crate::dialect::connection::Store;
-    use crate::error::{Error, RecordRef, Result};
+    use crate::error::{Error, Result};
     use crate::transaction::notify;
     use crate::transaction::notify::{Listener, Notification};
     use crate::transition::decode;
@@ -54,7 +73,7 @@ mod waiting {
         M: ManageConnection<Connection: Store>,
     {
         // before the first look, so that nothing is missed between it and the wait
-        let waiter = Arc::new(Waiter::new(F::NAME));
+        let waiter = Arc::new(Waiter::new(F::DEFINITION.names()));
         notify::register(&waiter);
         let began = Instant::now();
         let mut pause = SHORTEST_PAUSE;
@@ -79,24 +98,27 @@ mod waiting {
     {
         let mut conn =
             pool.get().map_err(|error| Error::NoConnection { source: Box::new(error) })?;
-        let record = RecordRef::of::<F>(id);
-        let row = decode::fetch(&mut *conn, record, id)?;
-        if let Some(outcome) = super::read::<F, _>(&row, &mut *conn)? {
+        let (outcome, row) = super::read::<F, _>(id, &mut *conn, &|_| Ok(()))?;
+        if let Some(outcome) = outcome {
             return Ok(ControlFlow::Break(Some(outcome)));
         }
         let flow = Record::new(decode::decode::<F>(row, None)?);
-        Ok(if flow.has_given_up() { ControlFlow::Break(None) } else { ControlFlow::Continue(()) })
+        // one that has ended where this version has no end will come to no other
+        let rests = flow.has_given_up() || flow.is_completed();
+        Ok(if rests { ControlFlow::Break(None) } else { ControlFlow::Continue(()) })
     }
 
     /// A thread that waits until a record of a flow has come to rest.
     pub(super) struct Waiter {
-        flow: &'static str,
+        /// The names of the flow.
+        flow: Vec<&'static str>,
         woken: Mutex<bool>,
         bell: Condvar,
     }
 
     impl Waiter {
-        pub(super) fn new(flow: &'static str) -> Self {
+        pub(super) fn new(flow: impl IntoIterator<Item = &'static str>) -> Self {
+            let flow = flow.into_iter().collect();
             Self { flow, woken: Mutex::new(false), bell: Condvar::new() }
         }
 
@@ -112,7 +134,7 @@ mod waiting {
         fn notify(&self, _: Option<Notification>) {}
 
         fn rested(&self, notification: Notification) {
-            if notification.flow == self.flow {
+            if self.flow.contains(&notification.flow) {
                 *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
                 self.bell.notify_one();
             }
@@ -134,7 +156,7 @@ mod tests {
     /// Nothing else could wake it in time.
     #[test]
     fn a_record_that_comes_to_rest_wakes_who_waits_for_one_of_its_flow() {
-        let waiter = Arc::new(Waiter::new("mine"));
+        let waiter = Arc::new(Waiter::new(["mine"]));
         notify::register(&waiter);
         let (woken, is_woken) = channel();
         let waiting = thread::spawn(move || {

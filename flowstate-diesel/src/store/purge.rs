@@ -2,24 +2,28 @@
 
 use std::time::Duration;
 
-use diesel::result::Error::DatabaseError;
-use flowstate::Flow;
+use flowstate::{Definition, Flow};
 
 use crate::dialect::Dialect;
-use crate::dialect::connection::AsStore;
-use crate::dialect::fault::Fault;
+use crate::dialect::connection::{AsStore, Store};
 use crate::dialect::sql::shared::{FinishedSince, LockFinished};
 use crate::dialect::sql::statement::Bind;
 use crate::error::{Error, RecordRef, Result};
+use crate::metrics::{PURGE, Taken};
 use crate::text::chain::chain;
 use crate::text::time::micros;
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
+use crate::transaction::parts::is_of_a_record;
 use crate::transaction::read::read;
+use crate::transaction::scope;
 use crate::transition::destroy::destroy;
 
 /// How many records are deleted in one transaction, if nothing else is said.
 const BATCH: u32 = 100;
+
+/// Nothing was completed before.
+const BEFORE_ALL: &str = "1000-01-01 00:00:00.000000";
 
 /// So many records that had to stay are told one by one, and how many more there were.
 const MOST_TOLD: u64 = 100;
@@ -47,16 +51,17 @@ const MOST_TOLD: u64 = 100;
 ///   nothing else: it is passed over, and told once, as the event `a record could not be purged`
 ///   with its id and the database's own words.
 /// - Ages are told by the database's clock.
-/// - It deletes in batches, each in a transaction of its own, and passes over the table once. If it
-///   is interrupted, what was deleted so far stays so, whole records all of them; it can be run
-///   again at any time, and by several processes at once.
+/// - It deletes flow by flow, what was completed first at first, in batches, each in a transaction of
+///   its own. It reads nothing but what it deletes, or has to leave. If it is interrupted, what was
+///   deleted so far stays so, whole records all of them; it can be run again at any time, and by
+///   several processes at once.
 ///
 /// A key of a deleted record is free again.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "nothing is deleted until `.run(…)`"]
 pub struct Purge {
     age: Duration,
-    flow: Option<&'static str>,
+    flow: Option<&'static Definition>,
     batch: u32,
 }
 
@@ -69,7 +74,7 @@ impl Purge {
 
     /// Only records of this flow.
     pub fn of<F: Flow>(self) -> Self {
-        Self { flow: Some(F::NAME), ..self }
+        Self { flow: Some(F::DEFINITION), ..self }
     }
 
     /// How many records are deleted in one transaction, at least one: 100 by default.
@@ -83,112 +88,152 @@ impl Purge {
     ///
     /// # Errors
     /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), [`Error::Database`] if the connection
-    /// or the whole database failed, and in a transaction of the caller's a conflict: the batches
-    /// before are deleted, outside a transaction; run it again.
-    pub fn run<S: AsStore>(&self, conn: &mut S) -> Result<u64> {
-        let conn = conn.as_store();
-        let (mut deleted, mut kept, mut after) = (0, 0_u64, 0);
-        loop {
-            let found = self.find(conn, after)?;
-            let Some((last, _)) = found.last() else { break };
-            after = *last;
-            let gone = match self.delete(conn, &found) {
-                Err(error) if is_of_a_record::<S::Store>(&error) => {
-                    self.delete_each(conn, &found, &mut kept)?
-                }
-                gone => gone?,
-            };
-            tracing::debug!(deleted = gone, "purged");
-            deleted += gone;
+    /// or the whole database failed, and a conflict in a transaction of the caller's or where another
+    /// writer has all of SQLite: the batches before are deleted, outside a transaction; run it again.
+    pub fn run(&self, conn: &mut impl AsStore) -> Result<u64> {
+        let mut deleted = 0;
+        self.run_telling(conn, |ids| deleted += ids.len())?;
+        Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+    }
+
+    /// Deletes them, and tells after each transaction which records are gone.
+    ///
+    /// # Errors
+    /// As [`Purge::run`]: what was told is deleted.
+    pub fn run_telling(&self, conn: &mut impl AsStore, mut gone: impl FnMut(&[i64])) -> Result<()> {
+        let (conn, mut kept) = (conn.as_store(), 0);
+        for flow in self.flows(conn)? {
+            self.run_one(conn, &flow, &mut kept, &mut gone)?;
         }
         if kept > MOST_TOLD {
             tracing::warn!(records = kept, "records could not be purged");
         }
-        Ok(deleted)
+        Ok(())
     }
 
-    /// The next ids, each with the flow it is of.
-    fn find<C: Dialect>(&self, conn: &mut C, after: i64) -> Result<Vec<(i64, String)>> {
+    /// The flows whose records are deleted.
+    fn flows<C: Store>(&self, conn: &mut C) -> Result<Vec<String>> {
+        if let Some(flow) = self.flow {
+            return Ok(flow.names().map(ToOwned::to_owned).collect());
+        }
+        let record = RecordRef { flow: "flow", id: None };
+        let lanes = read(conn, record, |conn| conn.lanes(None))?;
+        let mut flows: Vec<_> = lanes.into_iter().map(|lane| lane.flow).collect();
+        flows.dedup();
+        Ok(flows)
+    }
+
+    /// Deletes those of one flow.
+    fn run_one<C: Dialect>(
+        &self,
+        conn: &mut C,
+        flow: &str,
+        kept: &mut u64,
+        told: &mut impl FnMut(&[i64]),
+    ) -> Result<()> {
+        let mut after = (BEFORE_ALL.to_owned(), 0);
+        loop {
+            let found = self.find(conn, flow, &after)?;
+            let ids: Vec<_> = found.iter().map(|(_, id)| *id).collect();
+            let Some(last) = found.into_iter().last() else { return Ok(()) };
+            after = last;
+            match self.delete(conn, flow, &ids) {
+                Err(error) if is_of_a_record::<C>(&error) => {
+                    self.delete_each(conn, flow, &ids, kept, told)?;
+                }
+                gone => told(&gone?),
+            }
+        }
+    }
+
+    /// The next records: when each was completed, and its id.
+    fn find<C: Dialect>(
+        &self,
+        conn: &mut C,
+        flow: &str,
+        (time, id): &(String, i64),
+    ) -> Result<Vec<(String, i64)>> {
         let binds = [
-            Bind::Int(after),
+            Bind::Text(flow),
+            Bind::Text(time),
             Bind::Int(micros(self.age)),
-            Bind::Maybe(self.flow),
-            Bind::Maybe(self.flow),
+            Bind::Text(time),
+            Bind::Int(*id),
             Bind::Int(self.batch.into()),
         ];
-        let record = RecordRef { flow: self.flow.unwrap_or("flow"), id: None };
+        let record = RecordRef { flow: self.flow.map_or("flow", |flow| flow.name), id: None };
         let rows = read(conn, record, |conn| conn.counts::<FinishedSince>(&binds))?;
-        Ok(rows.into_iter().map(|row| (row.number, row.label)).collect())
+        Ok(rows.into_iter().map(|row| (row.label, row.number)).collect())
     }
 
     /// One by one, each in a transaction of its own: `kept` counts those that had to stay.
     fn delete_each<C: Dialect>(
         &self,
         conn: &mut C,
-        records: &[(i64, String)],
+        flow: &str,
+        ids: &[i64],
         kept: &mut u64,
-    ) -> Result<u64> {
-        let mut deleted = 0;
-        for record in records {
-            match self.delete(conn, std::slice::from_ref(record)) {
+        told: &mut impl FnMut(&[i64]),
+    ) -> Result<()> {
+        for id in ids {
+            match self.delete(conn, flow, &[*id]) {
                 Err(error) if is_of_a_record::<C>(&error) => {
                     *kept += 1;
                     if *kept <= MOST_TOLD {
-                        let ((id, flow), error) = (record, chain(&error));
+                        let error = chain(&error);
                         tracing::warn!(flow, id, error, "a record could not be purged");
                     }
                 }
-                gone => deleted += gone?,
+                gone => told(&gone?),
             }
         }
-        Ok(deleted)
+        Ok(())
     }
 
-    fn delete<C: Dialect>(&self, conn: &mut C, records: &[(i64, String)]) -> Result<u64> {
-        transaction::run(conn, &mut |conn| {
-            let is_alone = conn.depth().is_ok_and(|depth| depth == 1);
-            if is_alone {
-                conn.bound_waits().map_err(|error| explain(conn, None, error))?;
-            }
-            let mut deleted = 0;
-            for (id, flow) in records {
-                let gone =
-                    self.delete_one(conn, *id).map_err(|error| explain(conn, None, error))?;
-                match gone {
-                    Gone::Deleted => deleted += 1,
+    /// The ids of those that are deleted.
+    fn delete<C: Dialect>(&self, conn: &mut C, flow: &str, ids: &[i64]) -> Result<Vec<i64>> {
+        let deleted = transaction::run(conn, &mut |conn| {
+            conn.bound_waits().explain(conn)?;
+            let mut deleted = Vec::new();
+            for id in ids {
+                match self.delete_one(conn, flow, *id).explain(conn)? {
+                    Gone::Deleted => deleted.push(*id),
                     Gone::NotFree => {}
                     Gone::Skipped => return Err(Error::skipped(format_args!("{flow} #{id}"))),
                 }
             }
+            let mut taken = Taken::default();
+            taken.add(flow.to_owned(), PURGE, deleted.len());
+            scope::note_taken(conn, taken);
             Ok(deleted)
-        })
+        });
+        conn.unbound_waits();
+        let deleted: Vec<_> = deleted?;
+        tracing::debug!(flow, deleted = deleted.len(), "purged");
+        Ok(deleted)
     }
 
-    fn delete_one<C: Dialect>(&self, conn: &mut C, id: i64) -> diesel::QueryResult<Gone> {
+    fn delete_one<C: Dialect>(
+        &self,
+        conn: &mut C,
+        flow: &str,
+        id: i64,
+    ) -> diesel::QueryResult<Gone> {
         let rows = conn.counts::<LockFinished>(&[Bind::Int(id), Bind::Int(micros(self.age))])?;
-        let Some(row) = rows.first() else { return Ok(Gone::NotFree) };
+        // an id may have been given again
+        let Some(row) = rows.first().filter(|row| row.label == flow) else {
+            return Ok(Gone::NotFree);
+        };
         let deleted = destroy(conn, id, row.number, true)?;
         Ok(if deleted { Gone::Deleted } else { Gone::Skipped })
     }
 }
 
-/// What became of a record.
+/// The fate of a record that was to be purged.
 enum Gone {
     Deleted,
     /// Others have locked it, or it is not completed any more.
     NotFree,
     /// The database did not delete it, and gave no error.
     Skipped,
-}
-
-/// Whether the others can be deleted though one of these cannot.
-fn is_of_a_record<C: Dialect>(error: &Error) -> bool {
-    match error {
-        Error::Conflict { whole_transaction, .. } => !whole_transaction,
-        Error::Database { source: source @ DatabaseError(..), .. } => {
-            matches!(C::classify(source), Fault::Refused | Fault::Unexplained)
-        }
-        Error::WriteSkipped { .. } => true,
-        _ => false,
-    }
 }

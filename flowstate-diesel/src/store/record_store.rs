@@ -1,21 +1,22 @@
 //! Moving and reading a record.
 
-use flowstate::{Artefact, Flow, Record, TransitionOf};
+use flowstate::{Artefact, Chain, Flow, Record, TransitionOf};
 
 use super::history::{ArtefactEntry, HistoryEntry};
 use super::outcome;
 use crate::dialect::Statements as _;
 use crate::dialect::connection::AsStore;
+use crate::dialect::rows::FlowRow;
 use crate::dialect::sql::shared::{AllArtefacts, History, LockFlow};
 use crate::dialect::sql::statement::Bind;
 use crate::error::unconfirmed::Mark;
-use crate::error::{Error, Result, What};
-use crate::text::json;
+use crate::error::{Error, Result};
+use crate::metrics::{DESTROY, Taken};
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::read::read;
 use crate::transaction::scope;
-use crate::transition::apply::newest_artefact_of;
+use crate::transition::artefacts::newest_artefact;
 use crate::transition::decode;
 use crate::transition::destroy::destroy;
 use crate::transition::request::Request;
@@ -28,7 +29,7 @@ pub trait RecordStore<F: Flow> {
         &'a mut self,
         transition: T,
         conn: &'a mut S,
-    ) -> Request<'a, S::Store, T>
+    ) -> Request<'a, S::Store, Chain<T>>
     where
         T: TransitionOf<F>,
         S: AsStore;
@@ -72,7 +73,7 @@ pub trait RecordStore<F: Flow> {
 }
 
 impl<F: Flow> RecordStore<F> for Record<F> {
-    fn transition<'a, T, S>(&'a mut self, _: T, conn: &'a mut S) -> Request<'a, S::Store, T>
+    fn transition<'a, T, S>(&'a mut self, _: T, conn: &'a mut S) -> Request<'a, S::Store, Chain<T>>
     where
         T: TransitionOf<F>,
         S: AsStore,
@@ -83,7 +84,7 @@ impl<F: Flow> RecordStore<F> for Record<F> {
     fn reload<S: AsStore>(&mut self, conn: &mut S) -> Result<()> {
         let conn = conn.as_store();
         let record = decode::present(self, conn)?;
-        let fetched = decode::fetch(conn, record, self.id())?;
+        let fetched = decode::fetch::<F, _>(conn, self.id())?;
         decode::refuse_another(self, &fetched)?;
         self.replace(decode::decode(fetched, None)?, decode::outcome(conn, record)?);
         Ok(())
@@ -92,8 +93,9 @@ impl<F: Flow> RecordStore<F> for Record<F> {
     fn history<S: AsStore>(&self, conn: &mut S) -> Result<Vec<HistoryEntry>> {
         let conn = conn.as_store();
         let record = decode::present(self, conn)?;
-        let rows = read(conn, record, |conn| {
-            conn.history::<History>(&[Bind::Int(self.id()), Bind::Text(F::NAME)])
+        let rows = decode::under_all_names::<F, _>(|name| {
+            let binds = [Bind::Int(self.id()), Bind::Text(name)];
+            read(conn, record, |conn| conn.history::<History>(&binds))
         })?;
         rows.into_iter().map(|row| HistoryEntry::read(row, record)).collect()
     }
@@ -101,26 +103,28 @@ impl<F: Flow> RecordStore<F> for Record<F> {
     fn artefact<A: Artefact<F>>(&self, conn: &mut impl AsStore) -> Result<Option<A>> {
         let conn = conn.as_store();
         let record = decode::present(self, conn)?;
-        let text = read(conn, record, |conn| {
-            newest_artefact_of(conn, F::NAME, self.id(), A::NAME, A::ALIASES)
+        let found = decode::under_a_name::<F, _>(|name| {
+            read(conn, record, |conn| {
+                newest_artefact(conn, self.id(), Some(name), (A::NAME, A::ALIASES))
+            })
         })?;
-        text.map(|text| json::decode(&text, record, || What::Artefact(A::NAME.to_owned())))
-            .transpose()
+        found.map(|stored| decode::artefact(&stored, record)).transpose()
     }
 
     fn outcome<S: AsStore>(&self, conn: &mut S) -> Result<Option<F::Outcome>> {
         let conn = conn.as_store();
-        let record = decode::present(self, conn)?;
-        let row = decode::fetch(conn, record, self.id())?;
-        decode::refuse_another(self, &row)?;
-        outcome::read::<F, _>(&row, conn)
+        decode::present(self, conn)?;
+        let check = |row: &FlowRow| decode::refuse_another(self, row);
+        outcome::read::<F, _>(self.id(), conn, &check).map(|(outcome, _)| outcome)
     }
 
     fn artefacts<S: AsStore>(&self, conn: &mut S) -> Result<Vec<ArtefactEntry>> {
         let conn = conn.as_store();
         let record = decode::present(self, conn)?;
-        let binds = [Bind::Int(self.id()), Bind::Text(F::NAME)];
-        let rows = read(conn, record, |conn| conn.artefacts::<AllArtefacts>(&binds))?;
+        let rows = decode::under_all_names::<F, _>(|name| {
+            let binds = [Bind::Int(self.id()), Bind::Text(name)];
+            read(conn, record, |conn| conn.artefacts::<AllArtefacts>(&binds))
+        })?;
         rows.into_iter().map(|row| ArtefactEntry::read(row, record)).collect()
     }
 
@@ -129,18 +133,20 @@ impl<F: Flow> RecordStore<F> for Record<F> {
         let (id, record) = (self.id(), decode::present(self, conn)?);
         let flow = &*self;
         let mut call = |conn: &mut S::Store| {
-            let rows = conn
-                .flows::<LockFlow>(&[Bind::Int(id), Bind::Text(F::NAME)])
-                .map_err(|error| explain(conn, Some(record), error))?;
-            let row = rows.first().ok_or(Error::NotFound { record })?;
-            decode::refuse_another(flow, row)?;
+            let row = decode::under_a_name::<F, _>(|name| {
+                let rows = conn.flows::<LockFlow>(&[Bind::Int(id), Bind::Text(name)]);
+                Ok(rows.explain_for(conn, record)?.into_iter().next())
+            })?;
+            let row = row.ok_or(Error::NotFound { record })?;
+            decode::refuse_another(flow, &row)?;
             let has_labels = !F::DEFINITION.labels.is_empty();
-            if !destroy(conn, id, row.seq, has_labels)
-                .map_err(|error| explain(conn, Some(record), error))?
-            {
+            if !destroy(conn, id, row.seq, has_labels).explain_for(conn, record)? {
                 return Err(Error::skipped(record));
             }
             scope::set_mark(conn, Mark::destroyed(record), None);
+            let mut taken = Taken::default();
+            taken.add(F::NAME, DESTROY, 1);
+            scope::note_taken(conn, taken);
             Ok(())
         };
         let call = || transaction::run(conn, &mut call);

@@ -21,13 +21,11 @@ use crate::transaction::retry::Tries;
 /// single connection by [`Customizer::apply`].
 ///
 /// - `busy_timeout`, first, so that the others wait too: 5 seconds by default. A writer waits so long
-///   for another one. (How long the writers of one process queue is read when a connection is first
-///   used, and here: of a `PRAGMA busy_timeout` in between nobody knows.)
+///   for another one, of this process too.
 /// - `journal_mode`: WAL by default, in which readers and the writer do not block each other. It is
 ///   kept in the file, and switched only if the file has another.
-///   Checkpoints are SQLite's, with its `wal_autocheckpoint`; where threads queue to write, those who
-///   have just written make most of each while the next one writes
-///   (<https://www.sqlite.org/wal.html#ckpt>). With `PRAGMA wal_autocheckpoint = 0` they make none.
+///   Checkpoints are SQLite's, with its `wal_autocheckpoint`.
+///   Threads that queue with transitions without closures have them committed together.
 /// - `synchronous`: FULL by default, with which a commit survives a power cut.
 /// - `foreign_keys = ON`, and asserted: the default depends on how SQLite was built.
 ///
@@ -161,7 +159,6 @@ impl Customizer {
     }
 
     fn set(&self, conn: &mut SqliteConnection) -> Result<()> {
-        instrument::ask_write_queue_again(conn)?;
         self.set_journal_mode(conn)?;
         let synchronous = match self.synchronous {
             Synchronous::Full => "FULL",

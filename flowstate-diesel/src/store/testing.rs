@@ -8,7 +8,7 @@ use crate::dialect::sql::shared::{DueNow, ExpireNow, OverdueNow};
 use crate::dialect::sql::statement::Statement;
 use crate::error::Result;
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::notify;
 
 /// Makes every record due now that would be later: delays and the pauses of retries are over.
@@ -37,9 +37,7 @@ pub fn pass_deadlines(conn: &mut impl AsStore) -> Result<usize> {
 }
 
 fn set<S: Statement, C: Dialect>(conn: &mut C) -> Result<usize> {
-    let changed = transaction::run(conn, &mut |conn| {
-        conn.run::<S>(&[]).map_err(|error| explain(conn, None, error))
-    });
+    let changed = transaction::run(conn, &mut |conn| conn.run::<S>(&[]).explain(conn));
     notify::everything();
     changed
 }

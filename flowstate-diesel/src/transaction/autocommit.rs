@@ -10,6 +10,7 @@ use crate::dialect::Dialect;
 use crate::dialect::fault::Fault;
 use crate::error::unconfirmed::{Mark, Unconfirmed};
 use crate::error::{Error, Result};
+use crate::metrics;
 
 /// Whether one statement can do a whole request here: the database can, and no transaction is open.
 pub(crate) fn possible<C: Dialect>(conn: &mut C) -> bool {
@@ -18,7 +19,7 @@ pub(crate) fn possible<C: Dialect>(conn: &mut C) -> bool {
     }
     instrument::watch(conn);
     // the transaction that does it instead refuses that
-    !instrument::is_begun_by_hand(conn)
+    instrument::obstacle(conn).is_none()
 }
 
 /// Runs the statement that writes `mark`. `None` if it was not to be: nothing is written then, and
@@ -32,7 +33,10 @@ pub(crate) fn run<C: Dialect, T>(
         Ok(written) => Ok(written),
         Err(error) => match C::classify(&error) {
             // whoever is in the way is waited for in that transaction
-            Fault::Conflict { .. } => Ok(None),
+            Fault::Conflict { reason, .. } => {
+                metrics::conflict(reason);
+                Ok(None)
+            }
             fault if fault.leaves_commit_in_doubt() => {
                 Err(Error::OutcomeUnknown(Box::new(Unconfirmed::new(Some(mark.clone()), error))))
             }

@@ -7,10 +7,31 @@ use super::scope;
 use super::scope::Doom;
 use crate::dialect::Dialect;
 use crate::dialect::fault::{Failure, Fault, copy};
-use crate::error::{Error, RecordRef};
+use crate::error::{Error, RecordRef, Result};
 use crate::text::chain::causes;
 
-/// What a failed statement of ours means. A conflict dooms the transaction that is open.
+/// The failure of a statement of ours as an error of ours. A conflict dooms the transaction that is
+/// open.
+pub(crate) trait Explain<R> {
+    /// The failure as an error that names no record.
+    fn explain<C: Dialect>(self, conn: &mut C) -> Result<R>;
+
+    /// The failure as an error that names the record.
+    fn explain_for<C: Dialect>(self, conn: &mut C, record: RecordRef) -> Result<R>;
+}
+
+impl<R, F: Into<Failure>> Explain<R> for std::result::Result<R, F> {
+    fn explain<C: Dialect>(self, conn: &mut C) -> Result<R> {
+        self.map_err(|failure| explain(conn, None, failure))
+    }
+
+    fn explain_for<C: Dialect>(self, conn: &mut C, record: RecordRef) -> Result<R> {
+        self.map_err(|failure| explain(conn, Some(record), failure))
+    }
+}
+
+/// A failure of a statement of ours as an error of ours. A conflict dooms the transaction that is
+/// open.
 pub(crate) fn explain<C: Dialect>(
     conn: &mut C,
     record: Option<RecordRef>,
@@ -35,6 +56,7 @@ pub(crate) fn explain<C: Dialect>(
             Error::FailureIgnored { record, statement_error }
         }
         Fault::BegunByHand => Error::TransactionByHand { record },
+        Fault::KeyTaken => Error::KeyTaken { record, source },
         Fault::MissingTable => Error::NotMigrated { record, source },
         _ => Error::Database { record, source },
     }

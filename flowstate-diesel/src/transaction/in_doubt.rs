@@ -1,6 +1,6 @@
 //! A commit that got no answer, and how to find out.
 
-use super::explain::explain;
+use super::explain::Explain as _;
 use super::read::read;
 use super::transaction;
 use crate::dialect::connection::AsStore;
@@ -26,12 +26,11 @@ impl Unconfirmed {
     pub fn resolve<S: AsStore>(&self, conn: &mut S) -> Result<Option<bool>> {
         let Some(mark) = &self.mark else { return Ok(None) };
         conn.as_store().caught_up(|conn| {
-            let failed = |conn: &mut S::Store, error| explain(conn, Some(mark.record), error);
             if mark.record.id.is_none() {
                 // each in a transaction of its own: what is committed meanwhile must be seen
                 return read(conn, mark.record, |conn| mark.was_created(conn)).map(Some);
             }
-            transaction(conn, |conn| mark.is_there(conn, true).map_err(|error| failed(conn, error)))
+            transaction(conn, |conn| mark.is_there(conn, true).explain_for(conn, mark.record))
         })
     }
 }

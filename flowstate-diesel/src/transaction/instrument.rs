@@ -7,18 +7,16 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
-use diesel::QueryResult;
 use diesel::connection::{
     Connection, DebugQuery, Instrumentation, InstrumentationEvent, get_default_instrumentation,
 };
 
-use crate::dialect::Dialect;
 use crate::dialect::by_hand;
 use crate::dialect::connection::AsStore;
-use crate::dialect::fault::{Failure, Fault, copy};
+use crate::dialect::fault::{Fault, copy};
 use crate::dialect::sql::statement::took_ours;
-use crate::dialect::write_queue::{QueueAccess, Turn, Waited};
-use crate::error::ConflictReason;
+use crate::dialect::write_queue::QueueAccess;
+use crate::dialect::{Dialect, Obstacle};
 
 /// A statement that failed and was not undone by a savepoint round it.
 #[derive(Debug)]
@@ -43,7 +41,7 @@ struct Instrument {
     classify: fn(&diesel::result::Error) -> Fault,
     depth: u32,
     failure: Option<Seen>,
-    /// What the rollback to a savepoint is about to undo.
+    /// The failure that the rollback to a savepoint is about to undo.
     undoing: Option<Seen>,
     /// Nothing is noted or passed on.
     blind: bool,
@@ -52,19 +50,23 @@ struct Instrument {
     /// What tells the database of this connection from its copies, once it was asked.
     #[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
     identity: Option<Arc<str>>,
-    /// A transaction seems to be open that others have begun by a text.
-    by_hand: bool,
+    /// Others may have begun a transaction by a text, or changed what the session is set to.
+    unsure: bool,
 }
 
 impl Instrument {
-    /// A statement has done what it says.
+    /// A statement has done what it says, or has failed half-way.
     fn note_text(&mut self, query: &dyn DebugQuery) {
-        // one of ours, or in a transaction of which Diesel knows
-        if !took_ours()
-            && self.depth == 0
-            && let Some(open) = by_hand::effect(&query.to_string())
-        {
-            self.by_hand = open;
+        if took_ours() {
+            return;
+        }
+        let text = by_hand::sql(query);
+        // in a transaction of which Diesel knows nobody begins one by hand
+        self.unsure |=
+            if self.depth == 0 { by_hand::may_begin(&text) } else { by_hand::may_set(&text) };
+        if let Some(access) = &mut self.write_queue {
+            access.wrote &= by_hand::is_of_rows(&text);
+            access.stale |= by_hand::may_set(&text);
         }
     }
 }
@@ -103,11 +105,15 @@ impl Instrumentation for Instrument {
                 self.undoing = None;
                 self.note_text(*query);
             }
-            InstrumentationEvent::FinishQuery { error: Some(_), .. } if self.undoing.is_some() => {
+            InstrumentationEvent::FinishQuery { error: Some(_), query, .. }
+                if self.undoing.is_some() =>
+            {
+                self.note_text(*query);
                 // there is no savepoint any more, and no transaction
                 self.failure = self.undoing.take().map(|failure| Seen { ended: true, ..failure });
             }
-            InstrumentationEvent::FinishQuery { error: Some(error), .. } => {
+            InstrumentationEvent::FinishQuery { error: Some(error), query, .. } => {
+                self.note_text(*query);
                 let fault = (self.classify)(error);
                 // an answer, and no failure
                 let is_answer = fault == Fault::KeyTaken;
@@ -135,10 +141,11 @@ impl Instrumentation for Instrument {
 /// ignores ([`Error::FailureIgnored`](crate::Error::FailureIgnored)). It does so through Diesel's
 /// instrumentation, of which a connection has one; set through this function yours gets every
 /// event all the same. It sees transactions that are begun by hand there, too
-/// ([`Error::TransactionByHand`](crate::Error::TransactionByHand)), by the texts of statements, and
-/// asks the server once for each connection. Instrumentation set directly on a connection is left in place, and ignored
+/// ([`Error::TransactionByHand`](crate::Error::TransactionByHand)), and what would change texts on
+/// their way ([`Unfit::Encoding`](crate::Unfit::Encoding)): it asks the server once for each
+/// connection, and again after a statement that may have begun or set something. Instrumentation set directly on a connection is left in place, and ignored
 /// failures are then not noticed on SQLite and MySQL, but for those with which MySQL ends the whole
-/// transaction; nor are transactions begun by hand on PostgreSQL and MySQL. Diesel's
+/// transaction; nor is either of these on PostgreSQL and MySQL. Diesel's
 /// [`set_default_instrumentation`](diesel::connection::set_default_instrumentation) works as ever.
 pub fn instrument<S: AsStore>(conn: &mut S, instrumentation: impl Instrumentation) {
     install(conn.as_store(), Some(Box::new(instrumentation)));
@@ -167,24 +174,19 @@ pub(crate) fn is_watching<C: Dialect>(conn: &mut C) -> bool {
     conn.instrumentation().downcast_mut::<Instrument>().is_some()
 }
 
-/// Whether a transaction is open of which Diesel does not know. None is open of which it does.
-pub(crate) fn is_begun_by_hand<C: Dialect>(conn: &mut C) -> bool {
-    let seems = |conn: &mut C| {
-        conn.instrumentation()
-            .downcast_mut::<Instrument>()
-            .is_some_and(|instrument| instrument.by_hand)
-    };
-    seems(conn) && ask_whether_begun(conn)
-}
-
-/// What is known by the texts of statements may be wrong, and those before nobody saw.
-fn ask_whether_begun<C: Dialect>(conn: &mut C) -> bool {
-    // how that fails will be seen at the next statement
-    let begun = unseen(conn, C::is_in_transaction).unwrap_or(false);
-    if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
-        instrument.by_hand = begun;
+/// What keeps this crate from writing on this connection, if so. No transaction is open of which Diesel
+/// knows.
+pub(crate) fn obstacle<C: Dialect>(conn: &mut C) -> Option<Obstacle> {
+    let instrument = conn.instrumentation().downcast_mut::<Instrument>()?;
+    if !instrument.unsure {
+        return None;
     }
-    begun
+    // how that fails will be seen at the next statement
+    let obstacle = unseen(conn, C::obstacle).ok().flatten();
+    if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
+        instrument.unsure = obstacle.is_some();
+    }
+    obstacle
 }
 
 /// The failure that was seen at this depth or deeper and not undone.
@@ -225,45 +227,7 @@ pub(crate) fn ended<C: Dialect>(conn: &mut C) {
     }
 }
 
-/// Waits for the turn of this connection to write, where the database does not queue its writers.
-///
-/// The instrument keeps its place, because nothing else goes with a connection: one with
-/// instrumentation of its own does not queue.
-pub(crate) fn turn<C: Dialect>(conn: &mut C) -> Result<Option<Turn>, Failure> {
-    let Some(QueueAccess { queue, patience }) = write_queue(conn) else { return Ok(None) };
-    match queue.wait(*patience) {
-        Waited::Turn(turn) => Ok(Some(turn)),
-        Waited::HeldByThisThread => Ok(None),
-        Waited::TimedOut => {
-            let fault = Fault::conflict_with(ConflictReason::Busy);
-            Err(Failure::Noticed(fault, "other threads of this program were still writing"))
-        }
-    }
-}
-
-/// After a turn: makes a checkpoint, if one is due.
-pub(crate) fn checkpoint<C: Dialect>(conn: &mut C) {
-    let Some(queue) = write_queue(conn).map(|access| Arc::clone(&access.queue)) else { return };
-    if let Some(checkpoint) = queue.due_checkpoint() {
-        match conn.checkpoint() {
-            Ok(length) => checkpoint.ends(length),
-            // the next one copies it, or SQLite by itself
-            Err(error) => tracing::debug!(%error, "no checkpoint was made"),
-        }
-    }
-}
-
-/// Asks again how long the connection waits, if that was asked before.
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "for SQLite"))]
-pub(crate) fn ask_write_queue_again<C: Dialect>(conn: &mut C) -> QueryResult<()> {
-    let write_queue = conn.write_queue()?;
-    if let Some(instrument) = conn.instrumentation().downcast_mut::<Instrument>() {
-        instrument.write_queue = write_queue;
-    }
-    Ok(())
-}
-
-/// What was remembered of the identity of this connection's database.
+/// The identity of this connection's database, if it has been asked for.
 #[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
 pub(crate) fn identity<C: Dialect>(conn: &mut C) -> Option<Arc<str>> {
     conn.instrumentation().downcast_mut::<Instrument>()?.identity.clone()
@@ -285,8 +249,11 @@ pub(crate) fn waiting<C: Dialect>(conn: &mut C) -> usize {
 }
 
 /// Where the writers of this connection's database queue, if they do and it is watched.
-fn write_queue<C: Dialect>(conn: &mut C) -> Option<&QueueAccess> {
-    conn.instrumentation().downcast_mut::<Instrument>()?.write_queue.as_ref()
+///
+/// The instrument keeps its place, because nothing else goes with a connection: one with
+/// instrumentation of its own does not queue.
+pub(super) fn write_queue<C: Dialect>(conn: &mut C) -> Option<&mut QueueAccess> {
+    conn.instrumentation().downcast_mut::<Instrument>()?.write_queue.as_mut()
 }
 
 fn install<C: Dialect>(conn: &mut C, inner: Option<Box<dyn Instrumentation>>) {
@@ -303,11 +270,9 @@ fn install<C: Dialect>(conn: &mut C, inner: Option<Box<dyn Instrumentation>>) {
         blind: false,
         write_queue,
         identity: None,
-        by_hand: false,
+        // what was sent before nobody saw
+        unsure: true,
     });
-    if depth == 0 {
-        ask_whether_begun(conn);
-    }
 }
 
 /// Whether the connection has the instrumentation that Diesel gives to every new one, so that
@@ -347,10 +312,11 @@ fn type_of_none() -> Option<TypeId> {
 
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
-    use diesel::SqliteConnection;
     use diesel::connection::SimpleConnection;
+    use diesel::{QueryResult, SqliteConnection};
 
     use super::*;
+    use crate::error::ConflictReason;
 
     /// A connection whose failures all end the transaction, as a deadlock does on MySQL.
     fn connection() -> SqliteConnection {

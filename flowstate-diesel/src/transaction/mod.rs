@@ -3,28 +3,32 @@
 
 pub(crate) mod autocommit;
 pub(crate) mod explain;
+pub(crate) mod group;
 pub(crate) mod hooks;
 pub(crate) mod in_doubt;
 pub(crate) mod instrument;
 pub(crate) mod notify;
 mod open;
+pub(crate) mod parts;
 pub(crate) mod read;
 pub(crate) mod retry;
 pub(crate) mod scope;
 pub(crate) mod swallowed;
 pub(crate) mod token;
+mod turn;
 
-use self::explain::{conflict, explain, note_conflict};
+use self::explain::{Explain as _, conflict, explain, note_conflict};
 use self::hooks::run_hooks;
-use self::instrument::Seen;
 use self::open::{Code, Open};
 use self::retry::Tries;
 use self::scope::{Doom, Entered, Gathered, Hook, Position};
-use crate::dialect::Dialect;
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::{Failure, Fault};
+use crate::dialect::write_queue::Turn;
+use crate::dialect::{Dialect, Obstacle};
 use crate::error::Error;
 use crate::error::unconfirmed::{Mark, Unconfirmed};
+use crate::metrics;
 use crate::unwind::discard;
 
 /// Runs `body` in one transaction: several records and the caller's own writes, all or nothing.
@@ -73,7 +77,7 @@ pub fn transaction<S: AsStore, R>(
     conn: &mut S,
     mut body: impl FnMut(&mut S::Store) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    run_code(conn.as_store(), Code::Others, None, &mut |conn| {
+    run_code(conn.as_store(), Code::Others, None, None, &mut |conn| {
         body(conn).inspect_err(|error| note_conflict(conn, None, error))
     })
 }
@@ -83,7 +87,16 @@ pub(crate) fn run<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Ours, None, body)
+    run_in(conn, None, body)
+}
+
+/// Like [`run`], in a turn to write that was waited for already.
+pub(crate) fn run_in<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    turn: Option<Turn>,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    run_code(conn, Code::Ours, turn, None, body)
 }
 
 /// Runs statements of this crate that only read, in a transaction.
@@ -91,7 +104,7 @@ pub(crate) fn run_reading<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Reading, None, body)
+    run_code(conn, Code::Reading, None, None, body)
 }
 
 /// Runs code of others in a transaction, and after it a statement of this crate.
@@ -99,7 +112,7 @@ pub(crate) fn run_closures<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Closures, None, body)
+    run_code(conn, Code::Closures, None, None, body)
 }
 
 /// Like [`run_closures`], but leaves the hooks of a transaction of its own to the caller, in `later`:
@@ -110,17 +123,18 @@ pub(crate) fn run_closures_before_hooks<C: Dialect, R, E: From<Error>>(
     later: &mut Vec<Hook>,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Closures, Some(later), body)
+    run_code(conn, Code::Closures, None, Some(later), body)
 }
 
 fn run_code<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     code: Code,
+    turn: Option<Turn>,
     later: Option<&mut Vec<Hook>>,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    match scope::position(conn).map_err(|error| explain(conn, None, error))? {
-        Position::Outside => outermost(conn, code, later, body),
+    match scope::position(conn).explain(conn)? {
+        Position::Outside => outermost(conn, code, turn, later, body),
         Position::Ended => Err(swallowed::ended(conn).into()),
         position @ Position::Inside { .. } => inside(conn, &position, body),
     }
@@ -131,14 +145,16 @@ type Body<'b, C, R, E> = &'b mut dyn FnMut(&mut C) -> Result<R, E>;
 fn outermost<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     code: Code,
+    mut turn: Option<Turn>,
     later: Option<&mut Vec<Hook>>,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
     let mut tries = Tries::start();
     loop {
-        match attempt(conn, &Position::Outside, code, body) {
+        match attempt(conn, &Position::Outside, code, turn.take(), code == Code::Ours, body) {
             Ok((value, gathered)) => {
                 notify::committed(gathered.notifications);
+                gathered.taken.count();
                 match later {
                     Some(later) => later.extend(gathered.hooks),
                     None => run_hooks(gathered.hooks),
@@ -147,6 +163,7 @@ fn outermost<C: Dialect, R, E: From<Error>>(
                 return Ok(value);
             }
             Err(Failed::Doomed(doom)) => {
+                metrics::conflict(doom.reason);
                 tracing::debug!(reason = %doom.reason, tries = tries.made, "transaction in conflict");
                 // a connection that could not be rolled back serves no further try
                 if conn.depth().is_err() || !tries.again() {
@@ -172,10 +189,10 @@ fn inside<C: Dialect, R, E: From<Error>>(
     if let Some(failure) = swallowed::unanswered(conn) {
         return Err(match failure.fault.conflict() {
             Some(reason) => doomed(Doom { record: None, reason, source: failure.source }, &tries),
-            None => ignored(&failure).into(),
+            None => swallowed::error(&failure).into(),
         });
     }
-    match attempt(conn, position, Code::Ours, body) {
+    match attempt(conn, position, Code::Ours, None, false, body) {
         Ok((value, gathered)) => {
             scope::merge(conn, gathered);
             Ok(value)
@@ -183,6 +200,7 @@ fn inside<C: Dialect, R, E: From<Error>>(
         Err(Failed::Doomed(doom)) => {
             scope::set_doom(conn, doom.clone());
             if matches!(position, Position::Inside { rooted: false, .. }) {
+                metrics::conflict(doom.reason);
                 conn.abandon();
             }
             Err(doomed(doom, &tries))
@@ -197,19 +215,29 @@ enum Failed<E> {
     For(E),
 }
 
-/// One try: begin, body, commit.
+/// One try: begin, body, commit. `turn`: to write, if it was waited for already; `with_others`: whether
+/// the changes of those who wait for theirs are written along with it.
 fn attempt<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     position: &Position,
     code: Code,
+    turn: Option<Turn>,
+    with_others: bool,
     body: Body<'_, C, R, E>,
 ) -> Result<(R, Gathered), Failed<E>> {
     instrument::watch(conn);
-    if matches!(position, Position::Outside) && instrument::is_begun_by_hand(conn) {
-        return Err(Failed::For(Error::TransactionByHand { record: None }.into()));
+    if matches!(position, Position::Outside)
+        && let Some(obstacle) = instrument::obstacle(conn)
+    {
+        let refused = match obstacle {
+            Obstacle::ByHand => Error::TransactionByHand { record: None },
+            Obstacle::Unfit(unfit) => Error::Unfit(unfit),
+        };
+        return Err(Failed::For(refused.into()));
     }
     join(conn, position)?;
-    let mut open = Open::begin(conn, position, code).map_err(|error| sort::<C, E>(error, None))?;
+    let open = Open::begin(conn, position, code, turn);
+    let mut open = open.map_err(|error| sort::<C, E>(error, None))?;
     let entered = scope::enter(open.conn, position, open.outcome.clone());
     open.entered = Some(entered.map_err(|error| sort::<C, E>(error, None))?);
 
@@ -230,10 +258,21 @@ fn attempt<C: Dialect, R, E: From<Error>>(
         Some(Doom { record: None, reason, source: failure.clone()?.source })
     });
     let failed = match (result, doom, failure) {
-        (Ok(value), None, None) => match open.commit() {
-            Ok(()) => return Ok((value, gathered)),
-            Err(error) => commit_failed::<C, E>(error, gathered.mark.take()),
-        },
+        (Ok(value), None, None) => {
+            if with_others && let Err(error) = group::write_offers(&mut open) {
+                tracing::debug!(
+                    error = error.to_string(),
+                    "changes of others could not be written along"
+                );
+                drop(open);
+                scope::undo(conn, gathered);
+                return attempt(conn, position, code, None, false, body);
+            }
+            match open.commit() {
+                Ok(()) => return Ok((value, gathered)),
+                Err(error) => commit_failed::<C, E>(error, gathered.mark.take()),
+            }
+        }
         // what the caller made is dropped when nothing is locked any more
         (result, doom, failure) => {
             drop(open);
@@ -242,7 +281,7 @@ fn attempt<C: Dialect, R, E: From<Error>>(
                 (Err(error), None, _) => error,
                 (Ok(_), None, failure) => Failed::For(failure.map_or_else(
                     || Error::UnbalancedTransaction.into(),
-                    |failure| ignored(&failure).into(),
+                    |failure| swallowed::error(&failure).into(),
                 )),
             }
         }
@@ -264,7 +303,7 @@ fn join<C: Dialect, E: From<Error>>(conn: &mut C, position: &Position) -> Result
     })
 }
 
-/// What is left to do before the commit.
+/// Settles what is doubtful before the commit, and fails if the transaction is gone.
 fn check<C: Dialect, E: From<Error>>(open: &mut Open<'_, C>) -> Result<(), Failed<E>> {
     let conn = &mut *open.conn;
     if conn.depth().map_err(|error| sort::<C, E>(error, None))? != open.depth {
@@ -322,9 +361,4 @@ fn sort<C: Dialect, E: From<Error>>(
         Fault::BegunByHand => Failed::For(Error::TransactionByHand { record }.into()),
         _ => Failed::For(Error::Database { record, source }.into()),
     }
-}
-
-/// The failure of a statement that a closure ignored.
-fn ignored(failure: &Seen) -> Error {
-    Error::FailureIgnored { record: None, statement_error: failure.source.to_string() }
 }

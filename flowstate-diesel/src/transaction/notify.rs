@@ -16,15 +16,14 @@ pub(crate) struct Notification {
 
 impl Notification {
     pub(crate) fn of(change: &Change<'_>) -> Option<Self> {
-        let (state, timing) = (change.links.last()?.to, change.timing);
-        let is_due = timing.due_in == Some(0) && !change.destroys;
-        let rests = timing.due_in.is_none() && timing.lease.is_none();
-        (is_due || rests).then_some(Self { flow: change.record.flow, state, is_due })
+        let (state, due_in) = (change.links.last()?.to, change.landing.timing.due_in);
+        let is_due = due_in == Some(0) && !change.landing.destroys;
+        (is_due || due_in.is_none()).then_some(Self { flow: change.record.flow, state, is_due })
     }
 
     pub(crate) fn of_new(new: &NewFlow<'_>) -> Option<Self> {
         // whether a time has come only the database knows
-        let is_due = new.timing.due_in == Some(0);
+        let is_due = new.landing.timing.due_in == Some(0);
         is_due.then_some(Self { flow: new.flow, state: new.state, is_due })
     }
 }

@@ -5,9 +5,11 @@ use flowstate::TransactionOutcome;
 
 use super::instrument;
 use super::scope::{Entered, Position};
+use super::turn;
 use crate::dialect::Dialect;
-use crate::dialect::fault::Failure;
-use crate::dialect::write_queue::Turn;
+use crate::dialect::fault::{Failure, copy};
+use crate::dialect::write_queue::{End, Turn};
+use crate::text::chain::chain;
 
 /// Whose code runs in a transaction. Code of others may go on after a failure.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,23 +33,27 @@ pub(super) struct Open<'c, C: Dialect> {
     pub(super) marked: bool,
     ended: bool,
     /// Let go after the end.
-    turn: Option<Turn>,
+    pub(super) turn: Option<Turn>,
     /// What the closure of the caller has gathered so far, if it panics: dropped after the rollback.
     pub(super) entered: Option<Entered>,
 }
 
 impl<'c, C: Dialect> Open<'c, C> {
-    pub(super) fn begin(conn: &'c mut C, position: &Position, code: Code) -> Result<Self, Failure> {
-        let mut turn = None;
+    /// `turn`: to write, if it was waited for already.
+    pub(super) fn begin(
+        conn: &'c mut C,
+        position: &Position,
+        code: Code,
+        mut turn: Option<Turn>,
+    ) -> Result<Self, Failure> {
         let outcome = match position {
             Position::Outside => {
-                if code != Code::Reading {
-                    turn = instrument::turn(conn)?;
+                if code != Code::Reading && turn.is_none() {
+                    turn = turn::wait(conn)?;
                 }
                 match code {
                     Code::Reading => conn.begin_reading()?,
-                    Code::Ours => conn.begin()?,
-                    Code::Closures | Code::Others => conn.begin_for_others()?,
+                    Code::Ours | Code::Closures | Code::Others => conn.begin()?,
                 }
                 instrument::began(conn);
                 TransactionOutcome::default()
@@ -68,10 +74,11 @@ impl<'c, C: Dialect> Open<'c, C> {
     }
 
     pub(super) fn commit(mut self) -> diesel::QueryResult<()> {
-        let committed = match (self.depth, self.code) {
-            (1, Code::Ours | Code::Reading) => self.conn.commit(),
-            (1, Code::Closures | Code::Others) => self.conn.commit_for_others(),
-            _ => C::TransactionManager::commit_transaction(self.conn),
+        self.turn.iter_mut().for_each(Turn::commits);
+        let committed = if self.depth == 1 {
+            self.conn.commit()
+        } else {
+            C::TransactionManager::commit_transaction(self.conn)
         };
         if self.depth == 1 {
             instrument::ended(self.conn);
@@ -84,9 +91,15 @@ impl<'c, C: Dialect> Open<'c, C> {
             self.outcome.set_rolled_back();
         }
         // the next one writes meanwhile
-        let had_turn = self.turn.take().is_some();
-        if had_turn && committed.is_ok() {
-            instrument::checkpoint(self.conn);
+        let Some(mut turn) = self.turn.take() else { return committed };
+        turn.ended(match &committed {
+            Ok(()) => End::Committed,
+            Err(error) if C::classify(error).leaves_commit_in_doubt() => End::InDoubt(copy(error)),
+            Err(_) => End::RolledBack,
+        });
+        drop(turn);
+        if committed.is_ok() {
+            turn::ended(self.conn);
         }
         committed
     }
@@ -98,13 +111,16 @@ impl<C: Dialect> Drop for Open<'_, C> {
             return;
         }
         self.outcome.set_rolled_back();
+        let mut undone = false;
         // a panic inside `conn.transaction` has left its savepoint open too
         while let Ok(depth) = self.conn.depth()
             && depth >= self.depth
         {
-            if let Err(error) = self.conn.roll_back() {
+            let rolled_back = self.conn.roll_back();
+            undone = rolled_back.is_ok();
+            if let Err(error) = rolled_back {
                 // the database has rolled back already, or the connection is lost and Diesel knows
-                tracing::debug!(%error, "rollback failed");
+                tracing::debug!(error = chain(&error), "rollback failed");
                 // of a savepoint that is gone; what it was in is still to be rolled back
                 if !self.conn.depth().is_ok_and(|now| now < depth) {
                     break;
@@ -115,8 +131,11 @@ impl<C: Dialect> Drop for Open<'_, C> {
         if self.conn.depth().is_ok_and(|depth| depth == 0) {
             self.conn.set_depth(self.depth - 1);
         }
-        if matches!(self.code, Code::Closures | Code::Others) {
+        if self.depth == 1 {
             self.conn.close();
+        }
+        if undone && let Some(turn) = &mut self.turn {
+            turn.ended(End::RolledBack);
         }
         drop(self.turn.take());
         drop(self.entered.take());

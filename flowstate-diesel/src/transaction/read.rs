@@ -12,10 +12,10 @@ use crate::error::{RecordRef, Result};
 /// Asks; and again, outside a transaction, if another one was in the way.
 pub(crate) fn read<C: Dialect, R>(
     conn: &mut C,
-    record: RecordRef,
+    record: impl Into<Option<RecordRef>>,
     mut ask: impl FnMut(&mut C) -> QueryResult<R>,
 ) -> Result<R> {
-    let mut tries = Tries::start();
+    let (record, mut tries) = (record.into(), Tries::start());
     loop {
         let error = match ask(conn) {
             Ok(answer) => return Ok(answer),
@@ -23,9 +23,9 @@ pub(crate) fn read<C: Dialect, R>(
         };
         let is_outside = conn.depth().is_ok_and(|depth| depth == 0);
         let reason = C::classify(&error).conflict().filter(|_| is_outside);
-        let Some(reason) = reason else { return Err(explain(conn, Some(record), error)) };
+        let Some(reason) = reason else { return Err(explain(conn, record, error)) };
         if !tries.again() {
-            let doom = Doom { record: Some(record), reason, source: error };
+            let doom = Doom { record, reason, source: error };
             return Err(conflict(doom, false, tries.made, tries.waited()));
         }
     }

@@ -13,6 +13,7 @@ use crate::dialect::Dialect;
 use crate::dialect::fault::copy;
 use crate::error::unconfirmed::Mark;
 use crate::error::{ConflictReason, RecordRef};
+use crate::metrics::Taken;
 use crate::unwind::discard;
 
 thread_local! {
@@ -54,8 +55,10 @@ struct Scope {
     undone: Vec<Hook>,
     doom: Option<Doom>,
     mark: Option<Mark>,
-    /// What workers are told after the commit.
+    /// The notifications for workers after the commit.
     notifications: Vec<Notification>,
+    /// What is counted after the commit.
+    taken: Taken,
     /// The marks that a savepoint of the caller may yet undo.
     doubtful: Vec<Mark>,
 }
@@ -139,7 +142,7 @@ pub(crate) struct Entered {
     left: bool,
 }
 
-/// What a scope has gathered.
+/// Hooks, marks and notifications that a scope has gathered.
 #[derive(Default)]
 pub(crate) struct Gathered {
     pub(crate) hooks: Vec<Hook>,
@@ -148,6 +151,7 @@ pub(crate) struct Gathered {
     pub(crate) doom: Option<Doom>,
     pub(crate) mark: Option<Mark>,
     pub(crate) notifications: Vec<Notification>,
+    pub(crate) taken: Taken,
 }
 
 /// Opens a scope for the transaction or savepoint that was just begun at `position`.
@@ -169,6 +173,7 @@ pub(crate) fn enter<C: Dialect>(
         doom: None,
         mark: None,
         notifications: Vec::new(),
+        taken: Taken::default(),
         doubtful: Vec::new(),
     };
     let entered = with_open(|open| open.push(scope));
@@ -186,8 +191,9 @@ impl Entered {
         self.left = true;
         let scope = take(self.connection);
         scope.map_or_else(Gathered::default, |scope| {
-            let Scope { hooks, undone, doom, mark, notifications, mut doubtful, .. } = scope;
-            Gathered { hooks, undone, doom, mark: mark.or_else(|| doubtful.pop()), notifications }
+            let Scope { hooks, undone, doom, mark, notifications, taken, mut doubtful, .. } = scope;
+            let mark = mark.or_else(|| doubtful.pop());
+            Gathered { hooks, undone, doom, mark, notifications, taken }
         })
     }
 }
@@ -213,8 +219,9 @@ pub(crate) fn defer<C: Dialect>(
 }
 
 /// Hands on what a savepoint gathered, after its release.
-pub(crate) fn merge<C: Dialect>(conn: &mut C, gathered: Gathered) {
+pub(crate) fn merge<C: Dialect>(conn: &mut C, mut gathered: Gathered) {
     let depth = conn.depth().unwrap_or_default();
+    note_taken(conn, std::mem::take(&mut gathered.taken));
     innermost(conn, |scope| {
         let hooks = gathered.hooks.into_iter().map(|hook| Hook { depth, ..hook });
         scope.hooks.extend(hooks);
@@ -264,6 +271,17 @@ pub(crate) fn set_mark<C: Dialect>(conn: &mut C, mark: Mark, notification: Optio
             scope.keep_notification(notification);
         }
     });
+}
+
+/// Remembers what is counted after the commit. In a transaction of others, whose commit nobody sees,
+/// it is counted at once.
+pub(crate) fn note_taken<C: Dialect>(conn: &C, taken: Taken) {
+    if cfg!(not(feature = "metrics")) {
+        return;
+    }
+    let mut taken = Some(taken);
+    innermost(conn, |scope| taken.take().into_iter().for_each(|taken| scope.taken.append(taken)));
+    taken.into_iter().for_each(Taken::count);
 }
 
 /// The marks by which the outcome would be told, if savepoints of the caller may have undone them

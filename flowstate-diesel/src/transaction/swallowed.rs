@@ -1,9 +1,9 @@
-//! Failures that a closure ignored, after which nothing may follow in its transaction.
+//! Failures that a closure has swallowed, after which nothing may follow in its transaction.
 //!
 //! PostgreSQL refuses every further statement itself, with an error that says nothing of the first
 //! one. SQLite may have ended the transaction, and what follows would commit by itself.
 
-use super::explain::explain;
+use super::explain::Explain as _;
 use super::instrument;
 use super::instrument::Seen;
 use super::scope;
@@ -17,12 +17,10 @@ pub(crate) fn refuse<C: Dialect>(conn: &mut C) -> Result<()> {
         return Err(ended(conn));
     }
     if !instrument::is_watching(conn) {
-        return conn.join().map_err(|error| explain(conn, None, error));
+        return conn.join().explain(conn);
     }
     match unanswered(conn) {
-        Some(failure) => {
-            Err(Error::FailureIgnored { record: None, statement_error: failure.source.to_string() })
-        }
+        Some(failure) => Err(error(&failure)),
         None => Ok(()),
     }
 }
@@ -36,9 +34,12 @@ pub(crate) fn unanswered<C: Dialect>(conn: &mut C) -> Option<Seen> {
 /// Why nothing more can be done: the transaction is gone, and the closure that was given it goes on.
 pub(crate) fn ended<C: Dialect>(conn: &mut C) -> Error {
     match instrument::failure(conn, 0) {
-        Some(failure) => {
-            Error::FailureIgnored { record: None, statement_error: failure.source.to_string() }
-        }
+        Some(failure) => error(&failure),
         None => Error::UnbalancedTransaction,
     }
+}
+
+/// The failure of a statement, as the error of whoever goes on after it.
+pub(super) fn error(failure: &Seen) -> Error {
+    Error::FailureIgnored { record: None, statement_error: failure.source.to_string() }
 }

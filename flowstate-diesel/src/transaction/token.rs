@@ -19,7 +19,6 @@ pub(crate) fn token() -> Result<String> {
 
 /// Names a worker: random for each, so that a former life of the same process, or a forked child, is
 /// somebody else.
-#[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
 pub(crate) fn worker_id() -> Result<String> {
     let mut bits = [0; 8];
     fill(&mut bits)?;

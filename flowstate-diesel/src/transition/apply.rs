@@ -3,71 +3,30 @@
 //! No type of the user's flow is known here: only names, numbers and JSON text travel, and what
 //! needs the types is asked of the [`Subject`].
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
+use super::artefacts::{Stored, newest_row};
 use super::destroy::destroy;
 use super::labels;
 use super::labels::Labels;
+use super::trace;
 use crate::dialect::Dialect;
-use crate::dialect::change::{Change, Link, Notes, Standing, Timing};
-use crate::dialect::rows::{ArtefactRow, FlowRow, Stamp};
-use crate::dialect::sql::shared::{
-    HolderOf, LockFlow, NewestArtefact, NewestArtefactAmong, NewestArtefactAmongOf,
-    NewestArtefactOf,
-};
-use crate::dialect::sql::statement::{Bind, Current, Statement};
+use crate::dialect::change::{Change, Plan, Props, Standing};
+use crate::dialect::rows::{FlowRow, Stamp};
+use crate::dialect::sql::shared::{HolderOf, Lease, LockFlow};
+use crate::dialect::sql::statement::Bind;
+use crate::dialect::write_queue::{Offered, Turn, Written};
 use crate::error::unconfirmed::Mark;
 use crate::error::{Error, RecordRef, Result};
 use crate::transaction;
 use crate::transaction::autocommit;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
+use crate::transaction::group;
 use crate::transaction::notify;
 use crate::transaction::notify::Notification;
 use crate::transaction::scope;
-
-/// What a request asks for, without types.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) record: RecordRef,
-    pub(crate) id: i64,
-    pub(crate) links: Vec<Link>,
-    pub(crate) notes: Notes,
-    pub(crate) completes: bool,
-    pub(crate) destroys: bool,
-    pub(crate) timing: Timing<'static>,
-    /// The request ends a claim of this worker: the row must still be at the `seq` that is
-    /// remembered, and in its hands.
-    pub(crate) held_by: Option<Arc<str>>,
-}
-
-impl Plan {
-    pub(crate) fn lease_lost(&self) -> Error {
-        let transition = self.links.first().map_or("", |link| link.transition);
-        Error::LeaseLost { record: self.record, transition }
-    }
-
-    pub(crate) fn change<'a>(&'a self, before: Standing<'a>, props: Option<&'a str>) -> Change<'a> {
-        let Self { record, id, ref links, ref notes, completes, destroys, timing, .. } = *self;
-        let held_by = self.held_by.as_deref();
-        let born = None;
-        Change {
-            record,
-            id,
-            before,
-            links,
-            notes,
-            completes,
-            destroys,
-            timing,
-            props,
-            born,
-            held_by,
-        }
-    }
-}
 
 /// The typed side of a request.
 pub(crate) trait Subject<C> {
@@ -87,8 +46,8 @@ pub(crate) trait Subject<C> {
     fn refresh(&mut self, row: FlowRow) -> Result<()>;
 
     /// Holds the transition against the locked row, then runs guards, updates and `within`.
-    /// Returns where the row stands and the props if they changed.
-    fn prepare(&mut self, conn: &mut C) -> Result<(Standing<'static>, Option<String>)>;
+    /// Returns where the row stands and the props if they changed, with their version.
+    fn prepare(&mut self, conn: &mut C) -> Result<(Standing<'static>, Option<(String, u32)>)>;
 
     /// The labels, if the props that were prepared have others.
     fn labels(&self) -> Result<Option<Labels>> {
@@ -102,14 +61,14 @@ pub(crate) trait Subject<C> {
 
 /// Finds the newest artefact by its name and its earlier names.
 pub(crate) type Newest<'a> =
-    dyn FnMut(&'static str, &'static [&'static str]) -> Result<Option<String>> + 'a;
+    dyn FnMut(&'static str, &'static [&'static str]) -> Result<Option<Stored>> + 'a;
 
-/// What a transition did.
+/// The place of the row after a transition, and the proof that it was written.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) seq: i64,
     pub(crate) attempts: i32,
-    /// What the clock said; `None` for a record that was destroyed.
+    /// The time of the write; `None` for a record that was destroyed.
     pub(crate) stamp: Option<Stamp>,
     pub(crate) mark: Mark,
 }
@@ -120,14 +79,19 @@ pub(crate) fn apply<C: Dialect>(
     plan: &Plan,
     subject: &mut dyn Subject<C>,
 ) -> Result<Applied> {
-    let alone = autocommit::possible(conn);
-    if alone && let Some(applied) = write_at_once(conn, plan, subject)? {
+    // a lease is a statement of its own, and so is a trace context
+    let is_one = plan.lease.is_none() && plan.notes.traceparent.is_none();
+    let alone = is_one && autocommit::possible(conn);
+    let (mut turn, is_plain) = (None, subject.is_plain());
+    if is_one
+        && (alone || is_plain && group::can_offer(conn, &mut turn))
+        && let Some(applied) = write_at_once(conn, plan, subject, &mut turn)?
+    {
         return Ok(applied);
     }
-    let run = if subject.is_plain() { transaction::run } else { transaction::run_closures };
-    run(conn, &mut |conn| {
+    let mut body = |conn: &mut C| {
         // the fast path: if the record has not moved on since it was read, its row is as we know it
-        let before = subject.remembered().filter(|_| !alone && !plan.destroys);
+        let before = subject.remembered().filter(|_| !alone && !plan.landing.destroys);
         // an inner transaction may see what was there when the outer one first read
         let mut has_read = conn.depth().is_ok_and(|depth| depth > 1);
         if let Some(before) = before
@@ -137,13 +101,23 @@ pub(crate) fn apply<C: Dialect>(
                 subject,
                 Loads { remembered: true, has_read, seq: before.seq },
             ))?
-            && let Some(applied) =
-                write(conn, &Change { born: subject.born(), ..plan.change(before, None) })?
+            && let Some(applied) = write_planned(
+                conn,
+                plan,
+                &Change { born: subject.born(), ..plan.change(before, None) },
+            )?
         {
             return Ok(applied);
         }
         has_read |= before.is_some();
-        let row = lock(conn, plan)?;
+        let (row, flow) = lock(conn, plan)?;
+        let under_alias;
+        let plan = if flow == plan.record.flow {
+            plan
+        } else {
+            under_alias = Plan { record: RecordRef { flow, ..plan.record }, ..plan.clone() };
+            &under_alias
+        };
         if plan.held_by.is_some() && subject.remembered().is_none_or(|before| before.seq != row.seq)
         {
             return Err(plan.lease_lost());
@@ -152,21 +126,45 @@ pub(crate) fn apply<C: Dialect>(
         let (before, props) = subject.prepare(conn)?;
         let loads = Loads { remembered: false, has_read, seq: before.seq };
         read_loads(conn, plan, subject, loads)?;
-        let written = write(conn, &plan.change(before, props.as_deref()))?;
+        let props = props.as_ref().map(|(json, version)| Props { json, version: *version });
+        let written = write_planned(conn, plan, &plan.change(before, props))?;
         if written.is_some()
-            && !plan.destroys
+            && !plan.landing.destroys
             && let Some(labels) = subject.labels()?
         {
             labels::replace(conn, plan.record, plan.id, &labels)?;
         }
         // under the lock nobody else can move it: the caller's own `within` has
         written.ok_or_else(|| moved_within(conn, plan, before))
-    })
-    .map_err(|error| error.about(plan.record))
+    };
+    let applied = if is_plain {
+        transaction::run_in(conn, turn, &mut body)
+    } else {
+        transaction::run_closures(conn, &mut body)
+    };
+    applied.map_err(|error| error.about(plan.record))
 }
 
-/// The fast path outside a transaction, where one statement does it all. `None` if it was not to
-/// be: nothing is written then.
+/// Writes the change, and claims the record if the request has a lease. `None` if the row is not at
+/// `change.before`.
+fn write_planned<C: Dialect>(
+    conn: &mut C,
+    plan: &Plan,
+    change: &Change<'_>,
+) -> Result<Option<Applied>> {
+    let written = write(conn, change)?;
+    if let (Some(applied), Some((micros, holder))) = (&written, &plan.lease) {
+        let [ago, id, seq] = [micros.saturating_neg(), plan.id, applied.seq].map(Bind::Int);
+        let leased = conn.run::<Lease>(&[ago, Bind::Text(holder), id, seq]);
+        if leased.explain_for(conn, plan.record)? == 0 {
+            return Err(Error::skipped(plan.record));
+        }
+    }
+    Ok(written)
+}
+
+/// The fast path outside a transaction, where one statement does it all, or another thread writes
+/// it. `None` if it was not to be: nothing is written then, and `turn` is set if it is ours to write.
 ///
 /// What is loaded is read and decoded before, so that a failure to decode leaves the record alone.
 /// It cannot change in between: artefacts come with transitions, and the statement does nothing if
@@ -175,8 +173,11 @@ fn write_at_once<C: Dialect>(
     conn: &mut C,
     plan: &Plan,
     subject: &mut dyn Subject<C>,
+    turn: &mut Option<Turn>,
 ) -> Result<Option<Applied>> {
-    let Some(before) = subject.remembered().filter(|_| !plan.destroys) else { return Ok(None) };
+    let Some(before) = subject.remembered().filter(|_| !plan.landing.destroys) else {
+        return Ok(None);
+    };
     let loads = Loads { remembered: true, has_read: false, seq: before.seq };
     let loaded = read_loads(conn, plan, subject, loads);
     // whoever is in the way is waited for under the lock
@@ -184,10 +185,20 @@ fn write_at_once<C: Dialect>(
         return Ok(None);
     }
     let change = Change { born: subject.born(), ..plan.change(before, None) };
+    refuse_beyond_numbers(&change)?;
     let mark = mark(&change);
-    let stamp = autocommit::run(conn, &mark, |conn| conn.write(&change))?;
+    let stamp = if C::ONE_STATEMENT {
+        autocommit::run(conn, &mark, |conn| conn.write(&change))?
+    } else {
+        let (plan, born) = (plan.clone(), change.born);
+        match group::offer(conn, &mark, turn, Offered::Change { plan, before, born })? {
+            Some(Written::Moved(stamp)) => Some(stamp),
+            Some(Written::Created(_)) | None => None,
+        }
+    };
     Ok(stamp.map(|stamp| {
         notify::committed(Notification::of(&change));
+        change.taken().count();
         applied(&change, Some(stamp), mark)
     }))
 }
@@ -198,30 +209,29 @@ fn readable(loaded: Result<()>) -> Result<bool> {
     match loaded {
         Ok(()) => Ok(true),
         // whoever was in the way is waited for under the lock
-        Err(Error::MissingArtefact { .. } | Error::Decode { .. } | Error::Conflict { .. }) => {
-            Ok(false)
-        }
+        Err(error) if error.is_unreadable() || error.is_conflict() => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn lock<C: Dialect>(conn: &mut C, plan: &Plan) -> Result<FlowRow> {
-    let rows = conn
-        .flows::<LockFlow>(&[Bind::Int(plan.id), Bind::Text(plan.record.flow)])
-        .map_err(|error| explain(conn, Some(plan.record), error))?;
-    let missing = || {
-        if plan.held_by.is_some() {
-            plan.lease_lost()
-        } else {
-            Error::NotFound { record: plan.record }
+/// Locks the row. Returns it, and the name under which it is stored.
+fn lock<C: Dialect>(conn: &mut C, plan: &Plan) -> Result<(FlowRow, &'static str)> {
+    for name in std::iter::once(plan.record.flow).chain(plan.aliases.iter().copied()) {
+        let rows = conn.flows::<LockFlow>(&[Bind::Int(plan.id), Bind::Text(name)]);
+        if let Some(row) = rows.explain_for(conn, plan.record)?.into_iter().next() {
+            return Ok((row, name));
         }
-    };
-    rows.into_iter().next().ok_or_else(missing)
+    }
+    if plan.held_by.is_some() {
+        return Err(plan.lease_lost());
+    }
+    Err(Error::NotFound { record: plan.record })
 }
 
 /// Writes the row, its history and its artefacts. `None` if the row is not at `change.before`.
 pub(crate) fn write<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Result<Option<Applied>> {
-    let written = if change.destroys {
+    refuse_beyond_numbers(change)?;
+    let written = if change.landing.destroys {
         if let Some(worker) = change.held_by
             && !is_holder(conn, change.record, change.id, worker)?
         {
@@ -231,24 +241,37 @@ pub(crate) fn write<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Result<Opt
         destroy(conn, change.id, change.before.seq, has_labels)
             .map(|destroyed| destroyed.then_some(None))
     } else {
-        conn.write(change).map(|stamp| stamp.map(Some))
+        conn.write(change).and_then(|stamp| {
+            stamp.map(|stamp| trace::keep_with(conn, change).map(|()| Some(stamp))).transpose()
+        })
     };
-    let written = written.map_err(|error| explain(conn, Some(change.record), error))?;
+    let written = written.explain_for(conn, change.record)?;
     let Some(stamp) = written else { return Ok(None) };
     let mark = note_written(conn, change);
     Ok(Some(applied(change, stamp, mark)))
+}
+
+/// No program moves a record so often, but somebody may have written its row.
+fn refuse_beyond_numbers(change: &Change<'_>) -> Result<()> {
+    if change.after().seq < i64::MAX {
+        return Ok(());
+    }
+    let text = "the record has moved as often as numbers go";
+    let source = diesel::result::Error::DeserializationError(text.into());
+    Err(Error::Database { record: Some(change.record), source })
 }
 
 /// Remembers a change that was written in the transaction that is open.
 pub(crate) fn note_written<C: Dialect>(conn: &mut C, change: &Change<'_>) -> Mark {
     let mark = mark(change);
     scope::set_mark(conn, mark.clone(), Notification::of(change));
+    scope::note_taken(conn, change.taken());
     mark
 }
 
 pub(crate) fn mark(change: &Change<'_>) -> Mark {
     let (seq, token) = (change.after().seq, change.notes.token.clone());
-    let (destroyed, since) = (change.destroys, Instant::now());
+    let (destroyed, since) = (change.landing.destroys, Instant::now());
     Mark { record: change.record, seq, token, destroyed, created: false, since }
 }
 
@@ -277,87 +300,17 @@ fn read_loads<C: Dialect>(
 ) -> Result<()> {
     let Loads { remembered, has_read, seq } = loads;
     subject.load(remembered, &mut |name, aliases| {
-        let newest = newest_row::<C, NewestArtefact, NewestArtefactAmong>(
-            conn, plan.id, name, aliases, None, has_read,
-        );
-        let newest = newest.map_err(|error| explain(conn, Some(plan.record), error))?;
+        let newest = newest_row(conn, plan.id, None, (name, aliases), has_read)
+            .explain_for(conn, plan.record)?;
         // READ UNCOMMITTED shows what another transaction may yet undo
-        Ok(newest.filter(|row| row.seq <= seq).map(|row| row.payload))
+        Ok(newest.filter(|row| row.seq <= seq).map(Stored::from))
     })
-}
-
-/// The JSON of the newest artefact of this name, or of an earlier name of it.
-pub(crate) fn newest_artefact<C: Dialect>(
-    conn: &mut C,
-    id: i64,
-    name: &str,
-    aliases: &[&str],
-) -> diesel::QueryResult<Option<String>> {
-    // an inner transaction may see what was there when the outer one first read
-    let has_read = conn.depth()? > 1;
-    let newest = newest_row::<C, NewestArtefact, NewestArtefactAmong>(
-        conn, id, name, aliases, None, has_read,
-    );
-    Ok(newest?.map(|row| row.payload))
-}
-
-/// As [`newest_artefact`], if the record is of this flow: nothing holds its row against what is
-/// remembered.
-pub(crate) fn newest_artefact_of<C: Dialect>(
-    conn: &mut C,
-    flow: &str,
-    id: i64,
-    name: &str,
-    aliases: &[&str],
-) -> diesel::QueryResult<Option<String>> {
-    let has_read = conn.depth()? > 1;
-    let newest = newest_row::<C, NewestArtefactOf, NewestArtefactAmongOf>(
-        conn,
-        id,
-        name,
-        aliases,
-        Some(flow),
-        has_read,
-    );
-    Ok(newest?.map(|row| row.payload))
-}
-
-fn newest_row<C: Dialect, Only: Statement, Among: Statement>(
-    conn: &mut C,
-    id: i64,
-    name: &str,
-    aliases: &[&str],
-    flow: Option<&str>,
-    has_read: bool,
-) -> diesel::QueryResult<Option<ArtefactRow>> {
-    let names;
-    let is_only = aliases.is_empty();
-    let name = if is_only {
-        name
-    } else {
-        names = names_json(std::iter::once(name).chain(aliases.iter().copied()));
-        &names
-    };
-    let binds = [Bind::Int(id), Bind::Text(name), Bind::Maybe(flow)];
-    let binds = if flow.is_some() { &binds[..] } else { &binds[..2] };
-    let rows = match (is_only, has_read) {
-        (true, false) => conn.artefacts::<Only>(binds)?,
-        (true, true) => conn.artefacts::<Current<Only>>(binds)?,
-        (false, false) => conn.artefacts::<Among>(binds)?,
-        (false, true) => conn.artefacts::<Current<Among>>(binds)?,
-    };
-    Ok(rows.into_iter().next())
-}
-
-/// Stored names as a JSON array.
-pub(crate) fn names_json<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    serde_json::Value::from_iter(names).to_string()
 }
 
 fn moved_within<C: Dialect>(conn: &mut C, plan: &Plan, before: Standing<'static>) -> Error {
     let found = match lock(conn, plan) {
-        Ok(row) if row.seq == before.seq => return unmoved(conn, plan),
-        Ok(row) => row.state,
+        Ok((row, _)) if row.seq == before.seq => return unmoved(conn, plan),
+        Ok((row, _)) => row.state,
         Err(error) => return error,
     };
     let transition = plan.links.first().map_or("", |link| link.transition);
@@ -386,7 +339,6 @@ pub(crate) fn is_holder<C: Dialect>(
     id: i64,
     worker: &str,
 ) -> Result<bool> {
-    let rows = conn.counts::<HolderOf>(&[Bind::Int(id)]);
-    let rows = rows.map_err(|error| explain(conn, Some(record), error))?;
+    let rows = conn.counts::<HolderOf>(&[Bind::Int(id)]).explain_for(conn, record)?;
     Ok(rows.first().is_some_and(|row| row.label == worker))
 }

@@ -1,17 +1,21 @@
 //! Rows as records: the one place where stored names and JSON become the user's types.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use flowstate::{Flow, Record, Row, State as _, TransactionOutcome};
+use flowstate::{Artefact, Flow, Record, Row, State, TransactionOutcome};
+use serde::Deserializer;
+use serde::de::DeserializeSeed;
 
+use super::artefacts::Stored;
 use crate::dialect::Dialect;
 use crate::dialect::rows::FlowRow;
 use crate::dialect::sql::shared::{FindFlow, TokenOf};
 use crate::dialect::sql::statement::{Bind, Current};
 use crate::error::{Error, RecordRef, Result, What};
 use crate::text::{json, time};
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::read::read;
 use crate::transaction::scope;
 
@@ -27,7 +31,7 @@ pub(crate) fn decode<F: Flow>(row: FlowRow, known: Option<&Row<F>>) -> Result<Ro
         id: row.id,
         state: state::<F>(&row.state, record)?,
         seq: row.seq,
-        props: Arc::new(props(&row.props, record)?),
+        props: Arc::new(props(&row.props, row.props_version, record)?),
         key: row.key.map(Into::into),
         attempts: row.attempts,
         due_at: optional_time(row.due_at.as_deref(), record)?,
@@ -50,7 +54,7 @@ pub(crate) fn outcome<C: Dialect>(
     conn: &mut C,
     record: RecordRef,
 ) -> Result<Option<TransactionOutcome>> {
-    let position = scope::position(conn).map_err(|error| explain(conn, Some(record), error))?;
+    let position = scope::position(conn).explain_for(conn, record)?;
     Ok(position.outcome())
 }
 
@@ -83,12 +87,69 @@ pub(crate) fn refuse_another<F: Flow>(flow: &Record<F>, row: &FlowRow) -> Result
     if born == flow.created_at() { Ok(()) } else { Err(Error::NotFound { record }) }
 }
 
-pub(crate) fn props<F: Flow>(text: &str, record: RecordRef) -> Result<F> {
-    json::decode(text, record, || What::Props)
+/// Reads props that were written as this version.
+pub(crate) fn props<F: Flow>(text: &str, version: i64, record: RecordRef) -> Result<F> {
+    let what = || What::Props;
+    let version = known(version, F::VERSION, record, what)?;
+    json::decode_by(PropsOf::<F>(version, PhantomData), text, record, what)
+}
+
+/// Reads an artefact as its type.
+pub(crate) fn artefact<F: Flow, A: Artefact<F>>(stored: &Stored, record: RecordRef) -> Result<A> {
+    let what = || What::Artefact(A::NAME.to_owned());
+    let version = stored.version.unwrap_or(A::VERSION.into());
+    let version = known(version, A::VERSION, record, what)?;
+    json::decode_by(ArtefactOf::<F, A>(version, PhantomData), &stored.json, record, what)
+}
+
+/// The version of what is stored, if this program can read it.
+fn known(found: i64, known: u32, record: RecordRef, what: impl Fn() -> What) -> Result<u32> {
+    let version = u32::try_from(found).ok().filter(|version| (1..=known).contains(version));
+    version.ok_or_else(|| Error::UnknownVersion { record, what: what(), found, known })
+}
+
+/// Reads props of a version.
+struct PropsOf<F>(u32, PhantomData<F>);
+
+impl<'de, F: Flow> DeserializeSeed<'de> for PropsOf<F> {
+    type Value = F;
+
+    fn deserialize<D: Deserializer<'de>>(self, props: D) -> Result<F, D::Error> {
+        F::read_version(self.0, props)
+    }
+}
+
+/// Reads an artefact of a version.
+struct ArtefactOf<F, A>(u32, PhantomData<(F, A)>);
+
+impl<'de, F: Flow, A: Artefact<F>> DeserializeSeed<'de> for ArtefactOf<F, A> {
+    type Value = A;
+
+    fn deserialize<D: Deserializer<'de>>(self, payload: D) -> Result<A, D::Error> {
+        A::read_version(self.0, payload)
+    }
+}
+
+impl<F> Clone for PropsOf<F> {
+    fn clone(&self) -> Self {
+        Self(self.0, PhantomData)
+    }
+}
+
+impl<F, A> Clone for ArtefactOf<F, A> {
+    fn clone(&self) -> Self {
+        Self(self.0, PhantomData)
+    }
 }
 
 pub(crate) fn state<F: Flow>(name: &str, record: RecordRef) -> Result<F::State> {
     name.parse().map_err(|_| Error::UnknownState { record, state: name.to_owned() })
+}
+
+/// The name under which a state is stored, and those of before.
+pub(crate) fn stored_names<S: State>(state: S) -> impl Iterator<Item = &'static str> {
+    let definition = state.definition();
+    std::iter::once(definition.name).chain(definition.aliases.iter().copied())
 }
 
 pub(crate) fn required_time(text: &str, record: RecordRef) -> Result<DateTime<Utc>> {
@@ -103,8 +164,35 @@ pub(crate) fn optional_time(
 }
 
 /// Reads the row of a record.
-pub(crate) fn fetch<C: Dialect>(conn: &mut C, record: RecordRef, id: i64) -> Result<FlowRow> {
-    let binds = [Bind::Int(id), Bind::Text(record.flow)];
-    let rows = read(conn, record, |conn| conn.flows::<FindFlow>(&binds))?;
-    rows.into_iter().next().ok_or(Error::NotFound { record })
+pub(crate) fn fetch<F: Flow, C: Dialect>(conn: &mut C, id: i64) -> Result<FlowRow> {
+    let record = RecordRef::of::<F>(id);
+    let row = under_a_name::<F, _>(|name| {
+        let binds = [Bind::Int(id), Bind::Text(name)];
+        Ok(read(conn, record, |conn| conn.flows::<FindFlow>(&binds))?.into_iter().next())
+    })?;
+    row.ok_or(Error::NotFound { record })
+}
+
+/// What `find` finds under the name of a flow, or under one that it had: a record keeps the name
+/// under which it was created.
+pub(crate) fn under_a_name<F: Flow, T>(
+    mut find: impl FnMut(&'static str) -> Result<Option<T>>,
+) -> Result<Option<T>> {
+    for name in F::DEFINITION.names() {
+        if let Some(found) = find(name)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// What `find` finds under the name of a flow and those that it had.
+pub(crate) fn under_all_names<F: Flow, T>(
+    mut find: impl FnMut(&'static str) -> Result<Vec<T>>,
+) -> Result<Vec<T>> {
+    let mut all = find(F::NAME)?;
+    for name in F::ALIASES {
+        all.extend(find(name)?);
+    }
+    Ok(all)
 }

@@ -7,7 +7,7 @@ use crate::dialect::sql::shared::{DeleteLabels, InsertLabel};
 use crate::dialect::sql::statement::Bind;
 use crate::error::{RecordRef, Result, What};
 use crate::text::json;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 
 /// The labels of a record: names and values.
 pub(crate) type Labels = Vec<(&'static str, String)>;
@@ -30,8 +30,7 @@ pub(crate) fn insert<C: Dialect>(
 ) -> Result<()> {
     for (name, value) in labels {
         let binds = [Bind::Int(id), Bind::Text(name), Bind::Text(record.flow), Bind::Text(value)];
-        let inserted = conn.run::<InsertLabel>(&binds);
-        inserted.map_err(|error| explain(conn, Some(record), error))?;
+        conn.run::<InsertLabel>(&binds).explain_for(conn, record)?;
     }
     Ok(())
 }
@@ -43,7 +42,6 @@ pub(crate) fn replace<C: Dialect>(
     id: i64,
     labels: &Labels,
 ) -> Result<()> {
-    let deleted = conn.run::<DeleteLabels>(&[Bind::Int(id)]);
-    deleted.map_err(|error| explain(conn, Some(record), error))?;
+    conn.run::<DeleteLabels>(&[Bind::Int(id)]).explain_for(conn, record)?;
     insert(conn, record, id, labels)
 }

@@ -4,27 +4,30 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use flowstate::{
-    ArtefactSet, Awaiting, Flow, Follows, LoadsNothing, Provided, Record, State as _, Supplied,
-    Transition, TransitionOf, Unsupplied,
+    ArtefactSet, Asks, Awaiting, Chain, Flow, Follows, LoadsNothing, Provided, Record, StartsStep,
+    State as _, Supplied, Transition, TransitionOf,
 };
 
-use super::apply::{Applied, Plan, apply};
+use super::apply::{Applied, apply};
 use super::callbacks::{Closures, HookResult, Verdict};
 use super::decode;
 use super::span::outcome;
+use super::trace;
 use super::typed::{Encoder, Typed};
 use crate::dialect::Dialect;
-use crate::dialect::change::{Link, Notes, Timing};
+use crate::dialect::change::{Landing, Link, Notes, Plan};
 use crate::error::unconfirmed::Mark;
 use crate::error::{BoxError, Error, RecordRef, Result, What};
+use crate::metrics;
 use crate::text::chain::chain;
 use crate::text::json;
-use crate::transaction::explain::explain;
+use crate::text::time::micros;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::hooks::run_hook;
 use crate::transaction::scope;
 use crate::transaction::scope::Position;
 use crate::transaction::swallowed;
-use crate::transaction::token::token;
+use crate::transaction::token::{token, worker_id};
 
 /// A transition that has been asked for and not run yet: [`Request::run`] runs it.
 ///
@@ -34,16 +37,14 @@ use crate::transaction::token::token;
 ///
 #[doc = include_str!("request.md")]
 ///
-/// The type parameters follow the graph: `T` is the transition that was last asked for, `First`
-/// the first of them, whose artefacts `run` returns, and `S` tells whether the artefacts of `T`
-/// have been handed over.
+/// `P` follows the graph: see [`Chain`].
 #[must_use = "a request does nothing until `.run()`"]
-pub struct Request<'a, C, T: Transition, S = Unsupplied, First: Transition = T> {
-    asked: Asked<'a, First::Flow, C>,
-    types: PhantomData<(T, S, First)>,
+pub struct Request<'a, C, P: Asks> {
+    asked: Asked<'a, P::Flow, C>,
+    chain: PhantomData<P>,
 }
 
-/// What has been asked for so far.
+/// The parts of a request that have been given so far.
 struct Asked<'a, F: Flow, C> {
     record: &'a mut Record<F>,
     conn: &'a mut C,
@@ -51,12 +52,13 @@ struct Asked<'a, F: Flow, C> {
     links: Vec<Link>,
     notes: Notes,
     delay: Duration,
+    lease: Option<Duration>,
     to: F::State,
     /// The first value that cannot be stored.
     refused: Option<Error>,
 }
 
-impl<'a, C: Dialect, T: Transition> Request<'a, C, T> {
+impl<'a, C: Dialect, T: Transition> Request<'a, C, Chain<T>> {
     pub(crate) fn new(record: &'a mut Record<T::Flow>, conn: &'a mut C) -> Self {
         let asked = Asked {
             record,
@@ -65,14 +67,15 @@ impl<'a, C: Dialect, T: Transition> Request<'a, C, T> {
             links: vec![Link::of::<T>()],
             notes: Notes::default(),
             delay: Duration::ZERO,
+            lease: None,
             to: T::TO,
             refused: None,
         };
-        Self { asked, types: PhantomData }
+        Self { asked, chain: PhantomData }
     }
 }
 
-impl<'a, C, T, S, First> Request<'a, C, T, S, First>
+impl<'a, C, First, T, S> Request<'a, C, Chain<First, T, S>>
 where
     C: Dialect,
     T: Transition,
@@ -81,7 +84,7 @@ where
     /// Hands over the artefacts that the transition persists: one, or a tuple in the order of its
     /// declaration.
     #[expect(clippy::needless_pass_by_value, reason = "handing over reads best by value")]
-    pub fn persist(mut self, artefacts: T::Persists) -> Request<'a, C, T, Supplied, First>
+    pub fn persist(mut self, artefacts: T::Persists) -> Request<'a, C, Chain<First, T, Supplied>>
     where
         S: Awaiting,
     {
@@ -94,7 +97,7 @@ where
             }
             Err(error) => self.asked.refuse(error),
         }
-        Request { asked: self.asked, types: PhantomData }
+        Request { asked: self.asked, chain: PhantomData }
     }
 
     /// Runs only if `check` says so. It is given the freshly locked row and the connection.
@@ -151,7 +154,7 @@ where
     ///
     /// The compiler checks that it starts from the state that has been reached, that it loads
     /// nothing, and that the artefacts of the transition before it have been handed over. `N` is `U`.
-    pub fn then<U, N: Transition>(mut self, _: U) -> Request<'a, C, N, Unsupplied, First>
+    pub fn then<U, N: Transition>(mut self, _: U) -> Request<'a, C, Chain<First, N>>
     where
         U: TransitionOf<First::Flow>,
         U::Own: Follows<T::To, First::Flow>,
@@ -159,8 +162,8 @@ where
         T::Persists: Provided<S, Next<U> = N>,
     {
         self.asked.links.push(Link::of::<U>());
-        self.asked.to = U::TO;
-        Request { asked: self.asked, types: PhantomData }
+        (self.asked.to, self.asked.lease) = (U::TO, None);
+        Request { asked: self.asked, chain: PhantomData }
     }
 
     /// Who asked for it: kept in the history. At most 255 bytes.
@@ -193,6 +196,47 @@ where
     /// More than 1,000 years count as 1,000 years.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.asked.delay = delay;
+        self
+    }
+
+    /// Takes the record as a worker does, for so long by the database's clock: for a job of one's own
+    /// that takes the transitions of a step itself.
+    ///
+    /// If the job dies, the try is failed over when the lease has run out, as a worker's is, by any
+    /// worker that serves the step or by [`reap`](crate::reap); no worker takes the record before.
+    /// Nobody extends the lease: it has to last for the whole job, and ends with the next transition,
+    /// whoever takes it. A job that may be late holds the record that it ends against the one that it
+    /// took:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use flowstate_diesel::prelude::*;
+    /// # #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
+    /// # #[state(Queued, Printing, Printed, Jammed(error))]
+    /// # #[initial(Queued)]
+    /// # #[completed(Printed)]
+    /// # #[step(print: Queued | Jammed => Printing => Printed, fail(Jammed))]
+    /// # struct Poster {}
+    /// # fn print(poster: &PosterRecord) {}
+    /// # fn main() -> flowstate_diesel::Result<()> {
+    /// # let conn = &mut SqliteConnection::establish(":memory:").expect("memory");
+    /// # flowstate_diesel::migrate(conn)?;
+    /// # let mut poster = Poster {}.create(conn)?;
+    /// poster.transition(Poster::START_PRINT, conn).lease(Duration::from_mins(10)).run()?;
+    /// print(&poster);
+    /// let mine = poster.seq();
+    /// poster
+    ///     .transition(Poster::FINISH_PRINT, conn)
+    ///     .guard("still my claim", move |now, _| now.seq() == mine)
+    ///     .run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lease(mut self, lease: Duration) -> Self
+    where
+        T: StartsStep,
+    {
+        self.asked.lease = Some(lease);
         self
     }
 
@@ -230,17 +274,20 @@ impl<F: Flow, C: Dialect> Asked<'_, F, C> {
         );
         let _entered = span.enter();
         let result = self.run_in::<First>(&span);
+        if let Err(error) = &result {
+            metrics::refused(F::NAME, First::NAME, outcome(error));
+        }
         span.record("outcome", if let Err(error) = &result { outcome(error) } else { "done" });
         result
     }
 
     fn run_in<First: Transition<Flow = F>>(self, span: &tracing::Span) -> Result<First::Loads> {
         let record = decode::present(self.record, self.conn)?;
-        let Self { record: flow, conn, mut closures, links, mut notes, delay, to, refused } = self;
-        if let Some(refused) = refused {
+        let Self { record: flow, conn, mut closures, links, mut notes, to, .. } = self;
+        if let Some(refused) = self.refused {
             return Err(refused);
         }
-        let position = scope::position(conn).map_err(|error| explain(conn, Some(record), error))?;
+        let position = scope::position(conn).explain_for(conn, record)?;
         if matches!(position, Position::Ended) {
             return Err(swallowed::ended(conn).about(record));
         }
@@ -248,25 +295,27 @@ impl<F: Flow, C: Dialect> Asked<'_, F, C> {
         if !hooks.is_empty() && matches!(position, Position::Inside { rooted: false, .. }) {
             return Err(Error::HooksInForeignTransaction { record, transition: First::NAME });
         }
+        notes.traceparent = trace::current();
         notes.token = token()?;
-        let plan = Plan {
-            record,
-            id: flow.id(),
-            links,
-            notes,
-            completes: to.is_completed(),
-            destroys: to.definition().destroys,
-            timing: Timing::on_arrival(F::DEFINITION, to.as_str(), delay),
-            held_by: None,
+        let mut landing = Landing::at(F::DEFINITION, to.as_str(), self.delay);
+        let lease = match self.lease {
+            Some(lease) => {
+                // what is at work is not due
+                landing.timing.due_in = None;
+                Some((micros(lease), worker_id()?.into()))
+            }
+            None => None,
         };
+        let (aliases, id, held_by) = (F::ALIASES, flow.id(), None);
+        let plan = Plan { record, aliases, id, links, notes, landing, lease, held_by };
         let outcome = position.outcome();
         let mut subject = Typed::<F, C, First>::new(flow, closures, outcome);
         let applied = apply(conn, &plan, &mut subject);
         // refreshed from the row by now, if that was needed
         span.record("from", subject.flow.state().as_str());
         let applied = applied?;
-        let moved =
-            subject.moved(&applied, to, plan.timing.due_in.map(chrono::TimeDelta::microseconds))?;
+        let due_in = plan.landing.timing.due_in.map(chrono::TimeDelta::microseconds);
+        let moved = subject.moved(&applied, to, due_in)?;
         let Typed { flow, outcome, loads, .. } = subject;
         flow.advance(moved, outcome, persisted(&plan, &applied));
         span.record("seq", applied.seq);
@@ -282,7 +331,7 @@ fn persisted<'p>(
 ) -> impl Iterator<Item = (&'static str, i64, &'p str)> {
     let first = applied.seq + 1 - i64::try_from(plan.links.len()).unwrap_or_default();
     plan.links.iter().zip(first..).flat_map(|(link, seq)| {
-        link.artefacts.iter().map(move |(name, payload)| (*name, seq, &**payload))
+        link.artefacts.iter().map(move |payload| (payload.name, seq, &*payload.json))
     })
 }
 
@@ -302,8 +351,12 @@ fn hand_over_hooks<F: Flow, C: Dialect>(
         let hook: Box<dyn FnOnce()> = Box::new(move || {
             if let Err(error) = hook(&flow) {
                 let (name, id) = (F::NAME, flow.id());
-                tracing::error!(flow = name, id, error = %chain(&*error),
-                    "an after_commit hook failed; the transition is committed");
+                tracing::error!(
+                    flow = name,
+                    id,
+                    error = chain(&*error),
+                    "an after_commit hook failed; the transition is committed"
+                );
             }
         });
         hook

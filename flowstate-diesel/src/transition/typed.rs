@@ -9,12 +9,13 @@ use flowstate::{
 };
 
 use super::apply::{Applied, Newest, Subject};
+use super::artefacts::Stored;
 use super::callbacks::Closures;
 use super::decode;
 use super::labels;
 use super::labels::Labels;
 use crate::dialect::Dialect;
-use crate::dialect::change::Standing;
+use crate::dialect::change::{Payload, Standing};
 use crate::dialect::rows::{FlowRow, Stamp};
 use crate::error::{Error, RecordRef, Result, What};
 use crate::text::json;
@@ -25,7 +26,8 @@ pub(crate) struct Typed<'r, 'a, F: Flow, C, T: Transition<Flow = F>> {
     pub(crate) flow: &'r mut Record<F>,
     closures: Closures<'a, F, C>,
     pub(crate) outcome: Option<TransactionOutcome>,
-    /// The props as the locked row has them, if `update` is to change them.
+    /// The props as the locked row has them, if `update` is to change them and this program writes
+    /// the same version.
     stored: String,
     /// The props if `update` changed them.
     props: Option<Arc<F>>,
@@ -78,12 +80,11 @@ impl<'r, 'a, F: Flow, C, T: Transition<Flow = F>> Typed<'r, 'a, F, C, T> {
 
     fn standing(&self) -> Option<Standing<'static>> {
         let row = self.flow.row();
-        T::FROM.contains(&row.state).then(|| Standing {
-            seq: row.seq,
-            state: row.state.as_str(),
-            is_error: row.state.is_error(),
-            attempts: row.attempts,
-        })
+        let is_error = row.state.is_error();
+        // nobody tries it again but the caller, who begins anew
+        let attempts = if is_error && row.due_at.is_none() { 0 } else { row.attempts };
+        let (seq, state) = (row.seq, row.state.as_str());
+        T::FROM.contains(&row.state).then_some(Standing { seq, state, is_error, attempts })
     }
 }
 
@@ -103,7 +104,8 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
     fn refresh(&mut self, row: FlowRow) -> Result<()> {
         decode::refuse_another(self.flow, &row)?;
         if !self.closures.updates.is_empty() {
-            self.stored.clone_from(&row.props);
+            let is_current = row.props_version == i64::from(F::VERSION);
+            self.stored = if is_current { row.props.clone() } else { String::new() };
         }
         let known = self.flow.is_certain().then(|| self.flow.row());
         let row = decode::decode(row, known)?;
@@ -111,7 +113,7 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
         Ok(())
     }
 
-    fn prepare(&mut self, conn: &mut C) -> Result<(Standing<'static>, Option<String>)> {
+    fn prepare(&mut self, conn: &mut C) -> Result<(Standing<'static>, Option<(String, u32)>)> {
         let record = RecordRef::of::<F>(self.flow.id());
         let standing = self.standing().ok_or_else(|| Error::InvalidTransition {
             record,
@@ -131,7 +133,8 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
         if !closures.updates.is_empty() {
             let mut props: F = copy(self.flow.props(), record)?;
             closures.updates.iter_mut().for_each(|update| update(&mut props));
-            text = Some(json::encode_over(&self.stored, &props, record, || What::Props)?);
+            let json = json::encode_over(&self.stored, &props, record, || What::Props)?;
+            text = Some((json, F::VERSION));
             let props = Arc::new(props);
             let row = Row { props: Arc::clone(&props), ..working.row().clone() };
             // should the closures keep a copy: what it shows is never committed
@@ -155,7 +158,7 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
             .kept(name)
             .filter(|_| remembered)
         {
-            Some(text) => Ok(Some(text.to_owned())),
+            Some(json) => Ok(Some(Stored { json: json.to_owned(), version: None })),
             None => newest(name, aliases),
         };
         let mut decoder = Decoder::new(RecordRef::of::<F>(flow.id()), &mut newest);
@@ -166,14 +169,14 @@ impl<F: Flow, C: Dialect, T: Transition<Flow = F>> Subject<C> for Typed<'_, '_, 
 
 /// An own copy of the props, through their JSON: a flow need not be `Clone`.
 fn copy<F: Flow>(props: &F, record: RecordRef) -> Result<F> {
-    decode::props(&json::encode(props, record, || What::Props)?, record)
+    let text = json::encode(props, record, || What::Props)?;
+    json::decode(&text, record, || What::Props)
 }
 
 /// Writes artefacts as JSON.
 pub(crate) struct Encoder {
     record: RecordRef,
-    /// Names and texts.
-    pub(crate) written: Vec<(&'static str, String)>,
+    pub(crate) written: Vec<Payload>,
 }
 
 impl Encoder {
@@ -186,8 +189,8 @@ impl<F: Flow> ArtefactWriter<F> for Encoder {
     type Error = Error;
 
     fn write<A: Artefact<F>>(&mut self, artefact: &A) -> Result<()> {
-        let text = json::encode(artefact, self.record, || What::Artefact(A::NAME.to_owned()))?;
-        self.written.push((A::NAME, text));
+        let json = json::encode(artefact, self.record, || What::Artefact(A::NAME.to_owned()))?;
+        self.written.push(Payload { name: A::NAME, json, version: A::VERSION });
         Ok(())
     }
 }
@@ -215,8 +218,7 @@ impl<F: Flow> ArtefactReader<F> for Decoder<'_, '_> {
     }
 
     fn read_optional<A: Artefact<F>>(&mut self) -> Result<Option<A>> {
-        let (record, what) = (self.record, || What::Artefact(A::NAME.to_owned()));
-        let text = (self.newest)(A::NAME, A::ALIASES)?;
-        text.map(|text| json::decode(&text, record, what)).transpose()
+        let found = (self.newest)(A::NAME, A::ALIASES)?;
+        found.map(|stored| decode::artefact::<F, A>(&stored, self.record)).transpose()
     }
 }

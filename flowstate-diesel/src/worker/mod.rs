@@ -2,6 +2,8 @@
 //!
 //! The state is the queue: a committed transition is the next step's job.
 
+mod announcement;
+pub(crate) mod announcer;
 pub(crate) mod claim;
 pub(crate) mod engine;
 mod serve;
@@ -12,15 +14,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use diesel::r2d2::{ManageConnection, Pool};
-use flowstate::{Claim, Flow, Handles, IntoStep, Step, StepError};
+use flowstate::{Claim, EndsAlone, ExpiresAlone, Flow, Handles, IntoStep, Step, StepError};
 
+use crate::dialect::Notices as _;
 use crate::dialect::connection::Store;
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::operator::presence::Presence;
 use crate::store::migrate::refuse_unfit;
 use crate::text::chain::chain;
 use engine::Core;
 use engine::handler::NoEnd;
+use engine::listen::Connect;
 use engine::run;
 use engine::stats::Stats;
 use serve::{Served, register};
@@ -64,6 +69,7 @@ pub struct Worker<M: ManageConnection<Connection: Store>> {
     program: Option<(String, String)>,
     threads: usize,
     poll: Duration,
+    listens: Option<Connect<M::Connection>>,
 }
 
 impl<M: ManageConnection<Connection: Store>> Worker<M> {
@@ -76,7 +82,14 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     /// once, or the steps a longer lease.
     pub fn new(pool: Pool<M>) -> Self {
         let served = Served { runners: Vec::new(), timed: Vec::new(), known: Vec::new() };
-        Self { pool, served, program: None, threads: 1, poll: Duration::from_secs(1) }
+        Self {
+            pool,
+            served,
+            program: None,
+            threads: 1,
+            poll: Duration::from_secs(1),
+            listens: None,
+        }
     }
 
     /// Serves every step of a flow, and its timed transitions.
@@ -106,10 +119,12 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     /// Serves one step, by a closure: for programs that serve a part of a flow's steps.
     ///
     /// It is given the claim and what the step loads, and returns an outcome. See
-    /// [`Worker::serve`] for what is promised of it.
+    /// [`Worker::serve`] for what is promised of it. A step that says `within` is refused, since the
+    /// method that runs then is among the handlers of `serve`. The timed transitions of the flow are
+    /// taken, too, but for those that say `within`: they wait for a worker that serves the flow.
     pub fn step<S, H>(mut self, step: S, handler: H) -> Self
     where
-        S: IntoStep,
+        S: IntoStep<Step: EndsAlone>,
         H: Fn(
                 &Claim<S::Step>,
                 <S::Step as Step>::Loads,
@@ -119,14 +134,17 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
             + 'static,
     {
         self.served.plain::<S::Step>(step.into_policy(), handler, NoEnd);
-        self.timed::<<S::Step as Step>::Flow>()
+        self.served.flow::<<S::Step as Step>::Flow>();
+        self
     }
 
     /// Serves one step whose handler writes to this database, by a closure: its writes commit with
     /// the outcome, exactly once. See [`Worker::serve`] for what is promised of it.
+    ///
+    /// The record that it is given is in the running state: it moves on once the handler has returned.
     pub fn transactional_step<S, H>(mut self, step: S, handler: H) -> Self
     where
-        S: IntoStep,
+        S: IntoStep<Step: EndsAlone>,
         H: Fn(
                 &Claim<S::Step>,
                 <S::Step as Step>::Loads,
@@ -137,15 +155,17 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
             + 'static,
     {
         self.served.transactional::<S::Step>(step.into_policy(), handler);
-        self.timed::<<S::Step as Step>::Flow>()
+        self.served.flow::<<S::Step as Step>::Flow>();
+        self
     }
 
     /// Takes the timed transitions of a flow of which this worker serves no step. Those of flows
-    /// with a step are taken anyway.
+    /// with a step are taken anyway. A flow with one that says `within` is refused: [`Worker::serve`]
+    /// it, with the method that runs then.
     ///
     /// The time counts from when the record came to be in the state. A step that starts there takes
     /// it out, so a claim ends that time; a failed try or a release that leads back begins it anew.
-    pub fn timed<F: Flow>(mut self) -> Self {
+    pub fn timed<F: ExpiresAlone>(mut self) -> Self {
         self.served.flow::<F>();
         self
     }
@@ -165,10 +185,43 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
     }
 
     /// The longest time between two looks at the database when there is nothing to do: one second
-    /// by default, a millisecond at the least and a year at the most. Transitions made in this process
-    /// are seen at once, and while there is work it is taken without a pause.
+    /// by default, a millisecond at the least and a year at the most. While there was work lately, no
+    /// longer than an eighth of the time since. Transitions made in this process
+    /// are seen at once, those of others if it [listens](Worker::listen), and while there is work it
+    /// is taken without a pause.
     pub fn poll(mut self, poll: Duration) -> Self {
         self.poll = poll.clamp(Duration::from_millis(1), Duration::from_hours(24 * 365));
+        self
+    }
+
+    /// Hears at once what other processes commit, on a connection of its own that `manager` opens:
+    ///
+    /// ```no_run
+    /// # use flowstate_diesel::diesel::r2d2::{ConnectionManager, Pool};
+    /// # use flowstate_diesel::{Worker, prelude::*};
+    /// # fn worker(url: &str) -> Result<Worker<ConnectionManager<SqliteConnection>>, Box<dyn std::error::Error>> {
+    /// let manager = || ConnectionManager::<SqliteConnection>::new(url);
+    /// let worker = Worker::new(Pool::new(manager())?).listen(manager());
+    /// # Ok(worker)
+    /// # }
+    /// ```
+    ///
+    /// - SQLite: it is looked every 4 milliseconds whether the file has changed, which takes some
+    ///   microseconds and no lock that others wait for.
+    /// - PostgreSQL: it listens (`LISTEN`) to what the [`Announcer`](crate::Announcer)s of other
+    ///   processes announce. That needs a session of its own: behind a pooler in transaction mode
+    ///   nothing is heard, which is found out within 20 seconds and told; let `manager` connect to
+    ///   the server itself. Every 10 seconds it has the server tell it something over the pool.
+    /// - MySQL and MariaDB tell nothing; `manager` is not used.
+    ///
+    /// Nothing depends on it. If the connection is lost, that is told once as the event `what other
+    /// processes commit is not heard, and found by polls`, and another one is opened, after pauses of
+    /// up to 30 seconds.
+    pub fn listen<N: ManageConnection<Connection = M::Connection>>(mut self, manager: N) -> Self {
+        if M::Connection::HEARS {
+            let connect = move || manager.connect().map_err(|error| chain(&error).into());
+            self.listens = Some(Box::new(connect));
+        }
         self
     }
 
@@ -183,7 +236,7 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
 
     /// `stays`: it is told to those who operate it.
     fn begin(self, stays: bool) -> Result<Running<M>> {
-        let Self { pool, served, program, threads, poll } = self;
+        let Self { pool, served, program, threads, poll, listens } = self;
         served.refuse_doubles()?;
         // whatever else is wrong now may be right when there is work
         if let Some(mut conn) = pool.try_get()
@@ -193,8 +246,12 @@ impl<M: ManageConnection<Connection: Store>> Worker<M> {
         }
         let program = stays.then(|| program.unwrap_or_else(Presence::this_program));
         let Served { runners, timed, known } = served;
+        metrics::describe();
+        for step in runners.iter().map(|runner| runner.step()) {
+            metrics::begin(step.flow, step.name);
+        }
         let core = Core::new(pool, runners, timed, known, program, threads, poll)?;
-        Ok(Running { threads: run::spawn(&core)?, core })
+        Ok(Running { threads: run::spawn(&core, listens)?, core })
     }
 
     /// Runs steps until nothing is due and no handler runs, and stops: for tests and one-off
@@ -219,7 +276,7 @@ pub struct Running<M: ManageConnection<Connection: Store>> {
 }
 
 impl<M: ManageConnection<Connection: Store>> Running<M> {
-    /// What it has done so far.
+    /// Numbers of what the worker has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core.stats()

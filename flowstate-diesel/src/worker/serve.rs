@@ -35,8 +35,11 @@ impl<C: Store> Served<C> {
         handler: impl Fn(&Claim<S>, S::Loads) -> Result<S::Outcome, StepError> + Send + Sync + 'static,
         end: impl End<S, C> + 'static,
     ) {
-        let (step, types) = (StepSpec::of::<S>(policy), PhantomData);
-        self.runners.push(Arc::new(Plain { step, handler, end, types }));
+        let parts = Arc::new((handler, end));
+        for step in StepSpec::under_each_name::<S>(policy) {
+            let (parts, types) = (Arc::clone(&parts), PhantomData);
+            self.runners.push(Arc::new(Plain { step, parts, types }));
+        }
     }
 
     pub(super) fn transactional<S: Step>(
@@ -47,14 +50,18 @@ impl<C: Store> Served<C> {
         + Sync
         + 'static,
     ) {
-        let (step, types) = (StepSpec::of::<S>(policy), PhantomData);
-        self.runners.push(Arc::new(Transactional { step, handler, types }));
+        let handler = Arc::new(handler);
+        for step in StepSpec::under_each_name::<S>(policy) {
+            let (handler, types) = (Arc::clone(&handler), PhantomData);
+            self.runners.push(Arc::new(Transactional { step, handler, types }));
+        }
     }
 
+    /// A flow, and those of its timed transitions for which no handler is needed.
     pub(super) fn flow<F: Flow>(&mut self) {
         if self.known.iter().all(|known| known.flow != F::NAME) {
-            self.known.push(Known::of::<F>());
-            self.timed.extend(timed::all::<F, C>());
+            self.known.extend(Known::all::<F>());
+            self.timed.extend(timed::all::<F, C>().filter(|timed| !timed.transition.within));
         }
     }
 
@@ -121,7 +128,6 @@ impl<H: Send + Sync + 'static, C: Store + 'static> StepRegistry<H, C> for Regist
     }
 
     fn timed<T: Transition>(&mut self, expire: ExpireHandler<H, T, C>) {
-        self.served.flow::<T::Flow>();
         let handlers = Arc::clone(&self.handlers);
         let expire: timed::Expire<C> = Arc::new(move |row: FlowRow, conn: &mut C| {
             let record = RecordRef::of::<T::Flow>(row.id);
@@ -132,12 +138,9 @@ impl<H: Send + Sync + 'static, C: Store + 'static> StepRegistry<H, C> for Regist
             })?;
             swallowed::refuse(conn)
         });
-        let taken = |timed: &&mut Timed<C>| {
-            (timed.flow, timed.transition.name) == (<T::Flow as Flow>::NAME, T::NAME)
-        };
-        for timed in self.served.timed.iter_mut().filter(taken) {
-            timed.expire = Some(Arc::clone(&expire));
-        }
+        let all = timed::all::<T::Flow, C>().filter(|timed| timed.transition.name == T::NAME);
+        let all = all.map(|timed| Timed { expire: Some(Arc::clone(&expire)), ..timed });
+        self.served.timed.extend(all);
     }
 
     fn flow<F: Flow>(&mut self) {

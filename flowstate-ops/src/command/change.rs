@@ -1,5 +1,6 @@
 //! Commands that move records: each says who wished it and why, and first what it would do.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 
 use clap::Args;
@@ -9,9 +10,11 @@ use serde_json::json;
 
 use super::output::{Format, printable, table};
 use super::problem::{Exit, Problem, exit_of, in_one_line};
-use super::select::Targets;
-use crate::operator::{Action, Error, Moved, Plan, Planned, Wish, act, list, plan};
-use crate::user_at_host;
+use super::select::{Targets, each};
+use super::why::Why;
+use crate::operator::{
+    Action, Error, Filter, Graph, Moved, Plan, Planned, Refusal, act, list, plan, plan_after,
+};
 
 /// How many moves a plan shows.
 const SHOWN: usize = 20;
@@ -21,15 +24,8 @@ const SHOWN: usize = 20;
 pub struct Change {
     #[command(flatten)]
     targets: Targets,
-    /// Only say what would be done
-    #[arg(long)]
-    dry_run: bool,
-    /// Why: kept in the history
-    #[arg(long, required_unless_present = "dry_run")]
-    reason: Option<String>,
-    /// Who wishes it: kept in the history
-    #[arg(long, default_value_t = user_at_host(), env = "FLOWSTATE_ACTOR")]
-    actor: String,
+    #[command(flatten)]
+    why: Why,
     /// Do not ask before many records are changed
     #[arg(long)]
     yes: bool,
@@ -90,6 +86,29 @@ impl Force {
     }
 }
 
+impl Force {
+    /// Into a state that this program knows, where the flow is one of its own.
+    pub(super) fn run_for<C: Store>(
+        &self,
+        known: &[Graph],
+        conn: &mut C,
+        out: &mut dyn Write,
+    ) -> Result<Exit, Problem> {
+        // once: standard input cannot be read again
+        let (filter, are_named) = self.change.targets.filter()?;
+        for (flow, id) in flows(&filter, conn)? {
+            let Some(graph) = known.iter().find(|graph| graph.flow == flow) else { continue };
+            if graph.states.iter().all(|state| state.name != self.state) {
+                let known = graph.states.iter().map(|state| state.name.clone()).collect();
+                let refusal = Refusal::ForeignState { state: self.state.clone(), known };
+                return Err(Error::Refused { flow, id, refusal }.into());
+            }
+        }
+        let action = Action::Force { state: self.state.clone() };
+        self.change.run_on(&filter, are_named, action, conn, out)
+    }
+}
+
 impl Release {
     pub(super) fn run<C: Store>(&self, conn: &mut C, out: &mut dyn Write) -> Result<Exit, Problem> {
         self.change.run(Action::Release { gone: self.gone.clone() }, conn, out)
@@ -104,11 +123,22 @@ impl Change {
         out: &mut dyn Write,
     ) -> Result<Exit, Problem> {
         let (filter, are_named) = self.targets.filter()?;
-        if are_named && !self.dry_run {
+        self.run_on(&filter, are_named, action, conn, out)
+    }
+
+    fn run_on<C: Store>(
+        &self,
+        filter: &Filter,
+        are_named: bool,
+        action: Action,
+        conn: &mut C,
+        out: &mut dyn Write,
+    ) -> Result<Exit, Problem> {
+        if are_named && !self.why.dry_run {
             return self.each(&action, &filter.ids, conn, out);
         }
-        let planned = plan(&filter, action, conn)?;
-        if self.dry_run {
+        let planned = plan_all(filter, action, conn)?;
+        if self.why.dry_run {
             let missing = missing(&filter.ids, conn)?;
             self.say_plan(&planned, out)?;
             return Ok(match missing {
@@ -133,15 +163,11 @@ impl Change {
             )));
         }
         let bar = bar(planned.moves.len());
-        let report = planned.run(&self.wish()?, conn, |done| {
+        let report = planned.run(&self.why.wish()?, conn, |done| {
             bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         })?;
         bar.finish_and_clear();
         self.say(&report.moved, &report.refused, out)
-    }
-
-    fn wish(&self) -> Result<Wish, Problem> {
-        Ok(Wish::new(self.actor.clone(), self.reason.clone().unwrap_or_default())?)
     }
 
     /// Record by record: each that is not done says why.
@@ -152,7 +178,7 @@ impl Change {
         conn: &mut C,
         out: &mut dyn Write,
     ) -> Result<Exit, Problem> {
-        let (wish, bar) = (self.wish()?, bar(ids.len()));
+        let (wish, bar) = (self.why.wish()?, bar(ids.len()));
         let (mut moved, mut refused) = (Vec::new(), Vec::new());
         for &id in ids {
             match act(action, id, &wish, conn) {
@@ -186,9 +212,8 @@ impl Change {
             table
         })?;
         if self.format.is_table() {
-            let (would, more) = (planned.moves.len(), if planned.is_complete { "" } else { "+" });
-            let (verb, refused) = (planned.action.verb(), planned.refused);
-            writeln!(out, "would {verb} {would}{more} records, and refuse {refused}")?;
+            let (verb, would) = (planned.action.verb(), planned.moves.len());
+            writeln!(out, "would {verb} {would} records, and refuse {}", planned.refused)?;
             if let Some(first) = &planned.first_refusal {
                 writeln!(out, "refused, for example: {}", printable(first))?;
             }
@@ -229,10 +254,32 @@ impl Change {
     }
 }
 
+/// Plans all of them before the first is moved, however many they are.
+fn plan_all<C: Store>(filter: &Filter, action: Action, conn: &mut C) -> Result<Plan, Problem> {
+    let mut all = plan(filter, action, conn)?;
+    while let Some(after) = all.next.take() {
+        let more = plan_after(filter, all.action.clone(), Some(&after), conn)?;
+        all.moves.extend(more.moves);
+        all.refused += more.refused;
+        all.first_refusal = all.first_refusal.or(more.first_refusal);
+        all.next = more.next;
+    }
+    Ok(all)
+}
+
+/// The flows of these records, each with one of them.
+fn flows<C: Store>(filter: &Filter, conn: &mut C) -> Result<BTreeMap<String, i64>, Problem> {
+    let mut flows = BTreeMap::new();
+    each(filter, conn, |record| {
+        flows.insert(record.flow, record.id);
+    })?;
+    Ok(flows)
+}
+
 /// A record that was named and is not there.
 fn missing<C: Store>(ids: &[i64], conn: &mut C) -> Result<Option<i64>, Problem> {
     for &id in ids {
-        let one = crate::operator::Filter { ids: vec![id], ..Default::default() };
+        let one = Filter { ids: vec![id], ..Default::default() };
         if list(&one, None, 1, conn)?.records.is_empty() {
             return Ok(Some(id));
         }

@@ -1,5 +1,6 @@
 //! Tables for people, JSON and ids for programs.
 
+use std::fmt::Display;
 use std::io::Write;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,12 +32,12 @@ enum Kind {
 
 impl Format {
     /// Prints `what` in the way that was asked for.
-    pub(super) fn print<T: Serialize + ?Sized>(
+    pub(super) fn print<T: Serialize + ?Sized, D: Display>(
         self,
         out: &mut dyn Write,
         what: &T,
         ids: impl IntoIterator<Item = String>,
-        table: impl FnOnce() -> Table,
+        table: impl FnOnce() -> D,
     ) -> Result<(), Problem> {
         match self.output {
             Kind::Table => writeln!(out, "{}", table())?,
@@ -48,6 +49,10 @@ impl Format {
 
     pub(super) fn is_table(self) -> bool {
         self.output == Kind::Table
+    }
+
+    pub(super) fn is_ids(self) -> bool {
+        self.output == Kind::Ids
     }
 }
 

@@ -60,8 +60,14 @@ impl List {
             }
             table
         })?;
-        if let Some(next) = after.filter(|_| self.format.is_table()) {
-            writeln!(out, "more: --after '{}'", printable(&next.to_text()))?;
+        if let Some(next) = after {
+            let more = format!("more: --after '{}'", printable(&next.to_text()));
+            if self.format.is_table() {
+                writeln!(out, "{more}")?;
+            } else if self.format.is_ids() {
+                // the ids go on to another command, which would not see that there are more
+                writeln!(std::io::stderr(), "{more}")?;
+            }
         }
         Ok(Exit::Done)
     }
@@ -134,10 +140,10 @@ impl Show {
             say("stuck", format!("{}: {}", stuck.as_str(), stuck.remedy()))?;
         }
         say("may go to", ways(shown))?;
-        say("props", shown.props.to_string())?;
+        say("props", format!("{}{}", shown.props, version(shown.props_version)))?;
         writeln!(out, "{}", history(shown))?;
         for artefact in &shown.artefacts {
-            let name = printable(&artefact.name);
+            let name = printable(&artefact.name) + &version(artefact.version);
             if self.artefacts {
                 writeln!(out, "artefact {name}, of {}: {}", artefact.seq, artefact.payload)?;
             } else {
@@ -146,6 +152,11 @@ impl Show {
         }
         Ok(())
     }
+}
+
+/// Of what is stored, unless it is the first.
+fn version(number: i64) -> String {
+    if number == 1 { String::new() } else { format!(" (version {number})") }
 }
 
 /// What may come next, by the graph.

@@ -4,9 +4,30 @@ use std::io::{IsTerminal as _, Read as _};
 use std::time::Duration;
 
 use clap::Args;
+use flowstate_diesel::Store;
 
 use super::problem::Problem;
-use crate::operator::{Filter, Stuck};
+use crate::operator::{Filter, Standing, Stuck, list};
+
+/// How many records are read at once.
+const PAGE: usize = 1_000;
+
+/// Gives every record that is found, page by page.
+pub(super) fn each<C: Store>(
+    filter: &Filter,
+    conn: &mut C,
+    mut given: impl FnMut(Standing),
+) -> Result<(), Problem> {
+    let mut after = None;
+    loop {
+        let page = list(filter, after.as_ref(), PAGE, conn)?;
+        page.records.into_iter().for_each(&mut given);
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
 
 /// What records have in common.
 #[derive(Clone, Debug, Default, Args)]
@@ -26,6 +47,10 @@ pub struct Selection {
     /// Only whose newest transition failed with an error that contains this text
     #[arg(long)]
     pub error: Option<String>,
+    /// Only whose newest transition failed with an error of this kind: one that `flowstate failures`
+    /// shows, its numbers written as `#`
+    #[arg(long)]
+    pub error_kind: Option<String>,
     /// Only those in their state for so long: `90s`, `15m`, `12h`, `3d`, `2w`
     #[arg(long, value_parser = duration)]
     pub older_than: Option<Duration>,
@@ -48,6 +73,7 @@ impl Selection {
             key: self.key.clone(),
             label: self.label.clone(),
             error: self.error.clone(),
+            error_kind: self.error_kind.clone(),
             in_state_for: self.older_than,
             stuck: self.stuck,
             stuck_because: self.stuck_because,
@@ -141,7 +167,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn because(text: &str) -> Result<Stuck, String> {
-    let all = [Stuck::GaveUp, Stuck::LeaseOver, Stuck::Unserved, Stuck::UnknownState];
+    let all =
+        [Stuck::GaveUp, Stuck::LeaseOver, Stuck::Unserved, Stuck::UnknownState, Stuck::Unreadable];
     let written = |stuck: &Stuck| stuck.as_str().replace(' ', "-");
     all.into_iter()
         .find(|stuck| written(stuck) == text)

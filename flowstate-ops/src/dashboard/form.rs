@@ -2,21 +2,27 @@
 
 use std::fmt::Write as _;
 
+use crate::operator::Error;
+
 /// What a form says.
 #[derive(Debug, Default)]
 pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
-    pub(super) fn parse(text: &str) -> Self {
+    /// Reads it. Refuses a NUL, which no database has in a name, and not every one takes in a text.
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).take(100);
-        Self(
-            pairs
-                .map(|pair| {
-                    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                    (decoded(name), decoded(value))
-                })
-                .collect(),
-        )
+        let pairs = pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(value))
+        });
+        let form = Self(pairs.collect());
+        if form.0.iter().any(|(_, value)| value.contains('\0')) {
+            let problem =
+                "a NUL stands in what was asked for: there is none in any record".to_owned();
+            return Err(Error::Input { problem });
+        }
+        Ok(form)
     }
 
     /// The first value of this name; empty if there is none.

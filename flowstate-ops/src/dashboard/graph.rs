@@ -20,26 +20,34 @@ pub(super) fn picture(graph: &Graph, counts: &Counts, here: Option<&str>) -> Mar
     let columns = places.iter().map(|(column, _)| column + 1).max().unwrap_or(1);
     let rows = places.iter().map(|(_, row)| row + 1).max().unwrap_or(1);
     let (width, height) = (columns * (WIDE + GAP_X), rows * (HIGH + GAP_Y) + GAP_Y);
+    let said = match here {
+        Some(here) => format!("The states of {}: the record is in {here}", graph.flow),
+        None => {
+            format!("The states of {}; the tables beside have them and their numbers", graph.flow)
+        }
+    };
     let at = |name: &str| {
         let found = graph.states.iter().position(|state| state.name == name);
         found.map(|found| places[found])
     };
     html! {
-        svg viewBox={ "0 0 " (width) " " (height) } width=(width) height=(height) role="img"
-            aria-label={ "The states of " (graph.flow) "; the table beside has their numbers" } {
-            defs {
-                marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"
-                    orient="auto" { path d="M0 0L8 4L0 8z" {} }
-            }
-            @for edge in &graph.transitions {
-                @for from in &edge.from {
-                    @if let (Some(from), Some(to)) = (at(from), at(&edge.to)) {
-                        path d=(curve(from, to)) marker-end="url(#tip)" { title { (edge.name) } }
+        div.scroll role="region" aria-label="Picture" tabindex="0" {
+            svg viewBox={ "0 0 " (width) " " (height) } width=(width) height=(height) role="img"
+                aria-label=(said) {
+                defs {
+                    marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"
+                        orient="auto" { path d="M0 0L8 4L0 8z" {} }
+                }
+                @for edge in &graph.transitions {
+                    @for from in &edge.from {
+                        @if let (Some(from), Some(to)) = (at(from), at(&edge.to)) {
+                            path d=(curve(from, to)) marker-end="url(#tip)" { title { (edge.name) } }
+                        }
                     }
                 }
-            }
-            @for (state, place) in graph.states.iter().zip(&places) {
-                (self::state(state, *place, counts.get(&state.name), here == Some(&state.name)))
+                @for (state, place) in graph.states.iter().zip(&places) {
+                    (self::state(state, *place, counts.get(&state.name), here == Some(&state.name)))
+                }
             }
         }
     }
@@ -47,10 +55,11 @@ pub(super) fn picture(graph: &Graph, counts: &Counts, here: Option<&str>) -> Mar
 
 fn state(state: &GraphState, place: (usize, usize), count: Option<&String>, here: bool) -> Markup {
     let (x, y) = corner(place);
-    let kind = match (state.error, state.completed) {
-        (true, _) => "error",
-        (_, true) => "done",
-        _ => "",
+    // by more than a colour: an error has a broken line, an end is round
+    let (kind, line, round) = match (state.error, state.completed) {
+        (true, _) => ("error", Some("6 3"), "8"),
+        (_, true) => ("done", None, "23"),
+        _ => ("", None, "8"),
     };
     // a longer one is cut; its whole name is in the title
     let name: String = state.name.chars().take(19).collect();
@@ -58,7 +67,7 @@ fn state(state: &GraphState, place: (usize, usize), count: Option<&String>, here
     html! {
         g class={ (kind) @if here { " here" } } {
             title { (state.name) @if !state.doc.is_empty() { ": " (state.doc) } }
-            rect x=(x) y=(y) width=(WIDE) height=(HIGH) rx="8" {}
+            rect x=(x) y=(y) width=(WIDE) height=(HIGH) rx=(round) stroke-dasharray=[line] {}
             text x=(x + 10) y=(y + middle) { (name) }
             @if let Some(count) = count { text.count x=(x + 10) y=(y + 37) { (count) } }
         }

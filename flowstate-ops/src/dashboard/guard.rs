@@ -1,7 +1,7 @@
 //! Who may see and do what, and what every answer says to the browser.
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::request::Parts;
@@ -23,11 +23,17 @@ pub enum Access {
 /// loopback. A page of another site that has its name point to this machine is refused by the name.
 #[must_use]
 pub fn loopback(head: &Parts) -> Access {
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| head.uri.authority().map(http::uri::Authority::as_str));
-    match host.map(name_of) {
+    match host(head).map(name_of) {
         Some("localhost" | "127.0.0.1" | "[::1]") => Access::Read("loopback".to_owned()),
         _ => Access::None,
+    }
+}
+
+/// The host for which a request is: HTTP/2 has it in the address, and no header.
+fn host(head: &Parts) -> Option<&str> {
+    match head.headers.get(HOST) {
+        Some(host) => host.to_str().ok(),
+        None => head.uri.authority().map(http::uri::Authority::as_str),
     }
 }
 
@@ -40,23 +46,20 @@ fn name_of(host: &str) -> &str {
 }
 
 /// Whether a request that changes something comes from a page of this dashboard: browsers say so.
-pub(super) fn is_from_here(headers: &HeaderMap) -> bool {
-    let text = |value: Option<&HeaderValue>| {
-        value.and_then(|value| value.to_str().ok().map(str::to_owned))
-    };
-    if headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin") {
+pub(super) fn is_from_here(head: &Parts) -> bool {
+    let site = head.headers.get("sec-fetch-site");
+    if site.is_some_and(|site| site != "same-origin") {
         return false;
     }
-    let (origin, host) = (text(headers.get(ORIGIN)), text(headers.get(HOST)));
-    match (origin, host) {
-        (Some(origin), Some(host)) => {
+    match head.headers.get(ORIGIN).map(HeaderValue::to_str) {
+        Some(Ok(origin)) => {
             let authority =
                 origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-            authority == Some(&*host)
+            authority.is_some() && authority == host(head)
         }
+        Some(Err(_)) => false,
         // a browser says one of the two with every POST
-        (None, _) => headers.contains_key("sec-fetch-site"),
-        (Some(_), None) => false,
+        None => site.is_some(),
     }
 }
 

@@ -118,10 +118,10 @@ impl Dashboard {
             "/script.js" => return answer(StatusCode::OK, "text/javascript", SCRIPT.into()),
             _ => {}
         }
-        let form = Form::parse(head.uri.query().unwrap_or_default());
         let page = Page { root: &self.root, path, who: &who };
         let token = self.token(&who);
-        let mut visit = Visit { page, form, operator: operator.then_some(&*who), token };
+        let mut visit =
+            Visit { page, form: Form::default(), operator: operator.then_some(&*who), token };
         let shown = show(&head, request.body(), &mut visit, conn.as_store());
         let (status, title, body) = match shown {
             Ok((title, body)) => (StatusCode::OK, title, body),
@@ -144,6 +144,7 @@ fn show<C: Store>(
     visit: &mut Visit<'_>,
     conn: &mut C,
 ) -> Result<(String, Markup), Refused> {
+    visit.form = Form::parse(head.uri.query().unwrap_or_default())?;
     match (&head.method, visit.page.path) {
         (&Method::GET | &Method::HEAD, path) => get(path, visit, conn),
         (&Method::POST, "/act") => {
@@ -151,7 +152,7 @@ fn show<C: Store>(
                 let why = "you may look and not touch";
                 return Err(Refused::Status(StatusCode::FORBIDDEN, why));
             };
-            if !is_from_here(&head.headers) {
+            if !is_from_here(head) {
                 let why = "this request does not come from a page of this dashboard";
                 return Err(Refused::Status(StatusCode::FORBIDDEN, why));
             }
@@ -159,7 +160,7 @@ fn show<C: Store>(
                 let why = "this request is too long";
                 return Err(Refused::Status(StatusCode::PAYLOAD_TOO_LARGE, why));
             }
-            let sent = Form::parse(&String::from_utf8_lossy(body));
+            let sent = Form::parse(&String::from_utf8_lossy(body))?;
             if !is_same(sent.get("token"), &visit.token) {
                 let why = "this page is too old, or not one of this dashboard: open it again";
                 return Err(Refused::Status(StatusCode::FORBIDDEN, why));

@@ -50,6 +50,24 @@ impl Page<'_> {
     }
 }
 
+/// A table that can be read without being seen: with a name, and columns that say what is in them. Where
+/// it is wider than the page, it is moved by the keys, too. Before the name of a column of numbers
+/// stands `#`; a name in brackets is not shown.
+pub(super) fn table(id: &str, name: &str, columns: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div.scroll role="region" aria-label=(name) tabindex="0" { table id=(id) {
+            caption.unseen { (name) }
+            thead { tr { @for column in columns {
+                @let (number, hidden) = (column.starts_with('#'), column.starts_with('('));
+                th.n[number] scope="col" {
+                    span.unseen[hidden] { (column.trim_matches(['#', '(', ')'])) }
+                }
+            } } }
+            tbody { (rows) }
+        } }
+    }
+}
+
 /// A time, for people and for programs.
 pub(super) fn time(at: DateTime<Utc>) -> Markup {
     html! {

@@ -5,11 +5,11 @@ use maud::{Markup, html};
 
 use super::form::{Form, query};
 use super::graph::{Counts, picture};
-use super::page::{self, long, time};
+use super::page::{self, long, table, time};
 use super::{Refused, Visit};
 use crate::operator::{
-    COUNTED_AT_MOST, Cursor, Filter, Listing, StateNumbers, Stuck, failures as grouped, lately,
-    list, numbers, registry,
+    COUNTED_AT_MOST, Cursor, Filter, Graph, Listing, StateNumbers, Stuck, failures as grouped,
+    lately, list, numbers, registry, throughput,
 };
 
 /// Counts of the overview stop here: it is read often, and shows every state of every flow.
@@ -24,6 +24,9 @@ pub(super) fn overview<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
     let counted = numbers(None, COUNTED_IN_OVERVIEW, conn)?;
     let stuck: i64 = counted.iter().map(|state| state.stuck).sum();
     let alive = known.workers.iter().filter(|worker| worker.is_alive).count();
+    let mut flows: Vec<_> = counted.iter().map(|state| &*state.flow).collect();
+    flows.dedup();
+    let moved = throughput(&flows, conn)?;
     let root = visit.page.root;
     let body = html! {
         @if stuck > 0 {
@@ -35,18 +38,35 @@ pub(super) fn overview<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
         p.soft { (alive) " workers live, " (known.workers.len() - alive) " gone." }
         @if counted.is_empty() { p.note { "There are no records." } }
         @else { (states(root, &counted, &known)) }
+        h2 { "Moved in the last hour" }
+        @if moved.is_empty() { p.soft { "Nothing." } }
+        @else {
+            (table("throughput", "Moved in the last hour", &["Flow", "#Completed", "#Transitions"], &html! {
+                @for one in &moved { tr {
+                    td { (one.flow) }
+                    td.n { (one.completed) @if one.is_capped { "+" } }
+                    td.n { (one.moved) }
+                } }
+            }))
+            p.soft {
+                "Completed: all records that are still there. Transitions: of the 200 records of all \
+                 flows that were created last, the last 50 of each; where more or older ones move, \
+                 there are more."
+            }
+        }
     };
     Ok(("Overview".to_owned(), body))
 }
 
 /// The states of flows with their numbers.
 fn states(root: &str, counted: &[StateNumbers], known: &crate::operator::Registry) -> Markup {
-    html! {
-        div.scroll { table id="states" {
-            thead { tr {
-                th { "Flow" } th { "State" } th.n { "Records" } th.n { "Stuck" } th { "Oldest due" }
-            } }
-            tbody { @for one in counted {
+    let columns = ["Flow", "State", "#Records", "#Stuck", "Oldest due"];
+    table(
+        "states",
+        "States",
+        &columns,
+        &html! {
+            @for one in counted {
                 tr {
                     td { a href={ (root) "/flow" (query(&[("name", &one.flow)])) } { (one.flow) } }
                     td {
@@ -63,9 +83,9 @@ fn states(root: &str, counted: &[StateNumbers], known: &crate::operator::Registr
                         (long(known.now - due)) " ago"
                     } }
                 }
-            } }
-        } }
-    }
+            }
+        },
+    )
 }
 
 fn count(one: &StateNumbers) -> String {
@@ -87,40 +107,55 @@ pub(super) fn flow<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
     let body = html! {
         @if let Some(graph) = known.graph(name) {
             @if !graph.doc.is_empty() { p { (graph.doc) } }
-            div.scroll { (picture(graph, &counts, None)) }
+            (picture(graph, &counts, None))
         } @else {
             p.note { "No program has registered this flow: its graph is not known." }
         }
         h2 { "States" }
         (states(visit.page.root, &counted, &known))
+        @if let Some(graph) = known.graph(name) {
+            h2 { "Transitions" }
+            (transitions(graph))
+        }
         h2 { "Taken in the last hour" }
         @if taken.is_empty() { p.soft { "Nothing." } }
-        @else { div.scroll { table {
-            thead { tr { th { "Transition" } th.n { "Times" } } }
-            tbody { @for (transition, times) in &taken { tr { td { (transition) } td.n { (times) } } } }
-        } } p.soft { "Among the 200 newest records of each state." } }
+        @else { (table("taken", "Taken in the last hour", &["Transition", "#Times"], &html! {
+            @for (transition, times) in &taken { tr { td { (transition) } td.n { (times) } } }
+        })) p.soft { "Among the 200 newest records of each state." } }
         h2 { "Versions" }
-        div.scroll { table id="versions" {
-            thead { tr { th { "Graph" } th { "Program" } th { "First seen" } th { "Last seen" } } }
-            tbody { @for one in &versions { tr {
+        (table("versions", "Versions", &["Graph", "Program", "First seen", "Last seen"], &html! {
+            @for one in &versions { tr {
                 td { code { (one.hash.chars().take(8).collect::<String>()) } }
                 td { (one.program) }
                 td { (time(one.first_seen_at)) }
                 td { (time(one.last_seen_at)) }
-            } } }
-        } }
+            } }
+        }))
         h2 { "Who serves it" }
-        div.scroll { table {
-            thead { tr { th { "Worker" } th { "Program" } th { "Takes from" } th { "Seen" } } }
-            tbody { @for worker in &known.workers { @if let Some(states) = worker.serves.get(name) { tr {
+        (table("serving", "Who serves it", &["Worker", "Program", "Takes from", "Seen"], &html! {
+            @for worker in &known.workers { @if let Some(states) = worker.serves.get(name) { tr {
                 td { code { (worker.id) } }
                 td { (worker.program) " " (worker.version) }
                 td { (states.join(", ")) }
                 td { (seen(worker, &known)) }
-            } } } }
-        } }
+            } } }
+        }))
     };
     Ok((name.to_owned(), body))
+}
+
+/// What the arrows of the picture show.
+fn transitions(graph: &Graph) -> Markup {
+    table(
+        "transitions",
+        "Transitions",
+        &["Transition", "From", "To"],
+        &html! {
+            @for edge in &graph.transitions { tr {
+                td { (edge.name) } td { (edge.from.join(", ")) } td { (edge.to) }
+            } }
+        },
+    )
 }
 
 fn seen(worker: &crate::operator::WorkerEntry, known: &crate::operator::Registry) -> Markup {
@@ -138,6 +173,7 @@ pub(super) fn filter(form: &Form) -> Filter {
         "lease over" => Some(Stuck::LeaseOver),
         "unserved" => Some(Stuck::Unserved),
         "unknown state" => Some(Stuck::UnknownState),
+        "unreadable" => Some(Stuck::Unreadable),
         _ => None,
     };
     Filter {
@@ -150,6 +186,7 @@ pub(super) fn filter(form: &Form) -> Filter {
             None => (label, String::new()),
         }),
         error: form.given("error"),
+        error_kind: form.given("kind"),
         stuck: form.given("stuck").is_some(),
         stuck_because: because,
         ..Filter::default()
@@ -161,12 +198,12 @@ pub(super) fn records<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
     let after = Cursor::parse(form.get("after"));
     let found = list(&filter(form), after.as_ref(), PAGE, conn)?;
     let now = registry(conn)?.now;
-    let same = ["flow", "state", "key", "label", "error", "stuck", "because"]
+    let same = ["flow", "state", "key", "label", "error", "kind", "stuck", "because"]
         .map(|name| (name, form.get(name)));
     let next = found.next.as_ref().map(Cursor::to_text);
     let body = html! {
         form.filter method="get" action={ (root) "/records" } {
-            @for (name, label) in [("flow", "Flow"), ("state", "State"), ("key", "Key"), ("label", "Label (name=value)"), ("error", "Error contains")] {
+            @for (name, label) in [("flow", "Flow"), ("state", "State"), ("key", "Key"), ("label", "Label (name=value)"), ("error", "Error contains"), ("kind", "Error, # for numbers")] {
                 label { (label) br; input type="text" name=(name) value=(form.get(name)); }
             }
             label {
@@ -194,12 +231,13 @@ fn rows(root: &str, found: &Listing, now: chrono::DateTime<chrono::Utc>) -> Mark
             if found.next.is_some() { "None so far: go on with “More”." } else { "None." };
         return html! { p.note { (text) } };
     }
-    html! {
-        div.scroll { table id="records" {
-            thead { tr {
-                th.n { "Id" } th { "Flow" } th { "State" } th { "For" } th.n { "Tries" } th { "Stuck" } th { "Error" }
-            } }
-            tbody { @for one in &found.records { tr {
+    let columns = ["#Id", "Flow", "State", "For", "#Tries", "Stuck", "Error"];
+    table(
+        "records",
+        "Records",
+        &columns,
+        &html! {
+            @for one in &found.records { tr {
                 td.n { a href={ (root) "/record?id=" (one.id) } { (one.id) } }
                 td { (one.flow) }
                 td { (one.state) }
@@ -207,9 +245,9 @@ fn rows(root: &str, found: &Listing, now: chrono::DateTime<chrono::Utc>) -> Mark
                 td.n { (one.attempts) }
                 td { @if let Some(stuck) = one.stuck { span.tag.bad { (stuck.as_str()) } } }
                 td { code { (one.error.as_deref().unwrap_or_default().chars().take(200).collect::<String>()) } }
-            } } }
-        } }
-    }
+            } }
+        },
+    )
 }
 
 pub(super) fn failures<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
@@ -217,11 +255,10 @@ pub(super) fn failures<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
     let root = visit.page.root;
     let body = html! {
         @if groups.is_empty() { p.note { "Nothing has failed." } }
-        @else { div.scroll { table id="failures" {
-            thead { tr { th.n { "Records" } th { "Flow" } th { "State" } th { "Error" } th { "" } } }
-            tbody { @for group in &groups { @let of = [
+        @else { (table("failures", "Failures", &["#Records", "Flow", "State", "Error", "(To do)"], &html! {
+            @for group in &groups { @let of = [
                 ("flow", &*group.flow), ("state", &*group.state),
-                ("error", longest_part(&group.example)),
+                ("kind", &*group.error),
             ]; tr {
                 td.n { (group.records) }
                 td { (group.flow) }
@@ -235,28 +272,20 @@ pub(super) fn failures<C: Store>(visit: &Visit<'_>, conn: &mut C) -> Shown {
                         }
                     }
                 }
-            } } }
-        } } p.soft { "Among the 2,000 newest records of each state." } }
+            } }
+        })) p.soft { "Among the 4,000 newest failed records, divided among the states." } }
     };
     Ok(("Failures".to_owned(), body))
 }
 
-/// The longest part of an error that has no number, by which its like are found.
-fn longest_part(example: &str) -> &str {
-    let parts = example.split(|sign: char| sign.is_ascii_digit());
-    parts.max_by_key(|part| part.len()).unwrap_or(example)
-}
-
 pub(super) fn workers<C: Store>(conn: &mut C) -> Shown {
     let known = registry(conn)?;
+    let columns =
+        ["Worker", "Program", "Host", "#Process", "Seen", "#Threads", "#Claims", "Serves"];
     let body = html! {
         @if known.workers.is_empty() { p.note { "No worker has ever run here, or all have ended as they should." } }
-        @else { div.scroll { table id="workers" {
-            thead { tr {
-                th { "Worker" } th { "Program" } th { "Host" } th.n { "Process" } th { "Seen" }
-                th.n { "Threads" } th.n { "Claims" } th { "Serves" }
-            } }
-            tbody { @for worker in &known.workers { tr {
+        @else { (table("workers", "Workers", &columns, &html! {
+            @for worker in &known.workers { tr {
                 td { code { (worker.id) } }
                 td { (worker.program) " " (worker.version) }
                 td { (worker.host) }
@@ -265,8 +294,8 @@ pub(super) fn workers<C: Store>(conn: &mut C) -> Shown {
                 td.n { (worker.threads) }
                 td.n { (worker.running) }
                 td { (worker.serves.keys().cloned().collect::<Vec<_>>().join(", ")) }
-            } } }
-        } } }
+            } }
+        })) }
     };
     Ok(("Workers".to_owned(), body))
 }

@@ -1,20 +1,22 @@
 //! The page of one record.
 
-use flowstate_diesel::Store;
+use flowstate_diesel::{ArtefactEntry, Store};
+use http::StatusCode;
 use maud::{Markup, html};
 
 use super::form::query;
 use super::graph::{Counts, picture};
-use super::page::{long, time};
+use super::page::{long, table, time};
 use super::{Refused, Visit};
-use crate::operator::{Error, Shown, show};
+use crate::operator::{Error, Shown, show_artefact, show_without_payloads};
 
 pub(super) fn record<C: Store>(
     visit: &Visit<'_>,
     conn: &mut C,
 ) -> Result<(String, Markup), Refused> {
     let id = visit.form.number("id").unwrap_or(-1);
-    let shown = show(id, conn)?;
+    let shown = show_without_payloads(id, conn)?;
+    let asked = asked(visit, id, conn)?;
     let at = &shown.standing;
     let body = html! {
         @if let Some(stuck) = at.stuck {
@@ -24,20 +26,59 @@ pub(super) fn record<C: Store>(
         @if visit.operator.is_some() { (wishes(visit, &shown)) }
         @if let Some(graph) = &shown.graph {
             h2 { "Where it stands" }
-            div.scroll { (picture(graph, &Counts::new(), Some(&at.state))) }
+            (picture(graph, &Counts::new(), Some(&at.state)))
+            p { a href={ (visit.page.root) "/flow" (query(&[("name", &at.flow)])) } {
+                "All states and transitions of " (at.flow)
+            } }
         }
         h2 { "History" }
         (history(&shown))
         @if !shown.artefacts.is_empty() {
             h2 { "Artefacts" }
-            @for artefact in &shown.artefacts {
-                details { summary { (artefact.name) " " span.soft { "of " (artefact.seq) } }
-                    pre { (artefact.payload) }
-                }
-            }
+            (artefacts(visit, &shown, asked.as_ref()))
         }
     };
     Ok((format!("{} #{}", at.flow, at.id), body))
+}
+
+/// The artefact that the address asks for: no other is read.
+fn asked<C: Store>(
+    visit: &Visit<'_>,
+    id: i64,
+    conn: &mut C,
+) -> Result<Option<ArtefactEntry>, Refused> {
+    let Some(name) = visit.form.given("artefact") else { return Ok(None) };
+    let found = visit.form.number("of").map(|seq| show_artefact(id, &name, seq, conn));
+    let nowhere = Refused::Status(StatusCode::NOT_FOUND, "the record has no such artefact");
+    found.transpose()?.flatten().ok_or(nowhere).map(Some)
+}
+
+/// The names of the artefacts, each a link to the page with its payload.
+fn artefacts(visit: &Visit<'_>, shown: &Shown, asked: Option<&ArtefactEntry>) -> Markup {
+    let (root, id) = (visit.page.root, shown.standing.id.to_string());
+    let is_asked =
+        |name: &str, seq: i64| asked.filter(|asked| (&*asked.name, asked.seq) == (name, seq));
+    html! {
+        ul id="artefacts" { @for one in &shown.artefacts { li {
+            @let (seq, of) = (one.seq.to_string(), html! {
+                " " span.soft { "of " (one.seq) (version(one.version)) }
+            });
+            @if let Some(asked) = is_asked(&one.name, one.seq) {
+                a href={ (root) "/record" (query(&[("id", &id)])) } aria-expanded="true" { (one.name) }
+                (of)
+                pre id="payload" { (asked.payload) }
+            } @else {
+                a href={ (root) "/record" (query(&[("id", &id), ("artefact", &one.name), ("of", &seq)])) "#payload" }
+                    aria-expanded="false" { (one.name) }
+                (of)
+            }
+        } } }
+    }
+}
+
+/// Of what is stored, unless it is the first.
+fn version(number: i64) -> String {
+    if number == 1 { String::new() } else { format!(" version {number}") }
 }
 
 fn facts(shown: &Shown) -> Markup {
@@ -56,7 +97,7 @@ fn facts(shown: &Shown) -> Markup {
             }
             @if let Some(error) = &at.error { dt { "Error" } dd.bad { pre id="error" { (error) } } }
             @for (name, value) in &shown.labels { dt { "Label " (name) } dd { code { (value) } } }
-            dt { "Props" } dd { pre { (shown.props) } }
+            dt { "Props" } dd { pre { (shown.props) } span.soft { (version(shown.props_version)) } }
         }
     }
 }
@@ -101,13 +142,13 @@ fn history(shown: &Shown) -> Markup {
             (row, after)
         })
         .collect();
-    html! {
-        div.scroll { table id="history" {
-            thead { tr {
-                th.n { "Seq" } th { "When" } th { "After" } th { "Transition" } th { "To" } th.n { "Try" }
-                th { "Actor" } th { "Error or reason" }
-            } }
-            tbody { @for (row, after) in &rows { tr {
+    let columns = ["#Seq", "When", "After", "Transition", "To", "#Try", "Actor", "Error or reason"];
+    table(
+        "history",
+        "History",
+        &columns,
+        &html! {
+            @for (row, after) in &rows { tr {
                 td.n { (row.seq) }
                 td { (time(row.created_at)) }
                 td { @if let Some(after) = after { (long(*after)) } }
@@ -124,9 +165,9 @@ fn history(shown: &Shown) -> Markup {
                         }
                     }
                 }
-            } } }
-        } }
-    }
+            } }
+        },
+    )
 }
 
 /// For links to records that are no number.

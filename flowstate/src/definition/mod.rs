@@ -1,9 +1,11 @@
 //! The graph as data, for diagrams and tools.
 
+mod lock_file;
 mod step;
 
 use std::time::Duration;
 
+pub use lock_file::LockFile;
 pub use step::{GroupDefinition, OutcomeDefinition, StepDefinition, StepKind};
 
 /// The longest stored name of a flow, state, transition or artefact, in bytes. The derive refuses
@@ -18,6 +20,8 @@ pub const MAX_NAME_LENGTH: usize = 64;
 pub struct Definition {
     /// The stored name of the flow.
     pub name: &'static str,
+    /// Earlier stored names: records under them are records of this flow.
+    pub aliases: &'static [&'static str],
     /// The doc comment of the struct.
     pub doc: &'static str,
     /// The state in which records are created.
@@ -36,6 +40,8 @@ pub struct Definition {
     pub labels: &'static [&'static str],
     /// The props that tools never show.
     pub secrets: &'static [&'static str],
+    /// The version of the props that are written.
+    pub version: u32,
 }
 
 /// A declared state.
@@ -79,6 +85,8 @@ pub struct TransitionDefinition {
     pub persists: &'static [&'static str],
     /// The stored names of the artefacts it loads.
     pub loads: &'static [&'static str],
+    /// Those of them that may be missing.
+    pub optional: &'static [&'static str],
     /// Taken by itself after so long in one of its `from` states.
     pub after: Option<Duration>,
     /// Whether a handler runs in the transaction in which it is taken by itself.
@@ -99,6 +107,8 @@ pub struct ArtefactDefinition {
     pub doc: &'static str,
     /// Whether tools never show its payload.
     pub secret: bool,
+    /// The version of the payloads that are written.
+    pub version: u32,
 }
 
 impl Definition {
@@ -129,6 +139,7 @@ impl Definition {
     pub const fn new(name: &'static str, initial: &'static str) -> Self {
         Self {
             name,
+            aliases: &[],
             doc: "",
             initial,
             states: &[],
@@ -138,7 +149,20 @@ impl Definition {
             groups: &[],
             labels: &[],
             secrets: &[],
+            version: 1,
         }
+    }
+
+    /// The names under which records of the flow are stored: its own first, then the earlier ones.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// The definition with earlier names.
+    #[must_use]
+    pub const fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
     }
 
     /// The definition with a doc comment.
@@ -180,6 +204,13 @@ impl Definition {
     #[must_use]
     pub const fn with_labels(mut self, labels: &'static [&'static str]) -> Self {
         self.labels = labels;
+        self
+    }
+
+    /// The definition with this version of the props.
+    #[must_use]
+    pub const fn with_version(mut self, version: u32) -> Self {
+        self.version = version;
         self
     }
 
@@ -263,6 +294,7 @@ impl TransitionDefinition {
             to,
             persists: &[],
             loads: &[],
+            optional: &[],
             after: None,
             within: false,
             operator: false,
@@ -317,19 +349,33 @@ impl TransitionDefinition {
         self.loads = names;
         self
     }
+
+    /// The transition with these of the artefacts that it loads as ones that may be missing.
+    #[must_use]
+    pub const fn with_optional(mut self, names: &'static [&'static str]) -> Self {
+        self.optional = names;
+        self
+    }
 }
 
 impl ArtefactDefinition {
     /// An artefact.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, aliases: &[], doc: "", secret: false }
+        Self { name, aliases: &[], doc: "", secret: false, version: 1 }
     }
 
     /// The artefact with earlier names.
     #[must_use]
     pub const fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
+        self
+    }
+
+    /// The artefact with this version of its payloads.
+    #[must_use]
+    pub const fn with_version(mut self, version: u32) -> Self {
+        self.version = version;
         self
     }
 

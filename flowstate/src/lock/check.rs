@@ -1,16 +1,21 @@
-//! The test that keeps a lock file current: the only place of this crate that touches files.
+//! The test that keeps a lock file current.
 
-use std::{env, fs};
+use std::fs;
 
 use super::of_flow::of;
+use super::samples;
 use crate::Flow;
 
 /// Fails if the lock file of a flow is not current: call it in a test. With `FLOWSTATE_LOCK=write` in
 /// the environment it writes the file; the next build holds the flow against that.
 ///
+/// Beside the file are samples of props and artefacts as they are stored, `order.v1.json` and
+/// `order.receipt.v1.json` for `order.flow`: each is read as its version. Where there are versions,
+/// each must have one; see [`sample`](super::sample).
+///
 /// # Panics
 /// If the file is not current, with the lines that differ; if the flow has none; if it cannot be
-/// written.
+/// written; if a sample is missing or cannot be read.
 pub fn check<F: Flow>() {
     let problem = is_current::<F>().err();
     assert!(problem.is_none(), "{}", problem.unwrap_or_default());
@@ -26,18 +31,19 @@ fn is_current<F: Flow>() -> Result<(), String> {
     let text = of::<F>().to_string();
     // the file may be newer than this program
     let found = fs::read_to_string(file.path).unwrap_or_else(|_| file.text.to_owned());
-    if found == text {
-        return Ok(());
-    }
-    if env::var_os("FLOWSTATE_LOCK").is_some_and(|wish| wish == "write") {
+    let mut problems = samples::problems::<F>(file.path);
+    if found != text && samples::is_written() {
         let written = fs::write(file.path, text);
-        return written.map_err(|error| format!("`{}` cannot be written: {error}", file.path));
+        let problem = written.err();
+        problems.extend(problem.map(|error| format!("`{}` cannot be written: {error}", file.path)));
+    } else if found != text {
+        problems.push(format!(
+            "`{}` is not current: run this test with `FLOWSTATE_LOCK=write`, and read what changes\n{}",
+            file.path,
+            differences(&found, &text)
+        ));
     }
-    Err(format!(
-        "`{}` is not current: run this test with `FLOWSTATE_LOCK=write`, and read what changes\n{}",
-        file.path,
-        differences(&found, &text)
-    ))
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 
 /// The lines that only one text has.

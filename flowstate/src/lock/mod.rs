@@ -13,27 +13,13 @@
 mod check;
 mod format;
 mod of_flow;
+mod samples;
 #[cfg(test)]
 mod tests;
 
 pub use check::check;
 pub use format::{Gone, Kind, Lock, LockedState, LockedTransition, Misread};
 pub use of_flow::of;
+pub use samples::{sample, sample_props};
 
-/// A lock file as it was when the program was compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LockFile {
-    /// Where it is on the machine that compiled the program.
-    pub path: &'static str,
-    /// What is in it.
-    pub text: &'static str,
-}
-
-impl LockFile {
-    /// The file at this path, with this text: as the derive writes it.
-    #[must_use]
-    pub const fn new(path: &'static str, text: &'static str) -> Self {
-        Self { path, text }
-    }
-}
+pub use crate::definition::LockFile;

@@ -20,6 +20,10 @@ fn of_definition(flow: &Definition) -> Lock {
         from: owned(transition.from),
         to: transition.to.to_owned(),
         persists: owned(transition.persists),
+        loads: owned(transition.loads)
+            .into_iter()
+            .filter(|name: &String| !transition.optional.contains(&name.as_str()))
+            .collect(),
     });
     let gone = |kind, name: &str, aliases: &[&str]| {
         let gone = aliases.iter().map(move |&alias| (kind, alias.to_owned()));
@@ -31,12 +35,13 @@ fn of_definition(flow: &Definition) -> Lock {
         flow.transitions.iter().flat_map(|it| gone(Kind::Transition, it.name, it.aliases));
     let all_artefacts =
         flow.artefacts.iter().flat_map(|it| gone(Kind::Artefact, it.name, it.aliases));
+    let all_names = gone(Kind::Itself, flow.name, flow.aliases).into_iter();
     Lock {
         flow: flow.name.to_owned(),
-        version: 1,
-        artefacts: flow.artefacts.iter().map(|it| (it.name.to_owned(), 1)).collect(),
+        version: flow.version,
+        artefacts: flow.artefacts.iter().map(|it| (it.name.to_owned(), it.version)).collect(),
         states: states.collect(),
         transitions: transitions.collect(),
-        gone: all_states.chain(all_transitions).chain(all_artefacts).collect(),
+        gone: all_names.chain(all_states).chain(all_transitions).chain(all_artefacts).collect(),
     }
 }

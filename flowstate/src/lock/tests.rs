@@ -5,12 +5,14 @@ use super::format::Lock;
 const TEXT: &str = "\
 flow order v3
 artefact receipt v2
+gone flow bill -> order
 gone state paid -> charged
 state \"big \\\"one\\\"\"
 state charge_failed error
 state charged has address receipt
 state done completed has receipt
 transition finish_charge: charging => charged +receipt
+transition ship: charged => done +parcel -address -receipt
 transition start_charge: \"big \\\"one\\\"\" | charge_failed => charging
 ";
 
@@ -42,6 +44,7 @@ fn what_is_no_fact_is_named_with_its_line() {
         ("state \"a", "does not end"),
         ("transition a b", "expected `:`"),
         ("transition a: b -> c", "expected `=>`"),
+        ("transition a: b => c -x +y", "remove `+`"),
         ("gone thing a -> b", "not `thing`"),
         ("artefact a 2", "such as `v2`"),
         ("flow a v1 b", "remove `b`"),

@@ -5,14 +5,19 @@
 -- history row and fence in one. Times are UTC.
 -- LONGTEXT and not JSON: MySQL's JSON rewrites numbers and reorders keys, MariaDB's refuses more
 -- than 31 nested levels. `key` is VARBINARY, because text of a collation that MySQL and MariaDB
--- both know compares without trailing blanks; names never end in one.
+-- both know compares without trailing blanks; names never end in one. `key` is held until the flow is
+-- destroyed, `single_key` until it is completed: an index cannot leave rows out, so that it is one of
+-- `live_key`.
 CREATE TABLE IF NOT EXISTS flowstate_flows (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     flow VARCHAR(64) NOT NULL,
     state VARCHAR(64) NOT NULL,
     seq BIGINT NOT NULL,
     props LONGTEXT NOT NULL,
+    props_version BIGINT NOT NULL DEFAULT 1,
     `key` VARBINARY(255),
+    single_key VARBINARY(255),
+    live_key VARBINARY(255) AS (CASE WHEN completed_at IS NULL THEN single_key END) STORED,
     attempts INTEGER NOT NULL,
     due_at DATETIME(6),
     leased_until DATETIME(6),
@@ -23,12 +28,15 @@ CREATE TABLE IF NOT EXISTS flowstate_flows (
     created_at DATETIME(6) NOT NULL,
     updated_at DATETIME(6) NOT NULL,
     UNIQUE KEY flowstate_flows_key (flow, `key`),
+    UNIQUE KEY flowstate_flows_single (flow, live_key),
     KEY flowstate_flows_due (flow, state, due_at),
     KEY flowstate_flows_lease (flow, leased_until),
-    KEY flowstate_flows_deadline (flow, deadline_at)
+    KEY flowstate_flows_deadline (flow, deadline_at),
+    KEY flowstate_flows_completed (flow, completed_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The history: seq 0 is the creation, and there are no gaps.
+-- `visit` is of claims of a step that can be repeated: the seq of its last end, or -1 before any.
 CREATE TABLE IF NOT EXISTS flowstate_transitions (
     flow_id BIGINT NOT NULL,
     seq BIGINT NOT NULL,
@@ -40,6 +48,7 @@ CREATE TABLE IF NOT EXISTS flowstate_transitions (
     actor VARCHAR(255),
     metadata LONGTEXT,
     traceparent VARCHAR(255),
+    visit BIGINT,
     token VARCHAR(32) NOT NULL,
     created_at DATETIME(6) NOT NULL,
     PRIMARY KEY (flow_id, seq),
@@ -52,6 +61,7 @@ CREATE TABLE IF NOT EXISTS flowstate_artefacts (
     name VARCHAR(64) NOT NULL,
     seq BIGINT NOT NULL,
     payload LONGTEXT NOT NULL,
+    version BIGINT NOT NULL DEFAULT 1,
     PRIMARY KEY (flow_id, name, seq),
     CONSTRAINT flowstate_artefacts_flow FOREIGN KEY (flow_id) REFERENCES flowstate_flows (id) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

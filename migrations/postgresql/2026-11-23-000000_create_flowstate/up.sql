@@ -1,5 +1,6 @@
 -- One row per flow: where it stands. `seq` counts its transitions: version, key of the newest
 -- history row and fence in one. Text columns compare byte by byte in the "C" collation.
+-- `key` is held until the flow is destroyed, `single_key` until it is completed.
 -- `json` and not `jsonb`, which rewrites what it is given: 1e16 comes back as a whole number, -0.0
 -- as 0.0, keys in another order. Cast for the operators of `jsonb`: `props::jsonb @> ...`.
 CREATE TABLE flowstate_flows (
@@ -8,7 +9,9 @@ CREATE TABLE flowstate_flows (
     state TEXT COLLATE "C" NOT NULL,
     seq BIGINT NOT NULL,
     props JSON NOT NULL,
+    props_version BIGINT NOT NULL DEFAULT 1,
     key TEXT COLLATE "C",
+    single_key TEXT COLLATE "C",
     attempts INTEGER NOT NULL,
     due_at TIMESTAMPTZ,
     leased_until TIMESTAMPTZ,
@@ -21,14 +24,19 @@ CREATE TABLE flowstate_flows (
 );
 
 CREATE UNIQUE INDEX flowstate_flows_key ON flowstate_flows (flow, key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX flowstate_flows_single ON flowstate_flows (flow, single_key)
+    WHERE single_key IS NOT NULL AND completed_at IS NULL;
 CREATE INDEX flowstate_flows_due ON flowstate_flows (flow, state, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX flowstate_flows_lease ON flowstate_flows (flow, state, leased_until) WHERE leased_until IS NOT NULL;
 CREATE INDEX flowstate_flows_deadline ON flowstate_flows (flow, state, deadline_at) WHERE deadline_at IS NOT NULL;
 -- What is neither due nor claimed: every record is in one of the three, so that those of a state are
 -- found and counted without an index more for the records that workers move.
 CREATE INDEX flowstate_flows_rest ON flowstate_flows (flow, state, id) WHERE due_at IS NULL AND leased_until IS NULL;
+-- What a purge deletes, in the order in which it was completed.
+CREATE INDEX flowstate_flows_completed ON flowstate_flows (flow, completed_at, id) WHERE completed_at IS NOT NULL;
 
 -- The history: seq 0 is the creation, and there are no gaps.
+-- `visit` is of claims of a step that can be repeated: the seq of its last end, or -1 before any.
 CREATE TABLE flowstate_transitions (
     flow_id BIGINT NOT NULL REFERENCES flowstate_flows (id) ON DELETE CASCADE,
     seq BIGINT NOT NULL,
@@ -40,6 +48,7 @@ CREATE TABLE flowstate_transitions (
     actor TEXT COLLATE "C",
     metadata JSON,
     traceparent TEXT,
+    visit BIGINT,
     token TEXT COLLATE "C" NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (flow_id, seq)
@@ -51,6 +60,7 @@ CREATE TABLE flowstate_artefacts (
     name TEXT COLLATE "C" NOT NULL,
     seq BIGINT NOT NULL,
     payload JSON NOT NULL,
+    version BIGINT NOT NULL DEFAULT 1,
     PRIMARY KEY (flow_id, name, seq)
 );
 

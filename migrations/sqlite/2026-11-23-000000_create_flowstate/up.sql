@@ -1,5 +1,6 @@
 -- One row per flow: where it stands. `seq` counts its transitions: version, key of the newest
 -- history row and fence in one. Times are UTC text, `2026-01-31 23:59:59.123456`.
+-- `key` is held until the flow is destroyed, `single_key` until it is completed.
 -- AUTOINCREMENT: the id of a destroyed flow is never given again.
 CREATE TABLE flowstate_flows (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -7,7 +8,9 @@ CREATE TABLE flowstate_flows (
     state TEXT NOT NULL,
     seq BIGINT NOT NULL,
     props TEXT NOT NULL,
+    props_version BIGINT NOT NULL DEFAULT 1,
     key TEXT,
+    single_key TEXT,
     attempts INTEGER NOT NULL,
     due_at TEXT,
     leased_until TEXT,
@@ -20,14 +23,19 @@ CREATE TABLE flowstate_flows (
 );
 
 CREATE UNIQUE INDEX flowstate_flows_key ON flowstate_flows (flow, key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX flowstate_flows_single ON flowstate_flows (flow, single_key)
+    WHERE single_key IS NOT NULL AND completed_at IS NULL;
 CREATE INDEX flowstate_flows_due ON flowstate_flows (flow, state, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX flowstate_flows_lease ON flowstate_flows (flow, state, leased_until) WHERE leased_until IS NOT NULL;
 CREATE INDEX flowstate_flows_deadline ON flowstate_flows (flow, state, deadline_at) WHERE deadline_at IS NOT NULL;
 -- What is neither due nor claimed: every record is in one of the three, so that those of a state are
 -- found and counted without an index more for the records that workers move.
 CREATE INDEX flowstate_flows_rest ON flowstate_flows (flow, state) WHERE due_at IS NULL AND leased_until IS NULL;
+-- What a purge deletes, in the order in which it was completed.
+CREATE INDEX flowstate_flows_completed ON flowstate_flows (flow, completed_at) WHERE completed_at IS NOT NULL;
 
 -- The history: seq 0 is the creation, and there are no gaps.
+-- `visit` is of claims of a step that can be repeated: the seq of its last end, or -1 before any.
 CREATE TABLE flowstate_transitions (
     flow_id BIGINT NOT NULL REFERENCES flowstate_flows (id) ON DELETE CASCADE,
     seq BIGINT NOT NULL,
@@ -39,6 +47,7 @@ CREATE TABLE flowstate_transitions (
     actor TEXT,
     metadata TEXT,
     traceparent TEXT,
+    visit BIGINT,
     token TEXT NOT NULL,
     created_at TEXT NOT NULL,
     PRIMARY KEY (flow_id, seq)
@@ -50,6 +59,7 @@ CREATE TABLE flowstate_artefacts (
     name TEXT NOT NULL,
     seq BIGINT NOT NULL,
     payload TEXT NOT NULL,
+    version BIGINT NOT NULL DEFAULT 1,
     PRIMARY KEY (flow_id, name, seq)
 ) WITHOUT ROWID;
 

@@ -34,7 +34,7 @@ fn last(states: usize) -> usize {
     states / 2 - 1
 }
 
-/// The same items as a patient person would write them.
+/// What the derive makes of such a flow, as a patient person would write it.
 pub(crate) fn by_hand(states: usize) -> String {
     let last = last(states);
     let names = (0..last).flat_map(|i| [format!("S{i}"), format!("F{i}")]);

@@ -24,6 +24,7 @@ pub mod names;
 pub mod places;
 pub mod raw;
 pub mod shadows;
+pub mod steps;
 
 /// Shadows the crate, for the flow in this module and in `shadows`.
 pub mod core {}

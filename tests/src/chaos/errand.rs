@@ -18,8 +18,9 @@ use crate::Database;
 pub(super) const LEASE: Duration = Duration::from_secs(1);
 
 /// What goes wrong with an errand: `Fails` and `Panics` in each step's first two tries, `Aborts` in
-/// its first one, `Hopeless` always, until it is given up at the third; `Slow` takes longer than a
-/// lease.
+/// its first one; `Hopeless` and `Bankrupt` always, the one in the first step and the other in the
+/// second, until they are given up at the third try; `Slow` takes longer than a lease, and
+/// `Unwanted` is answered by a no.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Temper {
     Fine,
@@ -28,6 +29,8 @@ pub(super) enum Temper {
     Aborts,
     Slow,
     Hopeless,
+    Bankrupt,
+    Unwanted,
 }
 
 impl Temper {
@@ -39,17 +42,30 @@ impl Temper {
             4 => Self::Aborts,
             5 => Self::Slow,
             7 => Self::Hopeless,
+            8 => Self::Bankrupt,
+            9 | 10 => Self::Unwanted,
             _ => Self::Fine,
         }
     }
 
-    fn show(self, attempt: i32) -> Result<(), StepError> {
+    /// Where it ends, in whatever order its workers die.
+    pub(super) fn end(self) -> ErrandState {
+        match self {
+            Self::Hopeless => ErrandState::Unreachable,
+            Self::Unwanted => ErrandState::Declined,
+            Self::Bankrupt => ErrandState::BookFailed,
+            _ => ErrandState::Booked,
+        }
+    }
+
+    /// Goes wrong, as far as it does in the step in which the hopeless are `hopeless`.
+    fn show(self, attempt: i32, hopeless: Self) -> Result<(), StepError> {
         match self {
             Self::Fails if attempt <= 2 => Err("it failed".into()),
             Self::Panics if attempt <= 2 => panic!("it panicked"),
             Self::Aborts if attempt <= 1 => std::process::abort(),
-            Self::Hopeless if attempt <= 2 => Err("hopeless".into()),
-            Self::Hopeless => Err(StepError::permanent("hopeless")),
+            _ if self == hopeless && attempt <= 2 => Err("hopeless".into()),
+            _ if self == hopeless => Err(StepError::permanent("hopeless")),
             _ => Ok(()),
         }
     }
@@ -57,11 +73,15 @@ impl Temper {
 
 /// Something is called for, and booked.
 #[derive(Flow, Serialize, Deserialize, Clone, Debug)]
-#[state(New, Calling, Called, Booking, Booked, CallFailed(error), BookFailed(error))]
+#[state(New, Calling, Called, Booking, Booked, Declined, Unreachable)]
+#[state(CallFailed(error), BookFailed(error))]
 #[initial(New)]
-#[completed(Booked)]
+#[completed(Booked, Declined, Unreachable)]
 #[persist(Answer(i64))]
-#[step(call: New | CallFailed => Calling => Called(persist(Answer)), fail(CallFailed))]
+#[step(
+    call: New | CallFailed => Calling => Called(persist(Answer)) | Declined,
+    fail(CallFailed), give_up(Unreachable),
+)]
 #[step(book: Called | BookFailed => Booking => Booked, load(Answer), fail(BookFailed), transactional)]
 pub(super) struct Errand {
     pub(super) temper: Temper,
@@ -75,24 +95,28 @@ pub(super) fn work<D: Database>(pool: Pool<ConnectionManager<D::Conn>>, visits: 
     let booked = Arc::clone(&visits);
     let running = Worker::new(pool)
         .step(Errand::CALL.lease(LEASE).retry(retry.clone()), move |claim, ()| {
-            let _visit = Visit::begin(&visits, claim.id(), claim.seq());
+            let _visit = Visit::begin(&visits, claim.id(), claim.seq(), &claim.idempotency_key());
             if claim.temper == Temper::Slow {
                 // the heartbeat has to keep the claim
                 std::thread::sleep(LEASE * 3);
             }
-            claim.temper.show(claim.attempt())?;
-            Ok(Answer(claim.id()))
+            claim.temper.show(claim.attempt(), Temper::Hopeless)?;
+            Ok(match claim.temper {
+                Temper::Unwanted => ErrandCallOutcome::Declined,
+                _ => ErrandCallOutcome::Called(Answer(claim.id())),
+            })
         })
         .transactional_step(
             Errand::BOOK.lease(LEASE).retry(retry),
             move |claim, Answer(id), conn| {
-                let _visit = Visit::begin(&booked, claim.id(), claim.seq());
+                let _visit =
+                    Visit::begin(&booked, claim.id(), claim.seq(), &claim.idempotency_key());
                 if id != claim.id() {
                     return Err(StepError::permanent("the answer of another errand"));
                 }
                 conn.batch_execute(&format!("INSERT INTO bookings (flow_id) VALUES ({id})"))
                     .map_err(|error| StepError::from(BoxError::from(error)))?;
-                claim.temper.show(claim.attempt())
+                claim.temper.show(claim.attempt(), Temper::Bankrupt)
             },
         )
         .threads(3)

@@ -5,6 +5,7 @@ pub mod cluster;
 mod errand;
 mod options;
 mod pack;
+mod trouble;
 mod verdict;
 mod visits;
 
@@ -24,6 +25,7 @@ use crate::{Database, Sqlite};
 use errand::{Errand, Temper};
 use options::{HELP, Options};
 use pack::Pack;
+use trouble::Troubles;
 use verdict::{Count, findings};
 use visits::Told;
 
@@ -102,18 +104,22 @@ fn run<D: Database>(options: &Options, url: &str, mut server: Option<OwnServer>)
     let visits = folder.path().join("visits");
     drop(visits::open(&visits));
     prepare::<D>(url);
+    let mut troubles = Troubles::new::<D>(url);
     println!("{} flows, {} worker processes on {}", options.flows, options.workers, url);
     let urls = [url.to_owned()];
     let mut pack = Pack::start(options.workers, &options.database, &urls, &visits);
     let begun = Instant::now();
     let (mut told, mut fed, mut at_restart) = (begun, 0, None);
-    while begun.elapsed() < options.time {
+    // longer where a slow machine has not yet made every trouble there is
+    while begun.elapsed() < options.time || troubles.missing::<D>().next().is_some() {
         feed::<D>(options, begun.elapsed(), &mut fed, url);
         thread::sleep(options.kill_every);
         pack.harm_one();
+        troubles.make_some::<D>();
         if at_restart.is_none() && begun.elapsed() > options.time / 2 {
             let open = Count::read::<D>(&mut D::connect_to(url)).open;
             if let Some(server) = &mut server {
+                troubles.see_through();
                 server.crash();
                 // an outage, with the workers dying on
                 thread::sleep(options.kill_every);
@@ -129,6 +135,8 @@ fn run<D: Database>(options: &Options, url: &str, mut server: Option<OwnServer>)
         }
     }
     pack.resume(Duration::ZERO);
+    troubles.see_through();
+    println!("with {}", troubles.told());
     while fed < options.flows {
         feed::<D>(options, options.time, &mut fed, url);
     }
@@ -146,6 +154,7 @@ fn run<D: Database>(options: &Options, url: &str, mut server: Option<OwnServer>)
     ] {
         found.extend(is_so.then(|| finding.to_owned()));
     }
+    found.extend(troubles.missing::<D>());
     if found.is_empty() {
         println!("nothing was lost, doubled or left over");
         return ExitCode::SUCCESS;

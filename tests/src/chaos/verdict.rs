@@ -2,7 +2,7 @@
 
 use flowstate_diesel::{AsStore, Page, prelude::*};
 
-use super::errand::{Errand, ErrandState, LEASE, Temper};
+use super::errand::{Errand, ErrandState, LEASE};
 use super::visits::Told;
 use crate::Database;
 
@@ -19,33 +19,23 @@ impl Count {
         let mut count = |filter: &str| {
             D::number(conn, &format!("SELECT COUNT(*) FROM flowstate_flows WHERE {filter}"))
         };
-        let failed = "state IN ('call_failed', 'book_failed') AND due_at IS NULL";
-        let (completed, given_up) = (count("state = 'booked'"), count(failed));
+        let failed = "state = 'book_failed' AND due_at IS NULL OR state = 'unreachable'";
+        let (completed, given_up) = (count("state IN ('booked', 'declined')"), count(failed));
         Self { completed, given_up, open: count("1 = 1") - completed - given_up }
     }
 }
 
-/// Everything that is wrong.
+/// Everything that is wrong where nothing may be lost.
 pub(super) fn findings<D: Database>(flows: usize, seen: &Told, conn: &mut D::Conn) -> Vec<String> {
-    let mut findings = Vec::new();
-    let audit = flowstate_diesel::audit(conn.as_store()).expect("the audit ran");
-    if !audit.is_clean() {
-        findings.push(format!("audit: {audit}"));
-    }
-    if audit.flows != i64::try_from(flows).unwrap_or(i64::MAX) {
-        findings.push(format!("{} of {flows} flows are there", audit.flows));
-    }
-    for (what, sql) in checks::<D>() {
-        let number = D::number(conn, &format!("SELECT COUNT(*) FROM ({sql}) AS found"));
-        if number > 0 {
-            findings.push(format!("{number} {what}"));
-        }
+    let mut findings = findings_of_what_is_left::<D>(seen, conn);
+    let there = D::number(conn, "SELECT COUNT(*) FROM flowstate_flows");
+    if there != i64::try_from(flows).unwrap_or(i64::MAX) {
+        findings.push(format!("{there} of {flows} flows are there"));
     }
     let expired = "SELECT COUNT(*) FROM flowstate_transitions WHERE error = 'lease expired'";
     if D::number(conn, expired) == 0 {
         findings.push("no lease ran out: it shows nothing".to_owned());
     }
-    findings.extend(misjudged::<D>(conn));
     for (flow, seq) in &seen.shared {
         findings.push(format!("two processes ran the claim {seq} of #{flow}"));
     }
@@ -62,7 +52,31 @@ pub(super) fn findings<D: Database>(flows: usize, seen: &Told, conn: &mut D::Con
     findings
 }
 
-/// The hopeless are given up, and nobody else is.
+/// Everything that is wrong with the flows that are there, though the last moments of others, and of
+/// theirs, may be lost: what a handler has seen may be gone, and its claim given anew.
+pub(super) fn findings_of_what_is_left<D: Database>(
+    seen: &Told,
+    conn: &mut D::Conn,
+) -> Vec<String> {
+    let mut findings = Vec::new();
+    let audit = flowstate_diesel::audit(conn.as_store()).expect("the audit ran");
+    if !audit.is_clean() {
+        findings.push(format!("audit: {audit}"));
+    }
+    for (what, sql) in checks::<D>() {
+        let number = D::number(conn, &format!("SELECT COUNT(*) FROM ({sql}) AS found"));
+        if number > 0 {
+            findings.push(format!("{number} {what}"));
+        }
+    }
+    findings.extend(misjudged::<D>(conn));
+    for flow in &seen.keyed_twice {
+        findings.push(format!("tries of one step of #{flow} had different idempotency keys"));
+    }
+    findings
+}
+
+/// Each ends where its temper leads: the hopeless are given up, and nobody else is.
 fn misjudged<D: Database>(conn: &mut D::Conn) -> Vec<String> {
     let (mut found, mut page) = (Vec::new(), Page::first(500));
     loop {
@@ -71,8 +85,7 @@ fn misjudged<D: Database>(conn: &mut D::Conn) -> Vec<String> {
         let Some(last) = errands.last() else { return found };
         page = Page::after(last.id(), 500);
         for errand in errands {
-            let is_given_up = errand.state() != ErrandState::Booked;
-            if is_given_up != (errand.temper == Temper::Hopeless) {
+            if errand.state() != errand.temper.end() {
                 found.push(format!("{:?} #{} is {}", errand.temper, errand.id(), errand.state()));
             }
         }
@@ -94,14 +107,21 @@ fn checks<D: Database>() -> Vec<(&'static str, String)> {
             "flows neither completed nor in their error state",
             text(
                 "SELECT id FROM flowstate_flows WHERE leased_until IS NOT NULL OR due_at IS NOT \
-                 NULL OR state NOT IN ('booked', 'call_failed', 'book_failed')",
+                 NULL OR (state <> 'book_failed') = (completed_at IS NULL)",
             ),
         ),
         (
             "transitions were committed twice",
             text(
                 "SELECT flow_id FROM flowstate_transitions WHERE transition IN ('flow.create', \
-                 'finish_call', 'finish_book') GROUP BY flow_id, transition HAVING COUNT(*) > 1",
+                 'finish_call', 'finish_call_declined', 'give_up_call', 'finish_book') GROUP BY flow_id, transition HAVING COUNT(*) > 1",
+            ),
+        ),
+        (
+            "calls have two outcomes",
+            text(
+                "SELECT flow_id FROM flowstate_transitions WHERE transition IN ('finish_call', \
+                 'finish_call_declined', 'give_up_call') GROUP BY flow_id HAVING COUNT(*) > 1",
             ),
         ),
         (
@@ -127,8 +147,9 @@ fn checks<D: Database>() -> Vec<(&'static str, String)> {
             text(
                 "SELECT s.flow_id FROM flowstate_transitions s JOIN flowstate_transitions e \
                  ON e.flow_id = s.flow_id AND e.seq = s.seq + 1 \
-                 WHERE s.transition IN ('call', 'book') AND e.transition NOT IN \
-                 ('finish_call', 'fail_call', 'finish_book', 'fail_book', 'claim.release')",
+                 WHERE s.transition IN ('start_call', 'start_book') AND e.transition NOT IN \
+                 ('finish_call', 'finish_call_declined', 'fail_call', 'give_up_call', \
+                 'finish_book', 'fail_book', 'claim.release')",
             ),
         ),
         (

@@ -17,6 +17,8 @@ struct Line<'a> {
     process: &'a str,
     /// In milliseconds since 1970.
     at: u64,
+    /// The idempotency key of the claim.
+    key: Option<&'a str>,
 }
 
 /// A handler at work. Its end is written when it is dropped, by a panic too, but by no death.
@@ -28,22 +30,23 @@ pub(super) struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn begin(file: &'a File, flow: i64, seq: i64) -> Self {
-        write(file, "begin", flow, seq);
+    /// `key`: the idempotency key of the claim.
+    pub(super) fn begin(file: &'a File, flow: i64, seq: i64, key: &str) -> Self {
+        write(file, "begin", flow, seq, key);
         Self { file, flow, seq }
     }
 }
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        write(self.file, "end", self.flow, self.seq);
+        write(self.file, "end", self.flow, self.seq, "");
     }
 }
 
-fn write(mut file: &File, what: &str, flow: i64, seq: i64) {
+fn write(mut file: &File, what: &str, flow: i64, seq: i64, key: &str) {
     // in one call: lines of others do not come between
     let (process, at) = (std::process::id(), millis(SystemTime::now()));
-    let line = format!("{what} {flow} {seq} {process} {at}\n");
+    let line = format!("{what} {flow} {seq} {process} {at} {key}\n");
     file.write_all(line.as_bytes()).expect("a line");
 }
 
@@ -70,6 +73,8 @@ pub(super) struct Told {
     pub(super) overtaken: Vec<(i64, i64)>,
     /// Those of them whose handler ended all the same: it was late.
     pub(super) late: usize,
+    /// Records of which two tries of a step had different idempotency keys.
+    pub(super) keyed_twice: Vec<i64>,
     /// When handlers of each process began, in milliseconds since 1970.
     begins: HashMap<String, Vec<u64>>,
 }
@@ -83,10 +88,17 @@ impl Told {
         let mut told = Self::default();
         let mut holders: HashMap<(i64, i64), &str> = HashMap::new();
         let mut running: HashMap<i64, Vec<i64>> = HashMap::new();
+        let mut keys: HashMap<(i64, &str), &str> = HashMap::new();
         for line in text.lines().filter_map(Line::read) {
             let (key, running) = ((line.flow, line.seq), running.entry(line.flow).or_default());
             if line.begins {
                 told.begun += 1;
+                // it ends with the name of the step's start
+                if let Some((before, start)) = line.key.and_then(|key| key.rsplit_once('-'))
+                    && *keys.entry((line.flow, start)).or_insert(before) != before
+                {
+                    told.keyed_twice.push(line.flow);
+                }
                 told.begins.entry(line.process.to_owned()).or_default().push(line.at);
                 // a transactional handler may run again, in the same process
                 if holders.insert(key, line.process).is_some_and(|other| other != line.process) {
@@ -128,7 +140,8 @@ impl<'a> Line<'a> {
         let begins = words.next()? == "begin";
         let (flow, seq) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         let (process, at) = (words.next()?, words.next()?.parse().ok()?);
-        Some(Self { begins, flow, seq, process, at })
+        let key = words.next().filter(|key| !key.is_empty());
+        Some(Self { begins, flow, seq, process, at, key })
     }
 }
 
@@ -146,6 +159,12 @@ mod tests {
         assert_eq!((told.overtaken, told.shared), (vec![(1, 5)], vec![]));
         let told = Told::of("begin 1 2 a 1\nbegin 1 2 a 2\nend 1 2 a 3\nbegin 1 2 b 4\n");
         assert_eq!(told.shared, [(1, 2)]);
+        let told = Told::of(
+            "begin 1 2 a 1 x-errand-1-start_call\nend 1 2 a 2 \nbegin 1 4 b 3 x-errand-1-start_call\n\
+             begin 1 6 b 4 x-errand-1-start_book\nbegin 2 2 b 5 x-errand-2-start_call\n\
+             begin 2 4 b 6 y-errand-2-start_call\n",
+        );
+        assert_eq!((told.begun, told.keyed_twice), (5, vec![2]));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::statement_probe::Probe;
 
 /// An isolation level as a type.
 pub trait Level: std::fmt::Debug + Send + Sync + 'static {
-    /// The same as a value.
+    /// The level as a value.
     const ISOLATION: Isolation;
 }
 
@@ -107,7 +107,7 @@ impl<D: Isolable, L: Level> Database for Isolated<D, L> {
 impl<D: Isolable + Served, L: Level> Served for Isolated<D, L> {
     const KIND: ServerKind = D::KIND;
     const LAST_WORDS: &'static str = D::LAST_WORDS;
-    const LAST_WORDS_OF_OTHERS: &'static str = D::LAST_WORDS_OF_OTHERS;
+    const LAST_WORDS_OF_MANY: &'static str = D::LAST_WORDS_OF_MANY;
 
     fn address() -> String {
         D::address()

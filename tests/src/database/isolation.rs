@@ -7,7 +7,7 @@ pub enum Isolation {
     ReadCommitted,
     /// What was committed when the transaction first read.
     RepeatableRead,
-    /// The same, and what has changed since cannot be locked: `MariaDB`'s
+    /// As `RepeatableRead`, and what has changed since cannot be locked: `MariaDB`'s
     /// `innodb_snapshot_isolation`.
     StrictSnapshot,
     /// As if the transactions ran one after the other.

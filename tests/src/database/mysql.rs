@@ -124,8 +124,8 @@ impl Isolable for Mysql {
 
 impl Served for Mysql {
     const KIND: ServerKind = ServerKind::MariaDb;
-    const LAST_WORDS: &'static str = "COMMIT";
-    const LAST_WORDS_OF_OTHERS: &'static str = "SET autocommit = 1";
+    const LAST_WORDS: &'static str = "SET autocommit = 1";
+    const LAST_WORDS_OF_MANY: &'static str = Self::LAST_WORDS;
 
     fn address() -> String {
         address(&Self::server()).to_owned()

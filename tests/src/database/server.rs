@@ -11,8 +11,8 @@ pub trait Served: Database {
     /// What the client says last on the fast path, in a transition by `cut here`.
     const LAST_WORDS: &'static str;
 
-    /// And where closures ran.
-    const LAST_WORDS_OF_OTHERS: &'static str = "COMMIT";
+    /// And in a transaction of several statements.
+    const LAST_WORDS_OF_MANY: &'static str = "COMMIT";
 
     /// The server, as `host:port`.
     fn address() -> String;

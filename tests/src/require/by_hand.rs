@@ -67,3 +67,35 @@ pub fn a_transaction_begun_before_is_refused<D: Database>() {
     Job::new("a").create(conn).expect("created");
     assert_eq!(check::sizes::<D>(conn), [1, 1, 0]);
 }
+
+/// A text that looks like an end, by a `;` in a string, a comment or a body, ends nothing: the server is
+/// asked.
+pub fn a_text_that_looks_like_an_end_ends_nothing<D: Database>() {
+    let database = D::migrated();
+    check::make_effects(&mut database.connect());
+    let body = "DO $$ BEGIN PERFORM 1; END $$";
+    let texts = [
+        "INSERT INTO effects (name) VALUES ('wait; end of it')",
+        "INSERT INTO effects (name) VALUES ('x') /* a; commit later */",
+        "INSERT INTO effects (name) VALUES ('x') -- a; rollback\n",
+        if D::FOLDER == "postgresql" { body } else { "SELECT 'a; end'" },
+    ];
+    for text in texts {
+        for begin in ["BEGIN", "/* ; */ BEGIN", "-- mine; SELECT 1\nBEGIN"] {
+            let conn = &mut database.connect();
+            Job::new("first").create(conn).expect("created");
+            conn.batch_execute(begin).expect(begin);
+            conn.batch_execute("INSERT INTO effects (name) VALUES ('mine')").expect("written");
+            conn.batch_execute(text).expect(text);
+            for _ in 0..2 {
+                let made = transaction(conn, |conn| Job::new("b").create(conn));
+                refused!(made, Error::TransactionByHand { .. });
+                refused!(Job::new("b").create(conn), Error::TransactionByHand { .. });
+            }
+            conn.batch_execute("ROLLBACK").expect("rolled back");
+            assert_eq!(check::rows::<D>(conn, "effects"), 0, "{begin}, {text}");
+            // and what follows is as ever
+            Job::new("last").create(conn).expect("created");
+        }
+    }
+}

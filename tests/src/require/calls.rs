@@ -1,5 +1,7 @@
 //! Every call does what its documentation says.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -9,6 +11,7 @@ use flowstate_diesel::{BoxError, Error, Page, transaction};
 use serde_json::json;
 
 use crate::flows::{Bill, Job, JobRecord, JobState, Note, Sync};
+use crate::statement_probe::Probe;
 use crate::{Database, check, refused};
 
 fn half<D: Database>(name: &str, conn: &mut D::Conn) -> JobRecord {
@@ -81,7 +84,7 @@ pub fn aliases_are_read<D: Database>() {
     assert_eq!(found.state(), JobState::Parked);
     let listed = Job::list([JobState::Parked], Page::first(9), conn).expect("listed");
     assert!(listed.iter().map(|job| job.id()).eq([parked.id()]));
-    let counts = Job::count_by_state(conn).expect("counted");
+    let counts = Job::count_by_state(u32::MAX, conn).expect("counted");
     let parked = counts.iter().find(|count| count.state == "parked").expect("counted");
     assert!(parked.is_known && parked.records == 1);
     let guard = |job: &flowstate::Record<Job>, _: &mut _| job.state() == JobState::Parked;
@@ -95,6 +98,34 @@ pub fn aliases_are_read<D: Database>() {
     let entries: Vec<_> = entries.iter().map(|entry| (&*entry.name, entry.seq)).collect();
     assert_eq!(entries, [("memo", 2), ("note", 4)]);
     check::clean(conn);
+}
+
+/// What is read of records can be handed on as JSON, and what workers tell of themselves.
+pub fn what_is_read_becomes_json<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let mut job = Job::new("a").create(conn).expect("created");
+    job.transition(Job::WORK, conn).run().expect("working");
+    let request = job.transition(Job::NOTE, conn).persist(Note(json!({ "x": 1 }))).actor("anna");
+    request.metadata(&["night"]).run().expect("noted");
+    let json = |value: serde_json::Result<serde_json::Value>| value.expect("JSON");
+    let history = job.history(conn).expect("the history");
+    let mut entry = json(serde_json::to_value(&history[2]));
+    let at = entry["created_at"].take();
+    assert!(at.as_str().is_some_and(|at| at.ends_with('Z')), "{at}");
+    let expected = json!({
+        "seq": 2, "transition": "note", "from": "working", "to": "half", "attempt": 1,
+        "error": null, "actor": "anna", "metadata": ["night"], "traceparent": null, "created_at": null,
+    });
+    assert_eq!(entry, expected);
+    let artefacts = job.artefacts(conn).expect("the artefacts");
+    let expected = json!([{ "name": "note", "seq": 2, "payload": { "x": 1 }, "version": 1 }]);
+    assert_eq!(json(serde_json::to_value(artefacts)), expected);
+    let counts = Job::count_by_state(9, conn).expect("counted");
+    let expected = json!([{ "state": "half", "records": 1, "is_known": true }]);
+    assert_eq!(json(serde_json::to_value(counts)), expected);
+    let stats = json(serde_json::to_value(flowstate_diesel::Stats::default()));
+    assert_eq!((&stats["claimed"], &stats["oldest_due"]), (&json!(0), &json!([])));
 }
 
 /// Artefacts: several of one transition, replaced ones, and none.
@@ -259,4 +290,29 @@ pub fn what_is_gone_is_not_found<D: Database>() {
         Ok::<_, Error>(job.id())
     });
     refused!(Job::find(undone.expect("committed"), conn), Error::NotFound { .. });
+}
+
+/// However large they are together, records are created in parts that a database takes at once: the
+/// same parts on every database.
+pub fn many_records_go_in_bounded_parts<D: Database>() {
+    const MIB: usize = 1 << 20;
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let (parts, longest) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let probe = {
+        let (parts, longest) = (Arc::clone(&parts), Arc::clone(&longest));
+        Probe::new(move |seen| {
+            if seen.starts(&["INSERT INTO flowstate_transitions"]) {
+                parts.fetch_add(1, Ordering::SeqCst);
+            }
+            longest.fetch_max(seen.text.len(), Ordering::SeqCst);
+        })
+    };
+    probe.over(conn);
+    let text = "x".repeat(5 * MIB);
+    let jobs = Job::create_many((0..5).map(|_| Job::new(&text)), conn).expect("created");
+    assert_eq!((jobs.len(), check::rows::<D>(conn, "flowstate_flows")), (5, 5));
+    assert_eq!(parts.load(Ordering::SeqCst), 3, "two and two and one");
+    let longest = longest.load(Ordering::SeqCst);
+    assert!(longest < 13 * MIB, "{longest}");
 }

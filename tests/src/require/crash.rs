@@ -44,10 +44,12 @@ impl Crash {
         let word = query.split_whitespace().next().unwrap_or_default().to_uppercase();
         match &*word {
             "BEGIN" | "START" => self.open = true,
-            // MySQL's way where code of others runs
+            // MySQL's way
             "SET" if query.starts_with("SET autocommit = 0") => self.open = true,
             "COMMIT" if finished => self.committed = true,
             "SET" if finished && query.starts_with("SET autocommit = 1") => self.committed = true,
+            // what is recursive only reads
+            "WITH" if query.starts_with("WITH RECURSIVE") => {}
             "INSERT" | "UPDATE" | "DELETE" | "WITH" if finished && !self.open => {
                 self.committed = true;
             }

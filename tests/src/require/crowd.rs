@@ -18,7 +18,7 @@ pub fn one_of_32_threads_wins<D: Database>() {
     one_wins::<D>(|job, conn| job.transition(Job::WORK, conn).run());
 }
 
-/// The same with a guard, which sees the record only where the transition may start.
+/// 32 threads at one record with a guard, which sees it only where the transition may start.
 pub fn one_of_32_threads_with_a_guard_wins<D: Database>() {
     one_wins::<D>(|job, conn| {
         job.transition(Job::WORK, conn)

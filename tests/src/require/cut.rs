@@ -20,13 +20,13 @@ fn acts<D: Served>() -> [(&'static str, &'static str, Act<D>); 3] {
         ("fast", D::LAST_WORDS, |job, conn| {
             job.transition(Job::WORK, conn).actor("cut here").run()
         }),
-        ("slow", D::LAST_WORDS_OF_OTHERS, |job, conn| {
+        ("slow", D::LAST_WORDS_OF_MANY, |job, conn| {
             let within = |_: &_, conn: &mut D::Conn| {
                 Ok(conn.batch_execute("INSERT INTO effects VALUES ('within')")?)
             };
             job.transition(Job::WORK, conn).within(within).run()
         }),
-        ("together", D::LAST_WORDS_OF_OTHERS, |job, conn| {
+        ("together", D::LAST_WORDS_OF_MANY, |job, conn| {
             transaction(conn, |conn| {
                 conn.batch_execute("INSERT INTO effects VALUES ('within')")?;
                 job.transition(Job::WORK, conn).run()
@@ -94,8 +94,8 @@ pub fn a12_a_destroyed_record_is_resolved<D: Served>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     let acts: [(&str, Act<D>); 2] = [
-        ("COMMIT", |job, conn| job.transition(Job::ABANDON, conn).run()),
-        (D::LAST_WORDS_OF_OTHERS, |job, conn| {
+        (D::LAST_WORDS_OF_MANY, |job, conn| job.transition(Job::ABANDON, conn).run()),
+        (D::LAST_WORDS_OF_MANY, |job, conn| {
             transaction(conn, |conn| {
                 conn.transaction(|conn| job.transition(Job::WORK, conn).run())?;
                 job.transition(Job::ABANDON, conn).run()
@@ -157,7 +157,7 @@ pub fn a12_moves_in_savepoints_are_resolved<D: Served>() {
     for cut in [Cut::Before, Cut::After] {
         let mut jobs = [0, 1].map(|_| Job::new("a").create(conn).expect("created"));
         let ids = jobs.each_ref().map(|job| job.id());
-        let committed = resolved(&database, (cut, D::LAST_WORDS_OF_OTHERS), |conn| {
+        let committed = resolved(&database, (cut, D::LAST_WORDS_OF_MANY), |conn| {
             transaction(conn, |conn| {
                 for job in &mut jobs {
                     conn.transaction(|conn| job.transition(Job::WORK, conn).run())?;

@@ -15,18 +15,18 @@ const NAME: &str = "cut here";
 fn acts<D: Served>() -> [(&'static str, &'static str, Act<D>); 4] {
     [
         ("create", D::LAST_WORDS, |conn| Ok(Job::new(NAME).create(conn)?.id())),
-        ("create_many", "COMMIT", |conn| {
+        ("create_many", D::LAST_WORDS_OF_MANY, |conn| {
             let jobs = Job::create_many([Job::new("first"), Job::new(NAME)], conn)?;
             Ok(jobs.last().map_or(0, |job| job.id()))
         }),
-        ("together", D::LAST_WORDS_OF_OTHERS, |conn| {
+        ("together", D::LAST_WORDS_OF_MANY, |conn| {
             transaction(conn, |conn| {
                 let mut job = Job::new(NAME).create(conn)?;
                 job.transition(Job::WORK, conn).run()?;
                 Ok(job.id())
             })
         }),
-        ("destroy", "COMMIT", |conn| {
+        ("destroy", D::LAST_WORDS_OF_MANY, |conn| {
             let mut jobs = named::<D>(conn)?;
             let job = jobs.last_mut().expect("one to be destroyed");
             job.destroy(conn)?;

@@ -3,10 +3,10 @@
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Error, transaction};
+use flowstate_diesel::{Error, claim_next, migrate, new_identity, transaction};
 use serde_json::json;
 
-use crate::flows::{Job, JobRecord, JobState, Note};
+use crate::flows::{Errand, Job, JobRecord, JobState, Note};
 use crate::{Database, check, refused};
 
 /// Everything that a record can do says that it is not there.
@@ -112,4 +112,28 @@ pub fn what_others_committed_exists<D: Database>() {
     job.transition(Job::WORK, conn).run().expect("working");
     assert_eq!((job.state(), job.seq()), (JobState::Working, 3));
     check::clean(conn);
+}
+
+/// A copy of a database that is given an identity of its own has other idempotency keys; connections
+/// that are opened afterwards know it. Nothing else of it changes.
+pub fn a_copy_has_other_idempotency_keys<D: Database>() {
+    let database = D::migrated();
+    Errand::new("a").create(&mut database.connect()).expect("created");
+    let key = || {
+        let conn = &mut database.connect();
+        let claim = claim_next(Errand::RUN, conn).expect("no error").expect("a claim");
+        let key = claim.idempotency_key();
+        claim.release(conn).expect("released");
+        key
+    };
+    let before = key();
+    assert_eq!(key(), before, "another connection, and the same database");
+    new_identity(&mut database.connect()).expect("drawn");
+    let after = key();
+    let of_the_record = |key: &str| key.split_once('-').map(|(_, rest)| rest.to_owned());
+    assert_ne!(after, before);
+    assert_eq!(of_the_record(&after), of_the_record(&before));
+    migrate(&mut database.connect()).expect("nothing is to be done");
+    assert_eq!(key(), after);
+    check::clean(&mut database.connect());
 }

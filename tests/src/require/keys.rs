@@ -121,7 +121,7 @@ pub fn equal_props_are_the_same_start<D: Database>() {
     check::clean(conn);
 }
 
-/// The same message, delivered again after a deploy that added a field with a default.
+/// A message that is delivered again after a deploy that added a field with a default.
 pub fn a_start_is_known_after_a_deploy<D: Database>() {
     use import::{v1, v2};
 

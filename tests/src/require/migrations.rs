@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::sync::Mutex;
 
 use diesel::Connection;
 use diesel::connection::SimpleConnection as _;
@@ -11,7 +12,9 @@ use flowstate_diesel::prelude::*;
 use flowstate_diesel::{Error, migrate, transaction};
 
 use crate::flows::Job;
+use crate::race::race;
 use crate::require::crash::crash_at;
+use crate::statement_probe::Probe;
 use crate::{Database, check, child, refused};
 
 /// The tables work, and there is nothing left to do.
@@ -29,7 +32,7 @@ pub fn missing_tables_are_named<D: Database>() {
     refused!(Job::new("a").create(conn), Error::NotMigrated { .. });
     refused!(Job::new("a").create_once("key", conn), Error::NotMigrated { .. });
     refused!(Job::find(1, conn), Error::NotMigrated { .. });
-    refused!(Job::count_by_state(conn), Error::NotMigrated { .. });
+    refused!(Job::count_by_state(u32::MAX, conn), Error::NotMigrated { .. });
     refused!(flowstate_diesel::audit(conn), Error::NotMigrated { .. });
     let error = Job::find(1, conn).expect_err("no tables");
     assert!(error.to_string().contains("flowstate_diesel::migrate(&mut conn)"), "{error}");
@@ -44,6 +47,71 @@ pub fn a26_one_of_three_processes_migrates<D: Database>() {
     let applied: Vec<_> = ended.iter().map(|child| child.said.concat()).collect();
     assert_eq!(applied.iter().filter(|said| *said != "applied []").count(), 1, "{applied:?}");
     works::<D>(&mut database.connect());
+}
+
+/// A26: of eight threads one migrates, the others wait.
+pub fn a26_one_of_eight_threads_migrates<D: Database>() {
+    let database = D::empty();
+    let applied = race(8, |_, barrier| {
+        let conn = &mut database.connect();
+        barrier.wait();
+        migrate(conn).expect("migrated").len()
+    });
+    assert_eq!(applied.iter().sum::<usize>(), 1, "{applied:?}");
+    works::<D>(&mut database.connect());
+}
+
+/// A26: what another process makes before this one is let in is seen to be there, and not made again: in a new database, and in one with nothing but the table of versions.
+pub fn a26_what_another_made_meanwhile_is_seen<D: Database>() {
+    let time = match D::FOLDER {
+        "mysql" => "DATETIME(6)",
+        "postgresql" => "TIMESTAMPTZ",
+        _ => "TEXT",
+    };
+    let versions = format!(
+        "CREATE TABLE flowstate_migrations \
+         (version VARCHAR(64) NOT NULL PRIMARY KEY, applied_at {time} NOT NULL)"
+    );
+    let sessions: &[&str] = match D::FOLDER {
+        "mysql" => &["SET autocommit = 1", "SET autocommit = 0"],
+        _ => &["SELECT 1"],
+    };
+    for (half_made, session) in sessions.iter().flat_map(|&of| [(false, of), (true, of)]) {
+        let database = D::empty();
+        let conn = &mut database.connect();
+        if half_made {
+            conn.batch_execute(&versions).expect("the table");
+        }
+        conn.batch_execute(session).expect("as it may be");
+        let other = Mutex::new(Some(database.connect()));
+        let probe = Probe::new(move |seen| {
+            let lock = ["GET_LOCK", "pg_advisory_xact_lock", "BEGIN IMMEDIATE"];
+            let asks = lock.iter().any(|lock| seen.starts(&[lock]));
+            let other = asks.then(|| other.lock().expect("no panic").take());
+            if let Some(mut other) = other.flatten() {
+                assert_eq!(migrate(&mut other).expect("migrated").len(), 1);
+            }
+        });
+        probe.over(conn);
+        assert_eq!(migrate(conn).expect("migrated"), [""; 0], "{half_made}, {session}");
+        works::<D>(conn);
+    }
+}
+
+/// Tables that are there though no version says so are not taken for missing ones: they are completed
+/// where each is made if it is missing, and else the database says what is in the way.
+pub fn tables_without_a_version_are_told<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    conn.batch_execute("DELETE FROM flowstate_migrations").expect("as a dump without rows");
+    match migrate(conn) {
+        Ok(applied) => assert_eq!((applied.len(), D::FOLDER), (1, "mysql")),
+        Err(Error::Database { source, .. }) => {
+            assert!(source.to_string().contains("already exists"), "{source}");
+            assert_ne!(D::FOLDER, "mysql", "{source}");
+        }
+        Err(error) => panic!("another error: {error:?}"),
+    }
 }
 
 /// A26, A11: killed at every statement boundary, it can be run again.

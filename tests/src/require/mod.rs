@@ -1,9 +1,11 @@
-//! The requirements, one function each, generic over the database. `tests/conformance.rs` lists
-//! them; the failure matrix gives those with a number their names.
+//! The requirements, one function each, generic over the database. `tests/tests/conformance/`
+//! lists them; the failure matrix gives those with a number their names.
 
+pub mod between;
 pub mod by_hand;
 pub mod calls;
 pub mod change;
+pub mod checked;
 pub mod crash;
 pub mod crowd;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
@@ -20,18 +22,25 @@ pub mod migrations;
 pub mod odd;
 pub mod operator;
 pub mod operators;
+pub mod other_version;
 pub mod outcome;
 pub mod pages;
 pub mod panics;
+pub mod payloads;
 pub mod pools;
 pub mod purge;
+pub mod query;
 pub mod retries;
 pub mod seed;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub mod session;
+pub mod single;
 pub mod spans;
 pub mod stale;
 pub mod stored;
 pub mod stress;
 pub mod table;
+pub mod trace;
 pub mod undone;
 pub mod worker;
 
@@ -56,13 +65,19 @@ pub fn child_process<D: Database>() {
         }
         ["deadly"] => worker::tries::deadly_in_child::<D>(&url),
         ["die"] => worker::claims::die_in_child::<D>(&url),
+        ["trace"] => trace::trace_in_child::<D>(&url),
+        ["metrics"] => worker::metrics::metrics_in_child::<D>(&url),
         ["events"] => worker::events::events_in_child::<D>(&url),
+        ["leased"] => worker::by_hand::leased_in_child::<D>(&url),
         ["greedy"] => worker::run::greedy_in_child::<D>(&url),
         ["idle", scene] => worker::idle::idle_in_child::<D>(scene, &url),
+        ["listen", scene] => worker::listen::listen_in_child::<D>(scene, &url),
         ["migrate", event] => migrations::migrate_in_child::<D>(number(event), &url),
         ["other_clock"] => worker::clock::other_clock_in_child::<D>(&url),
         ["overlap"] => worker::claims::overlap_in_child::<D>(&url),
         ["race", id] => stale::race_in_child::<D>(number(id), &url),
+        #[cfg(any(feature = "mysql", feature = "postgres"))]
+        ["silent", stage, direct] => worker::silent::silent_in_child::<D>(stage, direct, &url),
         ["stress"] => stress::stress_in_child::<D>(&url),
         _ => panic!("not a job: {words:?}"),
     }

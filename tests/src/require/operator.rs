@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
 use flowstate::Flow;
 use flowstate_diesel::operator::{
     Action, Cursor, Error, Filter, Refusal, SECRET, Stuck, Target, Wish, act, failures, lately,
-    list, numbers, plan, register, registry, show,
+    list, numbers, plan, register, registry, show, show_artefact, show_without_payloads,
+    throughput,
 };
 use flowstate_diesel::{Store, claim_next, prelude::*};
 use serde::{Deserialize, Serialize};
@@ -49,7 +51,7 @@ pub struct Parcel {
 pub struct Bear {}
 
 /// Makes a parcel that is lost.
-fn parcel<C: Store>(conn: &mut C) -> i64 {
+pub(super) fn parcel<C: Store>(conn: &mut C) -> i64 {
     let props = Parcel { customer: "Ada".to_owned(), iban: "DE02".to_owned() };
     let mut parcel = props.create(conn).expect("created");
     let card = Card { number: "4711".to_owned() };
@@ -288,6 +290,17 @@ pub fn secrets_are_not_shown<D: Database>() {
     assert_eq!(shown.props, json!({ "customer": "Ada", "iban": SECRET }));
     let payloads: Vec<_> = shown.artefacts.iter().map(|one| (&*one.name, &one.payload)).collect();
     assert_eq!(payloads, [("card", &json!(SECRET)), ("label", &json!("to Ada"))]);
+    let brief = show_without_payloads(id, conn).expect("shown");
+    let names: Vec<_> =
+        brief.artefacts.iter().map(|one| (&*one.name, one.seq, one.payload.is_null())).collect();
+    assert_eq!(names, [("card", 1, true), ("label", 1, true)]);
+    for (name, payload) in [("card", json!(SECRET)), ("label", json!("to Ada"))] {
+        let one = show_artefact(id, name, 1, conn).expect("shown").expect("there");
+        assert_eq!((one.name, one.payload), (name.to_owned(), payload));
+    }
+    assert!(show_artefact(id, "label", 2, conn).expect("asked").is_none());
+    let missing = show_artefact(-1, "label", 1, conn).expect_err("no record");
+    assert!(matches!(missing, Error::NotFound { id: -1 }), "{missing}");
     assert_eq!(shown.history.len(), 3);
     assert_eq!(shown.standing.error.as_deref(), Some("van 7 is gone"));
     assert!(shown.graph.is_some());
@@ -309,7 +322,7 @@ pub fn a_plan_does_what_it_said<D: Database>() {
     props.create(conn).expect("created");
     let filter = Filter { flow: Some("parcel".to_owned()), ..Filter::default() };
     let planned = plan(&filter, Action::Retry, conn).expect("planned");
-    assert_eq!((planned.moves.len(), planned.refused, planned.is_complete), (120, 1, true));
+    assert_eq!((planned.moves.len(), planned.refused, &planned.next), (120, 1, &None));
     assert!(planned.first_refusal.as_ref().is_some_and(|why| why.contains("`open`")));
     assert_eq!(show(lost[0], conn).expect("shown").standing.seq, 2, "nothing was done yet");
 
@@ -329,9 +342,7 @@ pub fn numbers_are_bounded<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     register::<(Parcel,)>("shop 1", conn).expect("registered");
-    for _ in 0..5 {
-        parcel(conn);
-    }
+    let ids: Vec<_> = (0..5).map(|_| parcel(conn)).collect();
     Job::new("unregistered").create(conn).expect("created");
     let counted = numbers(None, 3, conn).expect("counted");
     let [job, lost] = &*counted else { panic!("{counted:?}") };
@@ -346,6 +357,21 @@ pub fn numbers_are_bounded<D: Database>() {
     assert_eq!(failure.example, "van 7 is gone");
     let taken = lately("parcel", conn).expect("counted");
     assert_eq!((taken["pack"], taken["lose"]), (5, 5));
+    let of_late = throughput(&["job", "other", "parcel"], conn).expect("counted");
+    let of_late: Vec<_> =
+        of_late.iter().map(|one| (&*one.flow, one.completed, one.moved)).collect();
+    assert_eq!(of_late, [("job", 0, 1), ("parcel", 0, 15)], "with the creations");
+    for id in &ids {
+        let cancel = Action::Take { transition: "cancel".to_owned() };
+        act(&cancel, *id, &wish(), conn).expect("cancelled");
+    }
+    let long_ago = format!(
+        "UPDATE flowstate_flows SET completed_at = '2020-01-01 00:00:00.000000' WHERE id = {}",
+        ids[0]
+    );
+    conn.batch_execute(&long_ago).expect("completed long ago");
+    let of_late = throughput(&["job", "other", "parcel"], conn).expect("counted");
+    assert_eq!((of_late[1].completed, of_late[1].is_capped), (4, false));
 }
 
 /// A state that no registered graph knows is stuck, and can be forced into a known one.

@@ -11,6 +11,8 @@ use serde_json::json;
 use crate::flows::{Job, JobRecord, JobState, Measure, Note};
 use crate::gate::Gate;
 use crate::race::race;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+use crate::statement_probe::Probe;
 use crate::tracing_capture::Capture;
 use crate::{Database, check, refused};
 
@@ -217,4 +219,74 @@ pub fn a24_what_others_refer_to_is_passed_over<D: Database>() {
     refused!(undone, Error::Database { .. });
     assert_eq!(Purge::older_than(Duration::ZERO).run(conn).expect("purged"), 1);
     assert_eq!(check::sizes::<D>(conn), [0, 0, 0]);
+}
+
+/// A24: a row of the user's that goes with a record, and that somebody has locked, keeps the record
+/// and nothing else. The server by itself would wait for it for ever, or for 50 seconds.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub fn a24_a_purge_waits_for_nobody_for_long<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let notes = "CREATE TABLE notes (flow BIGINT NOT NULL, \
+                 FOREIGN KEY (flow) REFERENCES flowstate_flows (id) ON DELETE CASCADE)";
+    conn.batch_execute(notes).expect("a table");
+    let ids = [(); 2].map(|()| ended::<D>(conn));
+    conn.batch_execute(&format!("INSERT INTO notes VALUES ({})", ids[0])).expect("a note");
+    let other = &mut database.connect();
+    let undone = transaction(other, |other| {
+        other.batch_execute("SELECT 1 FROM notes FOR UPDATE")?;
+        assert_eq!(Purge::older_than(Duration::ZERO).run(conn)?, 1);
+        Err::<(), Error>(diesel::result::Error::RollbackTransaction.into())
+    });
+    refused!(undone, Error::Database { .. });
+    assert_eq!(Purge::older_than(Duration::ZERO).run(conn).expect("purged"), 1);
+}
+
+/// P12: however many records wait, or were completed of late, a purge reads only what it deletes.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub fn p12_a_purge_reads_what_it_deletes<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let row = |flow: &str, state: &str, completed_at: &str| {
+        format!(
+            "INSERT INTO flowstate_flows \
+             (flow, state, seq, props, attempts, completed_at, created_at, updated_at) \
+             VALUES ('{flow}', '{state}', 0, '{{}}', 0, {completed_at}, '2026-01-01', '2026-01-01')"
+        )
+    };
+    let now = if D::FOLDER == "mysql" { "UTC_TIMESTAMP(6)" } else { "clock_timestamp()" };
+    for (flow, state, completed_at) in
+        [("job", "half", "NULL"), ("job", "done", now), ("other", "done", "'2001-01-01'")]
+    {
+        conn.batch_execute(&row(flow, state, completed_at)).expect("a row");
+    }
+    // three of them, and twice as many each time: 24,576
+    let again = "INSERT INTO flowstate_flows \
+         (flow, state, seq, props, attempts, completed_at, created_at, updated_at) \
+         SELECT flow, state, seq, props, attempts, completed_at, created_at, updated_at \
+         FROM flowstate_flows";
+    for _ in 0..13 {
+        conn.batch_execute(again).expect("twice as many");
+    }
+    for _ in 0..3 {
+        conn.batch_execute(&row("job", "done", "'2001-01-01'")).expect("an old one");
+    }
+    let (probe, kept) = Probe::recording();
+    let conn = &mut D::probed_pool(&database.url(), 1, probe).get().expect("a connection");
+    let purge = Purge::older_than(Duration::from_hours(24)).of::<Job>();
+    let before = if D::FOLDER == "mysql" { check::rows_read::<D>(conn) } else { 0 };
+    assert_eq!(purge.run(conn).expect("purged"), 3);
+    let read = if D::FOLDER == "mysql" {
+        check::rows_read::<D>(conn) - before
+    } else {
+        let kept = kept.take();
+        let search = kept.iter().find(|text| text.contains("completed_at >= ")).expect("a search");
+        let (text, _) = search.split_once(" -- ").expect("its binds");
+        let asked = ["'job'", "'1000-01-01'", "86400000000", "'1000-01-01'", "0", "100"];
+        let filled = (1..).zip(asked);
+        let text =
+            filled.fold(text.to_owned(), |text, (at, bind)| text.replace(&format!("${at}"), bind));
+        check::blocks::<D>(conn, &text)
+    };
+    assert!(read < 500, "{read}");
 }

@@ -186,7 +186,7 @@ pub fn a20_unknown_state_is_left_alone<D: Database>() {
         Job::list([JobState::Open], flowstate_diesel::Page::first(10), conn).expect("listed");
     assert!(open.iter().map(|job| job.id()).eq([other.id()]));
     other.transition(Job::WORK, conn).run().expect("the others go on");
-    let counts = Job::count_by_state(conn).expect("counted");
+    let counts = Job::count_by_state(u32::MAX, conn).expect("counted");
     let told: Vec<_> =
         counts.iter().map(|count| (&*count.state, count.records, count.is_known)).collect();
     assert_eq!(told, [("dancing", 1, false), ("working", 1, true)]);
@@ -216,7 +216,7 @@ pub fn a_copy_from_a_rolled_back_transaction_is_not_trusted<D: Database>() {
     check::clean(conn);
 }
 
-/// The same for a savepoint of the caller's in a transaction of ours.
+/// What was read in a savepoint of the caller's, in a transaction of ours, is not trusted after its rollback.
 pub fn a_copy_from_a_rolled_back_savepoint_is_not_trusted<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();

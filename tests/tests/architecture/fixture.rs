@@ -5,12 +5,14 @@ use std::fs;
 use crate::arrows::{circles, upward};
 use crate::imports::Crate;
 
+const TOWER: [&str; 4] = ["worker", "transaction", "dialect", "error"];
+
 /// The tree. Each file uses what is below it, a module and its children each other.
 const RIGHT: [(&str, &str); 9] = [
     (
         "lib.rs",
         "mod dialect; mod error; mod transaction; mod worker; pub use worker::engine::Engine;
-         pub(crate) use error::{self as failure, Error as Failure};",
+         pub(crate) use error::{self as failure, Error as Failure}; pub use derive::Engine;",
     ),
     ("worker/mod.rs", "pub mod claim; pub mod engine; pub use engine::Engine; pub struct Worker;"),
     (
@@ -43,7 +45,7 @@ fn found(file: &str, addition: &str) -> (Vec<String>, Vec<String>) {
     }
     let found = Crate::read(folder.path());
     assert_eq!(found.globs().len(), usize::from(addition.contains('*')), "{addition}");
-    (circles(&found).into_iter().map(|circle| circle.name).collect(), upward(&found))
+    (circles(&found).into_iter().map(|circle| circle.name).collect(), upward(&found, &TOWER))
 }
 
 #[test]

@@ -21,8 +21,9 @@ pub(crate) struct Crate {
 struct Module {
     /// The module that is the file.
     file: Path,
-    /// What it brings into scope, by its name here. With `pub` others can reach it here.
-    names: BTreeMap<String, Path>,
+    /// What it brings into scope, by its name here: a trait and a macro can have the same. With `pub`
+    /// others can reach it here.
+    names: BTreeMap<String, Vec<Path>>,
     /// All that it names, as written.
     paths: Vec<Path>,
 }
@@ -45,7 +46,7 @@ impl Crate {
     pub(crate) fn arrows(&self) -> BTreeSet<(Path, Path)> {
         let mut arrows = BTreeSet::new();
         for (at, module) in &self.modules {
-            for path in module.paths.iter().chain(module.names.values()) {
+            for path in module.paths.iter().chain(module.names.values().flatten()) {
                 let Some(used) = self.module_of(at, path, &mut BTreeSet::new()) else { continue };
                 let (from, to) = (&module.file, &self.modules[&used].file);
                 if !from.starts_with(to) && !to.starts_with(from) {
@@ -98,12 +99,14 @@ impl Crate {
         if self.modules.contains_key(&below) {
             return self.down(below, rest, seen);
         }
-        let path = self.modules.get(at)?.names.get(name)?;
+        let paths = self.modules.get(at)?.names.get(name)?;
         if !seen.insert((at.to_vec(), name.to_owned())) {
             return None;
         }
-        let path: Path = path.iter().chain(rest).cloned().collect();
-        self.module_of(at, &path, seen)
+        paths.iter().find_map(|path| {
+            let path: Path = path.iter().chain(rest).cloned().collect();
+            self.module_of(at, &path, seen)
+        })
     }
 }
 
@@ -165,7 +168,7 @@ impl Reader<'_> {
                     path.push(name);
                 }
                 let name = path.last().expect("a name").clone();
-                self.module().names.insert(name, path);
+                self.module().names.entry(name).or_default().push(path);
             }
             UseTree::Rename(rename) => {
                 if rename.ident != "self" {
@@ -173,7 +176,7 @@ impl Reader<'_> {
                 }
                 match &*rename.rename.to_string() {
                     "_" => self.module().paths.push(path),
-                    name => _ = self.module().names.insert(name.to_owned(), path),
+                    name => self.module().names.entry(name.to_owned()).or_default().push(path),
                 }
             }
         }

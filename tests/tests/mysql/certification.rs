@@ -32,13 +32,12 @@ pub(crate) fn m11_what_certification_refuses_is_made_again<D: Server>() {
     let database = D::migrated();
     let proxy = Proxy::start(&D::address());
     let conn = &mut D::connect_to(&database.url_through(proxy.port()));
-    let (ours, others) = (D::LAST_WORDS, D::LAST_WORDS_OF_OTHERS);
+    let commit = D::LAST_WORDS;
     for (refused, with_closure) in [
-        (vec![ours], false),
-        (vec![ours, ours], false),
-        (vec![ours, "ROLLBACK"], false),
-        (vec![others], true),
-        (vec![others, "ROLLBACK"], true),
+        (vec![commit], false),
+        (vec![commit, "ROLLBACK"], false),
+        (vec![commit], true),
+        (vec![commit, "ROLLBACK"], true),
     ] {
         let mut job = Job::new("a").create(conn).expect("created");
         for words in &refused {
@@ -56,10 +55,10 @@ pub(crate) fn m11_what_certification_refuses_is_made_again<D: Server>() {
 pub(crate) fn m11_a_conflict_on_a_lost_node_is_one<D: Server>() {
     let database = D::migrated();
     let proxy = Proxy::start(&D::address());
-    for (commit, with_closure) in [(D::LAST_WORDS, false), (D::LAST_WORDS_OF_OTHERS, true)] {
+    for with_closure in [false, true] {
         let mut conn = D::connect_to(&database.url_through(proxy.port()));
         let mut job = Job::new("a").create(&mut conn).expect("created");
-        proxy.refuse(commit, DEADLOCK.0, DEADLOCK.1);
+        proxy.refuse(D::LAST_WORDS, DEADLOCK.0, DEADLOCK.1);
         proxy.refuse("ROLLBACK", OUTSIDE.0, OUTSIDE.1);
         let moved = moves::<D>(&mut job, with_closure, &mut conn);
         let tries = refused!(moved, Error::Conflict { reason: ConflictReason::Deadlock, tries, .. } => tries);

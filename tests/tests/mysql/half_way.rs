@@ -62,7 +62,7 @@ pub(crate) fn a_query_that_failed_half_way_runs_again<D: Server>() {
             "RENAME TABLE flowstate_transitions TO transitions; \
              CREATE VIEW flowstate_transitions AS SELECT flow_id, seq, transition, from_state, to_state, \
              attempt, (SELECT CAST(n AS CHAR) FROM two WHERE n <= transitions.seq) AS error, actor, \
-             metadata, token, created_at FROM transitions",
+             metadata, traceparent, token, created_at FROM transitions",
         )
         .expect("a view");
         for _ in 0..2 {

@@ -6,6 +6,7 @@ mod certification;
 mod deadlock;
 mod half_way;
 mod locks;
+mod schema;
 mod sessions;
 mod snapshot;
 mod statements;
@@ -47,7 +48,6 @@ macro_rules! at {
                 m02_deadlock_over_records_is_retried
                 m03_nothing_is_committed_after_a_deadlock
                 m03_nothing_is_committed_after_a_deadlock_in_a_savepoint
-                m03_nothing_is_committed_after_a_read_in_deadlock
                 m03_an_unseen_deadlock_commits_nothing
                 m03_nothing_is_committed_where_a_rollback_fails;
             certification:
@@ -67,11 +67,18 @@ at!(read_committed, Isolated<Mysql, ReadCommitted>);
 at!(strict_snapshot, Isolated<Mysql, StrictSnapshot>);
 at!(serializable, Isolated<Mysql, Serializable>);
 
+// only there do reads lock
+rows! { serializable_only, Isolated<Mysql, Serializable>;
+    deadlock: m03_nothing_is_committed_after_a_read_in_deadlock;
+}
+
 // what no level touches
 rows! { any_level, Mysql;
     statements: another_language_serves;
     sessions:
         a_worker_without_autocommit_sees_new_work
+        safe_updates_are_refused
+        what_began_without_autocommit_is_refused
         an_outcome_is_asked_of_a_node_that_caught_up
         a_mode_that_does_not_serve_is_refused;
     half_way:

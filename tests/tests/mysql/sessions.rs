@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Error, Unfit, Worker};
+use flowstate_diesel::{Error, Unfit, Worker, transaction};
 use flowstate_tests::database::server::Served;
-use flowstate_tests::fetch_step;
 use flowstate_tests::flows::{Job, Response};
 use flowstate_tests::gate::Gate;
 use flowstate_tests::own_server::{OwnServer, ServerKind};
 use flowstate_tests::proxy::{Cut, Proxy};
-use flowstate_tests::refused;
+use flowstate_tests::set_up_connection::SetUpConnections;
 use flowstate_tests::statement_probe::Probe;
+use flowstate_tests::{check, fetch_step, refused};
 use serde_json::json;
 
 use super::Server;
@@ -102,4 +102,37 @@ pub(crate) fn a_mode_that_does_not_serve_is_refused<D: Server>() {
     flowstate_diesel::migrate(conn).expect("migrated");
     let mut job = Job::new("a").create(conn).expect("created");
     job.transition(Job::WORK, conn).run().expect("working");
+}
+
+/// A session that refuses updates without a key is refused by name, before a worker claims nothing.
+pub(crate) fn safe_updates_are_refused<D: Server>() {
+    let database = D::migrated();
+    let pool = SetUpConnections::<D>::pool(&database.url(), 1, |conn| {
+        conn.batch_execute("SET SESSION sql_safe_updates = 1").expect("set");
+    });
+    let migrated = flowstate_diesel::migrate(&mut *pool.get().expect("a connection"));
+    refused!(migrated, Error::Unfit(Unfit::SafeUpdates));
+    let worker = Worker::new(pool).step(fetch_step!(), |_, ()| Ok(Response(json!(1))));
+    let refused = refused!(worker.start(), Error::Unfit(refused @ Unfit::SafeUpdates) => refused);
+    assert!(refused.to_string().contains("SET SESSION sql_safe_updates = 0"), "{refused}");
+}
+
+/// Where autocommit is off a statement begins a transaction that nothing has named: what it wrote is
+/// not committed with a transaction of ours. One that has begun nothing is in nobody's way.
+pub(crate) fn what_began_without_autocommit_is_refused<D: Server>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    check::make_effects(conn);
+    for earlier in [true, false] {
+        conn.batch_execute("SET autocommit = 0").expect("set");
+        conn.batch_execute("INSERT INTO effects (name) VALUES ('mine')").expect("written");
+        refused!(Job::new("a").create(conn), Error::TransactionByHand { .. });
+        let made = transaction(conn, |conn| Job::new("a").create(conn));
+        refused!(made, Error::TransactionByHand { .. });
+        conn.batch_execute("ROLLBACK").expect("rolled back");
+        assert_eq!(check::rows::<D>(conn, "effects"), 0, "earlier: {earlier}");
+        conn.batch_execute("COMMIT").expect("read");
+        Job::new("a").create(conn).expect("created");
+    }
+    assert_eq!(check::sizes::<D>(conn), [2, 2, 0]);
 }

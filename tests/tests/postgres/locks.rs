@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{BoxError, ConflictReason, Error, Purge, transaction};
-use flowstate_tests::flows::{Job, Measure};
+use flowstate_diesel::{BoxError, ConflictReason, Error, transaction};
+use flowstate_tests::flows::Job;
 use flowstate_tests::race::race;
 use flowstate_tests::{check, refused};
 
@@ -162,27 +162,4 @@ pub(crate) fn a28_the_url_bounds_the_wait<D: Server>() {
     refused!(failed, Error::Conflict { reason: ConflictReason::LockTimeout, .. });
     assert_eq!(Job::find(id, conn).expect("found").seq(), 0);
     check::clean(conn);
-}
-
-/// A24: a row of the user's that goes with a record, and that somebody has locked, keeps the record
-/// and nothing else. The server by itself would wait for it for ever.
-pub(crate) fn a24_a_purge_waits_for_nobody_for_long<D: Server>() {
-    let database = D::migrated();
-    let conn = &mut database.connect();
-    let notes = "CREATE TABLE notes (flow BIGINT NOT NULL REFERENCES flowstate_flows (id) \
-                 ON DELETE CASCADE)";
-    conn.batch_execute(notes).expect("a table");
-    for _ in 0..2 {
-        let mut sync = Measure { values: Vec::new() }.create(conn).expect("created");
-        sync.transition(Measure::END, conn).run().expect("ended");
-    }
-    conn.batch_execute("INSERT INTO notes SELECT MIN(id) FROM flowstate_flows").expect("a note");
-    let other = &mut database.connect();
-    let undone = transaction(other, |other| {
-        other.batch_execute("SELECT 1 FROM notes FOR UPDATE")?;
-        assert_eq!(Purge::older_than(Duration::ZERO).run(conn)?, 1);
-        Err::<(), Error>(diesel::result::Error::RollbackTransaction.into())
-    });
-    refused!(undone, Error::Database { .. });
-    assert_eq!(Purge::older_than(Duration::ZERO).run(conn).expect("purged"), 1);
 }

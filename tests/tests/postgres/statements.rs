@@ -1,10 +1,17 @@
-//! How many statements a call takes.
+//! How many statements a call takes, and what they read.
+
+use std::thread;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
+use diesel::sql_types::Text;
+use diesel::{RunQueryDsl as _, dsl};
+use flowstate_diesel::Worker;
 use flowstate_diesel::prelude::*;
-use flowstate_tests::check;
-use flowstate_tests::flows::{Bill, Job, Note};
-use flowstate_tests::statement_probe::sent;
+use flowstate_tests::flows::{Bill, Job, Note, Response};
+use flowstate_tests::statement_probe::{Probe, sent};
+use flowstate_tests::steps::picked_together;
+use flowstate_tests::{check, fetch_step};
 use serde_json::json;
 
 use super::Server;
@@ -65,4 +72,35 @@ pub(crate) fn the_slow_path_is_four_statements<D: Server>() {
     moved.expect("failed");
     assert_eq!(texts.len(), 4 + 1, "{texts:#?}");
     check::clean(conn);
+}
+
+/// A worker that asks which of its claims it still holds reads these, and no table, though so few rows
+/// are claimed that the planner would rather look through all of them.
+pub(crate) fn held_claims_are_looked_up_by_their_ids<D: Server>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    picked_together::<D>(conn, 2);
+    let (probe, recorded) = Probe::recording();
+    let stats = Worker::new(D::probed_pool(&database.url(), 2, probe))
+        .step(fetch_step!().batch(2), |_, ()| {
+            // until the claim that waits is no longer taken to be fresh
+            thread::sleep(Duration::from_millis(50));
+            Ok(Response(json!(1)))
+        })
+        .threads(1)
+        .run_until_idle()
+        .expect("ran");
+    assert_eq!(stats.finished, 2);
+    let texts = recorded.take();
+    let asked = texts.iter().find(|text| text.contains("WHERE leased_by = $1 AND id"));
+    let asked = asked.and_then(|text| text.split(" -- binds").next()).expect("asked");
+    conn.batch_execute(&format!(
+        "INSERT INTO flowstate_flows (flow, state, seq, props, attempts, created_at, updated_at) \
+         SELECT 'sync', 'completed', 0, 'null', 0, now(), now() FROM generate_series(1, 5000); \
+         ANALYZE flowstate_flows; PREPARE held (text, text) AS {asked}"
+    ))
+    .expect("many more");
+    let plan = dsl::sql::<Text>("EXPLAIN EXECUTE held ('me', '[1, 2]')").load::<String>(conn);
+    let plan = plan.expect("a plan");
+    assert!(plan.iter().all(|line| !line.contains("Seq Scan")), "{plan:#?}");
 }

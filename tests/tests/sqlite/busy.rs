@@ -2,14 +2,17 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::prelude::*;
 use flowstate_diesel::sqlite::Customizer;
-use flowstate_diesel::{ConflictReason, Error, transaction};
-use flowstate_tests::flows::{Job, JobState};
+use flowstate_diesel::{ConflictReason, Error, Purge, transaction};
+use flowstate_tests::flows::{Job, JobState, Measure};
+use flowstate_tests::statement_probe::Probe;
 use flowstate_tests::{Database, RollbackJournal, Sqlite, check, refused};
 
 /// Ours is the second write into a snapshot that is old by now: only the whole can be retried.
@@ -43,7 +46,7 @@ fn s01_old_snapshot_asks_for_the_whole_transaction() {
     check::clean(conn);
 }
 
-/// The same, the conflict ignored: nothing of ours is in what the caller commits.
+/// A conflict that the caller ignores: nothing of ours is in what it commits.
 #[test]
 fn s01_ignored_conflict_commits_nothing_of_ours() {
     let database = Sqlite::migrated();
@@ -143,4 +146,51 @@ fn s03_s04_busy_commit_leaves_the_connection_sound() {
     let found = Job::find(job.id(), &mut database.connect()).expect("found");
     assert_eq!((found.state(), found.seq()), (JobState::Broken, 100));
     check::clean(&mut database.connect());
+}
+
+/// A26: whoever migrates a file that another one has for itself just then waits for it, at the question
+/// whether the library serves and at the one whether there is anything to do.
+#[test]
+fn a26_a_writer_in_the_way_is_waited_for() {
+    for refused in ["json_each", "sqlite_master"] {
+        let database = RollbackJournal::empty();
+        let conn = &mut database.impatient();
+        let mut other = database.connect();
+        if refused == "json_each" {
+            other.batch_execute("BEGIN EXCLUSIVE").expect("begun");
+        }
+        let (other, met) = (Mutex::new(other), Arc::<AtomicUsize>::default());
+        let counted = Arc::clone(&met);
+        let run = move |sql: &str| other.lock().expect("no panic").batch_execute(sql).expect(sql);
+        let probe = Probe::new(move |seen| {
+            if seen.ends(&[refused]) && counted.fetch_add(1, Ordering::SeqCst) == 0 {
+                run("COMMIT");
+            } else if seen.ends(&["json_each"]) && refused == "sqlite_master" {
+                run("BEGIN EXCLUSIVE");
+            }
+        });
+        probe.over(conn);
+        assert_eq!(flowstate_diesel::migrate(conn).expect("waited for").len(), 1);
+        assert!(met.load(Ordering::SeqCst) > 1, "{refused}: refused at first");
+        Job::new("a").create(conn).expect("created");
+    }
+}
+
+/// A24: another writer is in the way of all records, and none is to blame: a purge says so, and leaves
+/// nothing behind in silence.
+#[test]
+fn a24_a_purge_says_that_another_writer_is_in_the_way() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.impatient();
+    for _ in 0..3 {
+        let mut measure = Measure { values: vec![1.0] }.create(conn).expect("created");
+        measure.transition(Measure::END, conn).run().expect("ended");
+    }
+    let other = &mut database.connect();
+    other.batch_execute("BEGIN IMMEDIATE").expect("begun");
+    let purge = Purge::older_than(Duration::ZERO).batch(2);
+    refused!(purge.run(conn), Error::Conflict { reason: ConflictReason::Busy, .. });
+    other.batch_execute("ROLLBACK").expect("rolled back");
+    assert_eq!(purge.run(conn).expect("purged"), 3);
+    check::clean(conn);
 }

@@ -187,7 +187,7 @@ fn a04_s08_nothing_follows_a_full_disk_in_a_transaction() {
     by_a_transition::<RollbackJournal>();
 }
 
-/// The same in a transaction that the caller opened with Diesel.
+/// Nothing follows a transaction that SQLite has ended, in one that the caller opened with Diesel.
 fn in_a_foreign_transaction<D: Database<Conn = SqliteConnection>>() {
     let database = D::migrated();
     let conn = &mut database.connect();

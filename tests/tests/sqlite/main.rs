@@ -1,19 +1,21 @@
 //! What concerns SQLite alone.
 
 mod busy;
-mod checkpoint;
 mod ended;
 mod faults;
+mod full;
+mod group;
 mod reading;
+mod schema;
 mod statements;
 
-use flowstate_tests::require::{crash, crowd, stress};
+use flowstate_tests::require::{crash, crowd, stress, worker};
 use flowstate_tests::{Database, RollbackJournal, Sqlite};
 
 /// The hidden test that is the body of child processes.
 #[test]
 fn child_process() {
-    if !faults::child() {
+    if !faults::child() && !group::child() {
         flowstate_tests::require::child_process::<Sqlite>();
         flowstate_tests::require::child_process::<RollbackJournal>();
     }
@@ -37,6 +39,11 @@ fn eight_threads_lose_nothing_with_a_rollback_journal() {
 #[test]
 fn a11_a25_crash_keeps_all_or_nothing_with_a_rollback_journal() {
     crash::a11_a25_crash_keeps_all_or_nothing::<RollbackJournal>();
+}
+
+#[test]
+fn every_commit_to_the_file_is_seen_with_a_rollback_journal() {
+    worker::listen::every_commit_to_the_file_is_seen::<RollbackJournal>();
 }
 
 /// The journal mode that was asked for is the one in the file.

@@ -1,12 +1,14 @@
 //! Reading needs neither the right to write nor its turn.
 
+use std::time::Duration;
+
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::operator::{Filter, failures, lately, list, numbers};
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Error, Worker, transaction};
+use flowstate_diesel::{Error, Purge, Worker, transaction};
 use flowstate_tests::flows::{Job, Note, Response};
-use flowstate_tests::statement_probe::Probe;
+use flowstate_tests::statement_probe::{Probe, sent};
 use flowstate_tests::{Database, RollbackJournal, Sqlite, fetch_step};
 use serde_json::json;
 
@@ -102,6 +104,24 @@ fn p12_a_look_reads_what_it_finds() {
         ]
     );
     assert!(plan.iter().all(|row| !row.detail.contains("TEMP B-TREE")), "nothing is sorted");
+}
+
+/// A purge searches the index of what is completed, flow by flow, and sorts nothing.
+#[test]
+fn p12_a_purge_reads_what_it_deletes() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    job(conn);
+    let purge = Purge::older_than(Duration::from_hours(24));
+    let (sent, purged) = sent(conn, |conn| purge.run(conn));
+    assert_eq!(purged.expect("purged"), 0);
+    let search = sent.iter().find(|text| text.contains("completed_at >= ")).expect("a search");
+    let plan = diesel::sql_query(format!("EXPLAIN QUERY PLAN {search}"));
+    let plan: Vec<PlanRow> = plan.load(conn).expect("a plan");
+    let plan: Vec<_> =
+        plan.iter().map(|row| row.detail.replace("SEARCH TABLE ", "SEARCH ")).collect();
+    let index = "flowstate_flows_completed (flow=? AND completed_at>? AND completed_at<?)";
+    assert_eq!(plan, [format!("SEARCH flowstate_flows USING COVERING INDEX {index}")]);
 }
 
 /// Pages of operators search indexes and scan no table: neither one by one nor to the end.

@@ -1,11 +1,18 @@
 //! Which statements a transition issues.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use flowstate_diesel::prelude::*;
-use flowstate_tests::flows::{Bill, Job, Note};
-use flowstate_tests::{Database, Sqlite};
+use flowstate_diesel::{Worker, transaction};
+use flowstate_tests::flows::{Bill, Job, Note, Response};
+use flowstate_tests::gate::Gate;
+use flowstate_tests::require::worker::age::{go_round, grow_old};
+use flowstate_tests::statement_probe::{Probe, sent};
+use flowstate_tests::steps::picked_together;
+use flowstate_tests::{Database, Sqlite, check, fetch_step};
 use serde_json::json;
 
 /// What a connection was asked to do.
@@ -147,4 +154,74 @@ fn hot_statements_are_prepared_once() {
     distinct.dedup();
     assert_eq!(prepared.len(), distinct.len(), "{prepared:#?}");
     assert!((5..12).contains(&prepared.len()), "{prepared:#?}");
+}
+
+/// The ends of many claims are written by few statements, however many they are.
+#[test]
+fn ends_of_one_kind_are_written_at_once() {
+    const RECORDS: u32 = 24;
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    let records = usize::try_from(RECORDS).expect("few");
+    picked_together::<Sqlite>(conn, records);
+    let (probe, recorded) = Probe::recording();
+    let (gate, ended) = (Gate::new(), Gate::new());
+    let (stop, end) = (Arc::clone(&gate), Arc::clone(&ended));
+    let pool = Sqlite::probed_pool(&database.url(), 4, probe);
+    let worker = Worker::new(pool).threads(records);
+    let worker = worker.step(fetch_step!().batch(records), move |_, ()| {
+        stop.pass();
+        end.note();
+        Ok(Response(json!("its own")))
+    });
+    let running = worker.start().expect("started");
+    gate.wait_for(records);
+    drop(recorded.take());
+    // while somebody else writes, they gather
+    transaction(conn, |_| {
+        gate.open();
+        ended.wait_for(records);
+        Ok(())
+    })
+    .expect("committed");
+    while running.stats().finished < u64::from(RECORDS) {
+        std::thread::yield_now();
+    }
+    running.shutdown(Duration::from_mins(1)).expect("stopped");
+    let sent = recorded.take();
+    let count = |words: &str| sent.iter().filter(|sql| sql.starts_with(words)).count();
+    let moves = count("UPDATE flowstate_flows SET state = ");
+    assert!(moves < records / 2, "{sent:#?}");
+    assert_eq!(count("INSERT INTO flowstate_transitions"), moves);
+    assert_eq!(count("INSERT INTO flowstate_artefacts"), records, "each its own");
+    check::clean(conn);
+}
+
+#[derive(QueryableByName)]
+struct Planned {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    detail: String,
+}
+
+/// SQLite tells nobody how many rows it reads, but how it finds them: a claim of a step that repeats
+/// goes backwards through the key of the history, and stops at the first row that it looks for.
+#[test]
+fn a_claim_reads_no_history() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    grow_old::<Sqlite>(conn);
+    let (statements, ()) = sent(conn, go_round::<Sqlite>);
+    let is_compiled_anew = |sql: &String| sql.contains("LIMIT ?");
+    assert!(!statements.iter().any(is_compiled_anew), "by a bound LIMIT alone: {statements:#?}");
+    let lookup = |sql: &&String| sql.starts_with("SELECT") && sql.contains("flowstate_transitions");
+    let lookup = statements.iter().find(lookup).expect("when it last finished");
+    let plan = sql_query(format!("EXPLAIN QUERY PLAN {lookup}")).load::<Planned>(conn);
+    let plan: Vec<_> = plan.expect("a plan").into_iter().map(|row| row.detail).collect();
+    let search = "SEARCH flowstate_transitions USING PRIMARY KEY (flow_id=?)";
+    // before 3.36 it says that it is a table
+    let searches = |detail: &String| detail.replace("SEARCH TABLE", "SEARCH") == search;
+    assert!(plan.iter().any(searches), "{plan:#?}");
+    assert!(!plan.iter().any(|detail| detail.contains("B-TREE")), "nothing is sorted: {plan:#?}");
+    assert!(lookup.contains("ORDER BY seq DESC LIMIT 1"), "{lookup}");
+    check::clean(conn);
 }

@@ -12,9 +12,11 @@ use crate::error::ConflictReason;
 pub(super) fn classify(error: &Error) -> Fault {
     match error {
         Error::RollbackErrorOnCommit { commit_error, .. } => return classify(commit_error),
-        // the name of our own index is the same in every language
+        // the names of our own indexes are the same in every language
         Error::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
-            if info.message().contains("flowstate_flows_key'") =>
+            if ["flowstate_flows_key'", "flowstate_flows_single'"]
+                .iter()
+                .any(|index| info.message().contains(index)) =>
         {
             return Fault::KeyTaken;
         }
@@ -57,7 +59,9 @@ pub(super) fn classify(error: &Error) -> Fault {
     {
         Fault::ReadOnly
     } else if begins("The table '") && message.ends_with("is full")
+        || begins("Disk full")
         || message.contains("No space left on device")
+        || message.contains("Disk quota exceeded")
     {
         Fault::Full
     } else if message.ends_with("server has gone away")
@@ -74,6 +78,20 @@ pub(super) fn classify(error: &Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_for_room_is_full() {
+        for text in [
+            "The table 'flowstate_artefacts' is full",
+            "Disk full (./binlog.000001); waiting for someone to free some space...",
+            "Error writing file './log' (Errcode: 28 \"No space left on device\")",
+            "Error writing file './log' (Errcode: 122 \"Disk quota exceeded\")",
+        ] {
+            let info = Box::new(text.to_owned());
+            let error = Error::DatabaseError(DatabaseErrorKind::Unknown, info);
+            assert_eq!(classify(&error), Fault::Full, "{text}");
+        }
+    }
 
     #[test]
     fn certification_and_time_outs_are_conflicts() {

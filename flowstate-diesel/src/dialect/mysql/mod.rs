@@ -2,7 +2,6 @@
 
 mod faults;
 mod reads;
-mod settlement;
 mod statements;
 mod transactions;
 mod version;
@@ -14,7 +13,9 @@ use diesel::{Connection as _, MysqlConnection, QueryResult, RunQueryDsl, dsl};
 
 use self::statements::{FindVersions, LockMigrations, MakeVersions, SERVER, UnlockMigrations};
 use self::version::refusal;
+use super::begin::Commit;
 use super::fault::{Failure, Fault};
+use super::notices::Notices;
 use super::sql::statement::{Bind, Bound, Statement};
 use super::statements::{or_forget, runs_statements};
 use super::{Dialect, Migration, Statements};
@@ -43,6 +44,9 @@ impl Statements for MysqlConnection {
     }
 }
 
+// It has no way to tell: the poll finds what others have committed.
+impl Notices for MysqlConnection {}
+
 impl Dialect for MysqlConnection {
     const MIGRATIONS: &'static [Migration] = &[Migration {
         version: "2026-11-23-000000",
@@ -51,8 +55,11 @@ impl Dialect for MysqlConnection {
     const CREATING_COMMITS: bool = true;
 
     fn refusal(&mut self) -> QueryResult<Option<Unfit>> {
-        let server = dsl::sql::<(Text, BigInt)>(SERVER);
-        let (server, is_unlogged) = server.get_result::<(String, i64)>(self)?;
+        let server = dsl::sql::<(Text, BigInt, BigInt)>(SERVER);
+        let (server, is_unlogged, is_safe) = server.get_result::<(String, i64, i64)>(self)?;
+        if is_safe == 1 {
+            return Ok(Some(Unfit::SafeUpdates));
+        }
         Ok(refusal(&server, is_unlogged == 1))
     }
 
@@ -62,6 +69,8 @@ impl Dialect for MysqlConnection {
 
     // Outside the transaction in effect: CREATE TABLE commits it.
     fn lock_migrations(&mut self) -> Result<(), Failure> {
+        // what a session without autocommit has read is locked meanwhile, or seen again as it was
+        self.run::<Commit>(&[])?;
         let locked = self.counts::<LockMigrations>(&[])?;
         if locked.first().is_none_or(|row| row.number != 1) {
             let fault = Fault::conflict_with(ConflictReason::LockTimeout);
@@ -73,7 +82,10 @@ impl Dialect for MysqlConnection {
         Ok(())
     }
 
+    // The version is a row like others: whoever is let in next has to see it.
     fn unlock_migrations(&mut self) -> QueryResult<()> {
-        self.run::<UnlockMigrations>(&[]).map(drop)
+        let committed = self.run::<Commit>(&[]);
+        let unlocked = self.run::<UnlockMigrations>(&[]);
+        committed.and(unlocked).map(drop)
     }
 }

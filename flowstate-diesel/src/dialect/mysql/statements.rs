@@ -12,15 +12,19 @@ impl Speech for Mysql {
         now: "UTC_TIMESTAMP(6)",
         began: "UTC_TIMESTAMP(6)",
         key: "`key`",
+        single: "live_key",
         lock: "FOR UPDATE",
         skip: "FOR UPDATE SKIP LOCKED",
         free: "FOR UPDATE SKIP LOCKED",
+        by_id: "FORCE INDEX (PRIMARY)",
         by_due: "FORCE INDEX (flowstate_flows_due)",
         by_lease: "FORCE INDEX (flowstate_flows_lease)",
         by_deadline: "FORCE INDEX (flowstate_flows_deadline)",
+        by_completed: "FORCE INDEX (flowstate_flows_completed)",
         current: "LOCK IN SHARE MODE",
         after: ["UTC_TIMESTAMP(6) + INTERVAL ", " MICROSECOND"],
         ago: ["UTC_TIMESTAMP(6) - INTERVAL ", " MICROSECOND"],
+        stayed: ["updated_at + INTERVAL ", " MICROSECOND"],
         at: ["CAST(", " AS DATETIME(6))"],
         json: ["", ""],
         among: [
@@ -28,41 +32,58 @@ impl Speech for Mysql {
             ", '$[*]' COLUMNS (name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$')) \
              AS names)",
         ],
-        ids: ["(SELECT it FROM JSON_TABLE(", ", '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids)"],
+        one_of: [
+            "IN (SELECT it FROM JSON_TABLE(",
+            ", '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids)",
+        ],
         but: ["NOT JSON_CONTAINS(", ", CAST(id AS CHAR))"],
+        most: ["", ""],
         string: "CHAR",
         text: ["", ""],
         time: ["DATE_FORMAT(", ", '%Y-%m-%d %H:%i:%s.%f')"],
     };
 }
 
+/// Inserts a record. `$key` is the column of the key.
+macro_rules! insert_flow {
+    ($key:literal) => {
+        concat!(
+            "INSERT INTO flowstate_flows (flow, state, seq, props, props_version, ",
+            $key,
+            ", attempts, due_at, deadline_at, completed_at, created_at, updated_at) \
+             VALUES (?, ?, 0, @json, ?, ?, 0, \
+             CASE WHEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND > @now \
+             THEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND ELSE @after END, @after, \
+             CASE WHEN ? THEN @now END, @now, @now)"
+        )
+    };
+}
+
+// By the key: an UPDATE is not led by it alone, as a SELECT is. Among few rows MariaDB takes an index of
+// the flow, and holds a lock on its entries while it waits for the row, whose holder waits for them in
+// order to move the row: a deadlock of two who change one record.
 statements! {
     /// Any change: the values of the columns that the usual one does not touch come first. There is
     /// no RETURNING, and to read the times back would take one more statement.
     Advance =
-        "UPDATE flowstate_flows SET \
-         leased_until = @after, leased_by = ?, deadline_at = @after, props = COALESCE(@json, props), \
-         state = ?, seq = ?, attempts = ?, due_at = @after, \
+        "UPDATE flowstate_flows @byid SET \
+         leased_until = NULL, leased_by = NULL, deadline_at = @after, props = COALESCE(@json, props), \
+         props_version = COALESCE(?, props_version), state = ?, seq = ?, attempts = ?, due_at = @after, \
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
          updated_at = @now WHERE id = ? AND seq = ? AND flow = ? \
          AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at) \
          AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '')";
     /// The usual change.
     AdvanceOnce =
-        "UPDATE flowstate_flows SET state = ?, seq = ?, attempts = ?, due_at = @after, \
+        "UPDATE flowstate_flows @byid SET state = ?, seq = ?, attempts = ?, due_at = @after, \
          completed_at = CASE WHEN ? THEN @now END, last_errored_at = CASE WHEN ? THEN @now END, \
          leased_until = NULL, leased_by = NULL, deadline_at = NULL, updated_at = @now \
          WHERE id = ? AND seq = ? AND flow = ? \
          AND created_at = COALESCE(TIMESTAMP'2000-01-01 00:00:00' + INTERVAL ? MICROSECOND, created_at) \
          AND COALESCE(leased_by, '') = COALESCE(?, leased_by, '')";
-    InsertFlow =
-        "INSERT INTO flowstate_flows \
-         (flow, state, seq, props, @key, attempts, due_at, deadline_at, completed_at, \
-         created_at, updated_at) \
-         VALUES (?, ?, 0, @json, ?, 0, \
-         CASE WHEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND > @now \
-         THEN TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND ELSE @after END, @after, \
-         CASE WHEN ? THEN @now END, @now, @now)";
+    InsertFlow = insert_flow!("@key");
+    /// One that has its key until it is completed.
+    InsertSingle = insert_flow!("single_key");
     Inserted =
         "SELECT id, @time(created_at), @time(due_at) FROM flowstate_flows \
          WHERE id = LAST_INSERT_ID()";
@@ -79,6 +100,13 @@ statements! {
          SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
          STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
+    /// With each when its step last ended.
+    NoteVisits =
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at, visit) \
+         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at, its_visit \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$[0]', its_visit BIGINT PATH '$[1]')) \
+         AS ids STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
     NoteCreations =
         "INSERT INTO flowstate_transitions \
          (flow_id, seq, transition, to_state, attempt, token, created_at) \
@@ -86,11 +114,14 @@ statements! {
          FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids \
          STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = it";
     /// When one of several transitions was last taken, of each of several records: backwards through
-    /// the history, as far as the first of them.
+    /// the history, as far as the first of them, or a claim that knows it.
+    // by the whole key: MySQL sorts all that there is of a record if it is told the rest alone
     LastTaken =
         "SELECT CAST(it AS CHAR), seq FROM (SELECT it, \
-           (SELECT seq FROM flowstate_transitions FORCE INDEX (PRIMARY) WHERE flow_id = it \
-            AND JSON_CONTAINS(?, JSON_QUOTE(transition)) ORDER BY seq DESC LIMIT 1) AS seq \
+           (SELECT COALESCE(visit, seq) FROM flowstate_transitions FORCE INDEX (PRIMARY) \
+            WHERE flow_id = it AND (JSON_CONTAINS(?, JSON_QUOTE(transition)) \
+            OR (transition = ? AND visit IS NOT NULL)) \
+            ORDER BY flow_id DESC, seq DESC LIMIT 1) AS seq \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids) AS found \
          WHERE seq IS NOT NULL";
     // read in this order, by the key: a scan of the table would lock, or wait for, every row; MySQL
@@ -132,15 +163,15 @@ statements! {
          metadata LONGTEXT PATH '$.metadata' NULL ON EMPTY ERROR ON ERROR, \
          token LONGTEXT PATH '$.token')) AS ends";
     SettleArtefacts =
-        "INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) \
+        "INSERT INTO flowstate_artefacts (flow_id, name, seq, payload, version) \
          SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (\
          id BIGINT PATH '$.id', name LONGTEXT PATH '$.name', seq BIGINT PATH '$.seq', \
-         payload LONGTEXT PATH '$.payload' NULL ON EMPTY ERROR ON ERROR)) AS ends";
+         payload LONGTEXT PATH '$.payload' NULL ON EMPTY ERROR ON ERROR, \
+         version BIGINT PATH '$.version')) AS ends";
     ExtendLeases =
         "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (held_id BIGINT PATH '$[0]', micros BIGINT PATH '$[2]')) \
          AS leases STRAIGHT_JOIN flowstate_flows FORCE INDEX (PRIMARY) ON id = held_id \
          SET leased_until = @now + INTERVAL micros MICROSECOND";
-    Begin = "BEGIN";
     // the transaction begins with the next statement
     AutocommitOff = "SET autocommit = 0";
     AutocommitOn = "SET autocommit = 1";
@@ -163,4 +194,5 @@ statements! {
 /// family skips the comment of the other, and knows the level by its own name only.
 pub(super) const SERVER: &str = "SELECT CONCAT(VERSION(), '|', @@sql_mode), \
      CAST(@@log_bin AND @@binlog_format = 'STATEMENT' AND \
-     /*M! @@tx_isolation */ /*!80000 @@transaction_isolation */ LIKE 'READ-%' AS SIGNED)";
+     /*M! @@tx_isolation */ /*!80000 @@transaction_isolation */ LIKE 'READ-%' AS SIGNED), \
+     CAST(@@sql_safe_updates AS SIGNED)";

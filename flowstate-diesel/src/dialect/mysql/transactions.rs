@@ -1,50 +1,52 @@
 //! Transactions of MySQL and MariaDB.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use diesel::connection::{
     AnsiTransactionManager, SimpleConnection as _, TransactionManager as _,
     TransactionManagerStatus,
 };
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel::{MysqlConnection, QueryResult, RunQueryDsl, dsl};
 
-use super::statements::{AutocommitOff, AutocommitOn, Begin};
-use crate::dialect::begin::{self, Commit};
+use super::statements::{AutocommitOff, AutocommitOn};
+use crate::dialect::begin;
 use crate::dialect::fault::{Failure, Fault, message};
-use crate::dialect::{Statements as _, Transactions};
-use crate::error::ConflictReason;
+use crate::dialect::sql::statement::Verbatim;
+use crate::dialect::{Obstacle, Statements as _, Transactions};
+use crate::error::{ConflictReason, Unfit};
 
 const TRANSACTION_GONE: &str = "the database has ended the transaction";
 
 const TRANSACTION_ENDED: &str = "the database has ended the transaction: a deadlock has undone it, \
      or a statement that commits by itself, such as CREATE TABLE, has committed it";
 
+/// Where a transaction is tried again, what was set before its first try is kept. MySQL takes no number
+/// that is not known to be whole.
+const BOUND_WAITS: &str = "SET @flowstate_lock_wait = \
+     COALESCE(@flowstate_lock_wait, @@SESSION.innodb_lock_wait_timeout), \
+     SESSION innodb_lock_wait_timeout = \
+     CAST(LEAST(1, @@SESSION.innodb_lock_wait_timeout) AS UNSIGNED)";
+const WAITS_AS_BEFORE: &str = "SET SESSION innodb_lock_wait_timeout = \
+     CAST(COALESCE(@flowstate_lock_wait, @@SESSION.innodb_lock_wait_timeout) AS UNSIGNED), \
+     @flowstate_lock_wait = NULL";
+
+/// Whether each statement is a transaction, and the character sets of what is sent and given back.
+/// Where nothing is converted on the way back, what is stored comes as it is, which is `utf8mb4`.
+const SESSION: &str = "SELECT CAST(@@autocommit AS SIGNED), \
+     CONCAT_WS(', ', @@character_set_client, @@character_set_connection, @@character_set_results), \
+     CAST(@@character_set_client = 'utf8mb4' AND @@character_set_connection = 'utf8mb4' \
+     AND COALESCE(@@character_set_results, 'binary') IN ('utf8mb4', 'binary') AS SIGNED)";
+/// Has the next transaction be at the level of the session. While one is open this is refused, and
+/// nothing else tells that a statement has begun one where autocommit is off. Each family skips the
+/// comment of the other.
+const SAME_LEVEL: &str = "SET /*M! @@tx_isolation = @@SESSION.tx_isolation */ \
+     /*!80000 @@transaction_isolation = @@SESSION.transaction_isolation */";
+
 impl Transactions for MysqlConnection {
+    // After a deadlock there is no transaction, and what code of others does then would be committed
+    // statement by statement <https://dev.mysql.com/doc/refman/8.4/en/innodb-error-handling.html>.
+    // Without autocommit it belongs to a new transaction, which is rolled back in the end. Nor can MySQL
+    // prepare BEGIN: as a text it takes three round trips.
     fn begin(&mut self) -> QueryResult<()> {
-        // MariaDB can prepare it; MySQL cannot, and says so in a language of its own
-        static PREPARABLE: AtomicBool = AtomicBool::new(true);
-        if PREPARABLE.load(Ordering::Relaxed) {
-            match begin::begin::<_, Begin>(self) {
-                Err(diesel::result::Error::DatabaseError(..)) => {}
-                begun => return begun,
-            }
-        }
-        let begun = AnsiTransactionManager::begin_transaction_sql(self, "BEGIN");
-        if begun.is_ok() {
-            PREPARABLE.store(false, Ordering::Relaxed);
-        }
-        begun
-    }
-
-    fn commit(&mut self) -> QueryResult<()> {
-        begin::commit::<_, Commit>(self)
-    }
-
-    // After a deadlock there is no transaction, and what follows would commit statement by statement
-    // <https://dev.mysql.com/doc/refman/8.4/en/innodb-error-handling.html>. Without autocommit it
-    // belongs to a new transaction, which is rolled back in the end.
-    fn begin_for_others(&mut self) -> QueryResult<()> {
         let begun = begin::begin::<_, AutocommitOff>(self);
         if begun.is_err() {
             self.close();
@@ -54,7 +56,7 @@ impl Transactions for MysqlConnection {
 
     // Switching it on again commits <https://dev.mysql.com/doc/refman/8.4/en/commit.html>: one round
     // trip for both.
-    fn commit_for_others(&mut self) -> QueryResult<()> {
+    fn commit(&mut self) -> QueryResult<()> {
         let committed = begin::commit::<_, AutocommitOn>(self);
         if committed.is_err() {
             self.close();
@@ -102,11 +104,40 @@ impl Transactions for MysqlConnection {
         })
     }
 
-    // A second BEGIN commits the first <https://dev.mysql.com/doc/refman/8.4/en/commit.html>.
-    fn is_in_transaction(&mut self) -> QueryResult<bool> {
-        // without it every statement is in one
-        let autocommit = dsl::sql::<BigInt>("SELECT CAST(@@autocommit AS SIGNED)");
-        Ok(autocommit.get_result::<i64>(self)? == 1 && self.join().is_ok())
+    // A second BEGIN commits the first <https://dev.mysql.com/doc/refman/8.4/en/commit.html>, and so
+    // does switching autocommit on.
+    fn obstacle(&mut self) -> QueryResult<Option<Obstacle>> {
+        let session = dsl::sql::<(BigInt, Text, BigInt)>(SESSION);
+        let (autocommits, encoding, serves) = session.get_result::<(i64, String, i64)>(self)?;
+        let is_open = if autocommits == 1 {
+            self.join().is_ok()
+        } else {
+            match Verbatim(SAME_LEVEL).execute(self) {
+                Ok(_) => false,
+                Err(error) if Self::classify(&error) == Fault::Unexplained => true,
+                Err(error) => return Err(error),
+            }
+        };
+        if is_open {
+            return Ok(Some(Obstacle::ByHand));
+        }
+        let remedy = "SET NAMES utf8mb4";
+        let unfit = Unfit::Encoding { found: encoding, remedy };
+        Ok((serves == 0).then_some(Obstacle::Unfit(unfit)))
+    }
+
+    // Fifty seconds, unless the server is told otherwise. There is no bound for a transaction alone.
+    fn bound_waits(&mut self) -> QueryResult<()> {
+        let is_alone = self.depth().is_ok_and(|depth| depth == 1);
+        if is_alone { Verbatim(BOUND_WAITS).execute(self).map(drop) } else { Ok(()) }
+    }
+
+    fn unbound_waits(&mut self) {
+        if self.depth().is_ok_and(|depth| depth == 0)
+            && Verbatim(WAITS_AS_BEFORE).execute(self).is_err()
+        {
+            self.give_up();
+        }
     }
 
     // Outside a transaction a savepoint is gone as soon as it is made.

@@ -6,18 +6,22 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{Connection as _, MysqlConnection, QueryResult, RunQueryDsl};
 
-use super::settlement::{Settlement, settlement};
 use super::statements::{
-    Advance, AdvanceOnce, ExtendLeases, HeldLeases, InsertFlow, Inserted, LastTaken, NoteClaims,
-    NoteCreations, SettleArtefacts, SettleFlows, SettleHistory, TakeClaims,
+    Advance, AdvanceOnce, ExtendLeases, HeldLeases, InsertFlow, InsertSingle, Inserted, LastTaken,
+    NoteClaims, NoteCreations, NoteVisits, SettleArtefacts, SettleFlows, SettleHistory, TakeClaims,
 };
 use crate::dialect::change::{Change, Claims, NewFlow, since_2000};
 use crate::dialect::fallback::{self, Fallback, RARE, Taken, advance_binds};
 use crate::dialect::fault::Fault;
 use crate::dialect::rows::{ClaimedRow, InsertedColumns, InsertedRow, Stamp};
+use crate::dialect::settlement::{Nested, ended};
 use crate::dialect::sql::statement::{Bind, Bound};
 use crate::dialect::statements::or_forget;
 use crate::dialect::{Statements as _, Writes};
+
+/// As many bytes of payloads may go in one statement: `max_allowed_packet` is 16 MB in MariaDB and
+/// 64 MB in MySQL, and may be set lower.
+const MOST_BYTES: usize = 256 * 1024;
 
 impl Writes for MysqlConnection {
     fn write(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
@@ -43,8 +47,8 @@ impl Writes for MysqlConnection {
         let held = self.counts::<HeldLeases>(&[Bind::Text(&leases), Bind::Text(worker)])?;
         let held: HashSet<_> = held.into_iter().map(|row| row.number).collect();
         let held: Vec<_> = changes.iter().filter(|change| held.contains(&change.id)).collect();
-        match settlement(&held) {
-            Some(settlement) => settle_at_once(self, &held, &settlement),
+        match settle_at_once(self, &held)? {
+            Some(settled) => Ok(settled),
             None => fallback::settle(self, held.into_iter()),
         }
     }
@@ -65,12 +69,12 @@ impl Writes for MysqlConnection {
 impl Fallback for MysqlConnection {
     type NoteCreations = NoteCreations;
     type NoteClaims = NoteClaims;
+    type NoteVisits = NoteVisits;
     type LastTaken = LastTaken;
 
     fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
-        let timing = change.timing;
-        let lease = timing.lease.map(|(micros, _)| micros);
-        let times = [timing.due_in, lease, timing.deadline_in].map(Bind::MaybeInt);
+        let timing = change.landing.timing;
+        let times = [timing.due_in, timing.deadline_in].map(Bind::MaybeInt);
         let born = Bind::MaybeInt(change.born.map(since_2000));
         let binds = advance_binds(change, times, born);
         let updated = if change.is_usual() {
@@ -83,9 +87,16 @@ impl Fallback for MysqlConnection {
 
     fn insert_row(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
         let due_at = flow.due_at.map(|due| due.timestamp_micros());
-        let times = [due_at, flow.timing.due_in, flow.timing.deadline_in];
+        let timing = flow.landing.timing;
+        let times = [due_at, timing.due_in, timing.deadline_in];
+        let binds = flow.binds(times.map(Bind::MaybeInt));
         // IGNORE would hide other errors too, and ON DUPLICATE KEY other keys
-        match self.run::<InsertFlow>(&flow.binds(times.map(Bind::MaybeInt))) {
+        let inserted = if flow.is_single {
+            self.run::<InsertSingle>(&binds)
+        } else {
+            self.run::<InsertFlow>(&binds)
+        };
+        match inserted {
             Ok(_) => {}
             Err(error) if Self::classify(&error) == Fault::KeyTaken => return Ok(None),
             Err(error) => return Err(error),
@@ -106,22 +117,35 @@ impl Fallback for MysqlConnection {
     }
 }
 
-/// Ends claims whose rows are locked, whatever their number, with a statement for each table.
+/// Ends claims whose rows are locked, whatever their number, with a statement for each table. `None`
+/// if they had better be ended one by one: a single one, one that does more than end a claim, or
+/// payloads that are large.
 fn settle_at_once(
     conn: &mut MysqlConnection,
     held: &[&Change<'_>],
-    settlement: &Settlement,
-) -> QueryResult<Vec<i64>> {
-    let Settlement { flows, history, artefacts } = settlement;
-    if conn.run::<SettleFlows>(&[Bind::Text(flows)])? != held.len() {
+) -> QueryResult<Option<Vec<i64>>> {
+    let is_an_end = |change: &&Change<'_>| change.props.is_none() && change.born.is_none();
+    let bytes: usize = held.iter().map(|change| bytes(change)).sum();
+    if held.len() < 2 || bytes > MOST_BYTES || !held.iter().all(is_an_end) {
+        return Ok(None);
+    }
+    let [flows, history, artefacts] = ended(held.iter().copied(), Nested::AsText);
+    if conn.run::<SettleFlows>(&[Bind::Text(&flows)])? != held.len() {
         let text = "a claim that was to be ended has another flow's record".to_owned();
         return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(text)));
     }
-    conn.run::<SettleHistory>(&[Bind::Text(history)])?;
-    if let Some(artefacts) = artefacts {
-        conn.run::<SettleArtefacts>(&[Bind::Text(artefacts)])?;
+    conn.run::<SettleHistory>(&[Bind::Text(&history)])?;
+    if artefacts != "[]" {
+        conn.run::<SettleArtefacts>(&[Bind::Text(&artefacts)])?;
     }
-    Ok(held.iter().map(|change| change.id).collect())
+    Ok(Some(held.iter().map(|change| change.id).collect()))
+}
+
+fn bytes(change: &Change<'_>) -> usize {
+    let payloads = change.links.iter().flat_map(|link| &link.artefacts);
+    let texts = [&change.notes.error, &change.notes.metadata];
+    payloads.map(|payload| payload.json.len()).sum::<usize>()
+        + texts.into_iter().flatten().map(String::len).sum::<usize>()
 }
 
 /// The time of a change, which the database does not tell: that of this process's clock, to the

@@ -16,6 +16,11 @@ pub(super) fn classify(error: &Error) -> Fault {
             DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
             _,
         ) => return Fault::Lost,
+        Error::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
+            if info.constraint_name() == Some("flowstate_flows_single") =>
+        {
+            return Fault::KeyTaken;
+        }
         Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => return Fault::ReadOnly,
         _ => {}
     }
@@ -34,11 +39,38 @@ pub(super) fn classify(error: &Error) -> Fault {
         Fault::conflict_with(ConflictReason::Serialization)
     } else if begins("current transaction is aborted") {
         Fault::Aborted
-    } else if begins("relation \"flowstate_") {
+    } else if begins("relation \"flowstate_") && message.ends_with("does not exist") {
         Fault::MissingTable
-    } else if message.ends_with("No space left on device") {
+    } else if message.ends_with("No space left on device")
+        || message.ends_with("Disk quota exceeded")
+        || begins("could not extend file") && message.contains(": wrote only")
+    {
         Fault::Full
     } else {
         Fault::Refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_room_is_told_from_what_is_refused() {
+        for (text, fault) in [
+            ("could not extend file \"base/5/16384\": No space left on device", Fault::Full),
+            (
+                "could not extend file \"base/5/16384\": wrote only 4096 of 8192 bytes at block 7",
+                Fault::Full,
+            ),
+            ("could not write to file \"base/pgsql_tmp/1\": Disk quota exceeded", Fault::Full),
+            ("could not extend file \"base/5/16384\": Input/output error", Fault::Refused),
+            ("relation \"flowstate_flows\" does not exist", Fault::MissingTable),
+            ("relation \"flowstate_flows\" already exists", Fault::Refused),
+        ] {
+            let info = Box::new(text.to_owned());
+            let error = Error::DatabaseError(DatabaseErrorKind::Unknown, info);
+            assert_eq!(classify(&error), fault, "{text}");
+        }
     }
 }

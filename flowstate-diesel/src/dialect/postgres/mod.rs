@@ -1,7 +1,7 @@
 //! PostgreSQL, 13 or newer.
 
-mod binds;
 mod faults;
+mod notices;
 mod reads;
 mod statements;
 mod transactions;

@@ -2,8 +2,8 @@
 
 use diesel::{PgConnection, QueryResult};
 
-use super::binds::announcement;
 use super::statements::{AwaitCreation, FindCreated, LockNothing, Poll};
+use super::writes::announcement;
 use crate::dialect::poll::{self, PollStates};
 use crate::dialect::rows::CountRow;
 use crate::dialect::sql::statement::Bind;

@@ -13,20 +13,27 @@ impl Speech for Pg {
         now: "clock_timestamp()",
         began: "statement_timestamp()",
         key: "key",
+        single: "completed_at IS NULL AND single_key",
         lock: "FOR NO KEY UPDATE",
         skip: "FOR NO KEY UPDATE SKIP LOCKED",
         free: "FOR UPDATE SKIP LOCKED",
+        by_id: "",
         by_due: "",
         by_lease: "",
         by_deadline: "",
+        by_completed: "",
         current: "",
         after: ["clock_timestamp() + ", " * interval '1 microsecond'"],
         ago: ["statement_timestamp() - ", " * interval '1 microsecond'"],
+        stayed: ["updated_at + ", " * interval '1 microsecond'"],
         at: ["(", "::timestamp AT TIME ZONE 'UTC')"],
         json: ["", "::json"],
         among: ["(SELECT json_array_elements_text(", "::json))"],
-        ids: ["(SELECT json_array_elements_text(", "::json)::bigint)"],
+        // an array is looked up in the index; of a subquery the planner makes a join, for which it reads
+        // the whole table where its statistics make that look cheaper
+        one_of: ["= ANY (ARRAY (SELECT json_array_elements_text(", "::json)::bigint))"],
         but: ["id <> ALL (translate(", ", '[]', '{}')::bigint[])"],
+        most: ["", ""],
         string: "text",
         text: ["", "::text"],
         time: ["to_char(", " AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"],
@@ -72,15 +79,17 @@ macro_rules! stamp {
     };
 }
 
-/// Inserts a record with the first row of its history. `$alone` follows the clock.
+/// Inserts a record with the first row of its history. `$alone` follows the clock; `$key` is the
+/// column of the key, and `$held` when a key is taken.
 macro_rules! made {
-    ($alone:literal, $alone_name:literal) => {
+    ($key:literal, $held:literal; $alone:literal, $alone_name:literal) => {
         concat!(
             "WITH made AS (\
              INSERT INTO flowstate_flows \
-             (flow, state, seq, props, key, attempts, due_at, deadline_at, completed_at, \
-             created_at, updated_at) \
-             SELECT ?, ?, 0, @json, ?, 0, \
+             (flow, state, seq, props, props_version, ",
+            $key,
+            ", attempts, due_at, deadline_at, completed_at, created_at, updated_at) \
+             SELECT ?, ?, 0, @json, ?, ?, 0, \
              CASE WHEN timestamptz 'epoch' + ? * interval '1 microsecond' > clock.now \
              THEN timestamptz 'epoch' + ? * interval '1 microsecond' \
              ELSE clock.now + ? * interval '1 microsecond' END, \
@@ -90,8 +99,11 @@ macro_rules! made {
             $alone,
             ") AS clock (now",
             $alone_name,
-            ") \
-             ON CONFLICT (flow, key) WHERE key IS NOT NULL DO NOTHING \
+            ") ON CONFLICT (flow, ",
+            $key,
+            ") WHERE ",
+            $held,
+            " DO NOTHING \
              RETURNING id, state, created_at, due_at\
              ), history AS (\
              INSERT INTO flowstate_transitions \
@@ -102,18 +114,20 @@ macro_rules! made {
     };
 }
 
-/// When the step last finished: `@among` its finishing transitions.
+/// When the step last finished: `@among` its finishing transitions. Backwards through the history, as
+/// far as the first of them, or a claim that knows it.
 macro_rules! last_finish {
     () => {
-        "(SELECT seq FROM flowstate_transitions AS past \
-         WHERE past.flow_id = moved.id AND past.transition IN @among ORDER BY past.seq DESC LIMIT 1)"
+        "(SELECT COALESCE(past.visit, past.seq) FROM flowstate_transitions AS past \
+         WHERE past.flow_id = flow.id AND (past.transition IN @among \
+         OR (past.transition = ? AND past.visit IS NOT NULL)) ORDER BY past.seq DESC LIMIT 1)"
     };
 }
 
 /// A batch of claims: the start transition of every record that is due, the oldest first, but for
-/// those that others have locked. With each, when the step last finished, in words.
+/// those that others have locked. With each, when the step last finished, and what is kept of that.
 macro_rules! claim {
-    ($which:literal, $last_finish:expr) => {
+    ($which:literal, $last_finish:expr, $visit:literal) => {
         concat!(
             "WITH due AS (\
          SELECT id, due_at AS was_due FROM flowstate_flows \
@@ -126,17 +140,20 @@ macro_rules! claim {
          leased_until = clock.now + ? * interval '1 microsecond', leased_by = ?, \
          deadline_at = clock.now + ? * interval '1 microsecond', updated_at = clock.now \
          FROM due, (SELECT @now) AS clock (now) WHERE flow.id = due.id \
-         RETURNING flow.id, state, seq, props, key, attempts, due_at, completed_at, \
-         last_errored_at, created_at, updated_at, was_due\
+         RETURNING flow.id, state, seq, props, props_version, key, single_key, attempts, due_at, \
+         completed_at, \
+         last_errored_at, created_at, updated_at, was_due, ",
+            $last_finish,
+            " AS last_finish\
          ), history AS (\
          INSERT INTO flowstate_transitions \
-         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at) \
-         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at FROM moved\
+         (flow_id, seq, transition, from_state, to_state, attempt, actor, token, created_at, visit) \
+         SELECT id, seq, ?, ?, state, attempts + 1, ?, ?, updated_at, ",
+            $visit,
+            " FROM moved\
          ) SELECT ",
             flow_columns!(),
-            ", ",
-            $last_finish,
-            " FROM moved ORDER BY was_due, id"
+            ", NULLIF(last_finish, -1) FROM moved ORDER BY was_due, id"
         )
     };
 }
@@ -145,8 +162,8 @@ statements! {
     /// The whole transition. Its parts see the same snapshot, so the child rows hang on the row
     /// that was moved: none if it was not where the caller thought.
     Advance = concat!(
-        moved!("leased_until = clock.now + ? * interval '1 microsecond', leased_by = ?, \
-                props = COALESCE(@json, props)"),
+        moved!("leased_until = NULL, leased_by = NULL, props = COALESCE(@json, props), \
+                props_version = COALESCE(?, props_version)"),
         ", history AS (\
          INSERT INTO flowstate_transitions \
          (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, token, \
@@ -156,8 +173,9 @@ statements! {
          entry -> 'metadata', entry ->> 'token', updated_at \
          FROM moved, json_array_elements(@json) AS entries (entry)\
          ), artefacts AS (\
-         INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) \
-         SELECT id, artefact ->> 'name', (artefact ->> 'seq')::bigint, artefact -> 'payload' \
+         INSERT INTO flowstate_artefacts (flow_id, name, seq, payload, version) \
+         SELECT id, artefact ->> 'name', (artefact ->> 'seq')::bigint, artefact -> 'payload', \
+         (artefact ->> 'version')::bigint \
          FROM moved, json_array_elements(@json) AS artefacts (artefact))",
         stamp!()
     );
@@ -167,15 +185,22 @@ statements! {
     AdvanceOnceKeeping = concat!(
         moved_once!(),
         ", artefacts AS (\
-         INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) \
-         SELECT id, ?, seq, @json FROM moved)",
+         INSERT INTO flowstate_artefacts (flow_id, name, seq, payload, version) \
+         SELECT id, ?, seq, @json, ? FROM moved)",
         stamp!()
     );
     /// The record with the first row of its history.
-    Insert = made!("", "");
+    Insert = made!("key", "key IS NOT NULL"; "", "");
+    /// One that has its key until it is completed.
+    InsertSingle =
+        made!("single_key", "single_key IS NOT NULL AND completed_at IS NULL"; "", "");
     /// Inserts a record in a transaction of its own, under a lock by which [`Reads::was_created`](crate::dialect::Reads::was_created) can
     /// wait for its end: nobody else sees the row before, nor knows its id.
-    InsertAtOnce = made!(", pg_advisory_xact_lock(?)", ", announced");
+    InsertAtOnce = made!("key", "key IS NOT NULL"; ", pg_advisory_xact_lock(?)", ", announced");
+    InsertSingleAtOnce = made!(
+        "single_key", "single_key IS NOT NULL AND completed_at IS NULL";
+        ", pg_advisory_xact_lock(?)", ", announced"
+    );
     AwaitCreation = "SELECT pg_advisory_xact_lock(?)";
     /// From the newest record back to those that are older than the creation can be.
     FindCreated =
@@ -195,9 +220,9 @@ statements! {
          FROM json_array_elements(@json) WITH ORDINALITY AS given (props, place)\
          ), made AS (\
          INSERT INTO flowstate_flows \
-         (id, flow, state, seq, props, attempts, due_at, deadline_at, completed_at, \
+         (id, flow, state, seq, props, props_version, attempts, due_at, deadline_at, completed_at, \
          created_at, updated_at) \
-         SELECT id, ?, ?, 0, props, 0, \
+         SELECT id, ?, ?, 0, props, ?, 0, \
          clock.now + ? * interval '1 microsecond', clock.now + ? * interval '1 microsecond', \
          CASE WHEN ? = 1 THEN clock.now END, clock.now, clock.now \
          FROM given, (SELECT @now) AS clock (now) ORDER BY place \
@@ -208,12 +233,14 @@ statements! {
          SELECT id, 0, ?, state, 1, ?, created_at FROM made\
          ) SELECT id, @time(created_at), @time(due_at) \
          FROM made JOIN given USING (id) ORDER BY place";
-    Claim = claim!("due_at >= @ago AND @but ORDER BY due_at LIMIT ?", last_finish!());
+    Claim = claim!(
+        "due_at >= @ago AND @but ORDER BY due_at LIMIT ?", last_finish!(), "COALESCE(last_finish, -1)"
+    );
     /// Without that: a claim is planned at each execution, since the plan depends on how many are
     /// wanted.
-    ClaimOnce = claim!("due_at >= @ago AND @but ORDER BY due_at LIMIT ?", "NULL::bigint");
+    ClaimOnce = claim!("due_at >= @ago AND @but ORDER BY due_at LIMIT ?", "NULL::bigint", "NULL");
     /// Some records of which the ids are known.
-    ClaimThese = claim!("id IN @ids", last_finish!());
+    ClaimThese = claim!("id @oneof", last_finish!(), "COALESCE(last_finish, -1)");
     // materialized, for else each search is made twice: to filter, and to show; the last row is there
     // on a server, or in a session, that takes no writes
     Poll =
@@ -237,41 +264,47 @@ statements! {
          UNION ALL SELECT 'read only', @began WHERE current_setting('transaction_read_only') = 'on'\
          ) SELECT source, (extract(epoch FROM @now - since) * 1000)::bigint \
          FROM seen WHERE since <= @now";
+    NoticeChannel = "SELECT 'channel', 'flowstate_flows'::regclass::oid::bigint";
+    /// It waits for no disk, since it writes nothing that has to last.
+    Announce =
+        "SELECT 'heard', COUNT(pg_notify('flowstate_' || 'flowstate_flows'::regclass::oid, given)) \
+         FROM json_array_elements_text(@json) AS texts (given)";
     /// What no standby does: it says so in its own words (25006).
     LockNothing = "SELECT id FROM flowstate_flows WHERE false FOR UPDATE";
-    /// Ends many claims at once, however each ends. Each row is looked up by its key.
+    /// Ends many claims at once, however each ends. Each row is looked up by its key. Each JSON object
+    /// is read once: an operator for each of its members would read it again each time, which made
+    /// half as much work again of the whole statement. (A payload may be the null of JSON, of which
+    /// a column would make none: artefacts have operators.)
     Settle =
         "WITH given AS MATERIALIZED (\
-         SELECT (ended ->> 'id')::bigint AS given_id, (ended ->> 'before')::bigint AS before, \
-         ended ->> 'flow' AS of_flow, ended ->> 'worker' AS worker, ended ->> 'state' AS into_state, \
-         (ended ->> 'seq')::bigint AS into_seq, (ended ->> 'attempts')::integer AS tries, \
-         (ended ->> 'due')::bigint AS due, (ended ->> 'deadline')::bigint AS deadline, \
-         (ended ->> 'completes')::bigint AS completes, (ended ->> 'fails')::bigint AS fails \
-         FROM json_array_elements(@json) AS all_ended (ended)\
+         SELECT * FROM json_to_recordset(@json) AS ended \
+         (id bigint, before bigint, flow text, worker text, state text, seq bigint, attempts integer, \
+         due bigint, deadline bigint, completes bigint, fails bigint)\
          ), held AS MATERIALIZED (\
          SELECT given.* FROM given, LATERAL (SELECT id FROM flowstate_flows \
-         WHERE id = given_id AND seq = before AND flow = of_flow AND leased_by = worker @skip\
+         WHERE id = given.id AND seq = before AND flow = given.flow AND leased_by = worker @skip\
          ) AS locked\
          ), moved AS (\
-         UPDATE flowstate_flows SET state = into_state, seq = into_seq, attempts = tries, \
-         due_at = clock.now + due * interval '1 microsecond', \
+         UPDATE flowstate_flows AS flow SET state = held.state, seq = held.seq, \
+         attempts = held.attempts, due_at = clock.now + due * interval '1 microsecond', \
          completed_at = CASE WHEN completes = 1 THEN clock.now END, \
          last_errored_at = CASE WHEN fails = 1 THEN clock.now END, \
          deadline_at = clock.now + deadline * interval '1 microsecond', updated_at = clock.now, \
          leased_until = NULL, leased_by = NULL \
-         FROM held, (SELECT @now) AS clock (now) WHERE id = given_id RETURNING id, updated_at\
+         FROM held, (SELECT @now) AS clock (now) WHERE flow.id = held.id \
+         RETURNING flow.id, updated_at\
          ), history AS (\
          INSERT INTO flowstate_transitions \
          (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, token, \
          created_at) \
-         SELECT id, (entry ->> 'seq')::bigint, entry ->> 'transition', entry ->> 'from', \
-         entry ->> 'to', (entry ->> 'attempt')::integer, entry ->> 'error', entry ->> 'actor', \
-         entry -> 'metadata', entry ->> 'token', updated_at \
-         FROM json_array_elements(@json) AS entries (entry) \
-         JOIN moved ON id = (entry ->> 'id')::bigint\
+         SELECT id, seq, transition, \"from\", \"to\", attempt, error, actor, metadata, token, \
+         updated_at FROM json_to_recordset(@json) AS entries \
+         (id bigint, seq bigint, transition text, \"from\" text, \"to\" text, attempt integer, \
+         error text, actor text, metadata json, token text) JOIN moved USING (id)\
          ), artefacts AS (\
-         INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) \
-         SELECT id, artefact ->> 'name', (artefact ->> 'seq')::bigint, artefact -> 'payload' \
+         INSERT INTO flowstate_artefacts (flow_id, name, seq, payload, version) \
+         SELECT id, artefact ->> 'name', (artefact ->> 'seq')::bigint, artefact -> 'payload', \
+         (artefact ->> 'version')::bigint \
          FROM json_array_elements(@json) AS all_artefacts (artefact) \
          JOIN moved ON id = (artefact ->> 'id')::bigint\
          ) SELECT 'settled', id FROM moved";
@@ -289,8 +322,10 @@ statements! {
          WHERE name = 'lock_timeout' AND NOT setting::bigint BETWEEN 1 AND 1000";
     /// Holds until the end of the transaction: outside one, no longer than this statement.
     MarkTransaction = "SELECT set_config('flowstate.transaction', 'open', true), 1::bigint";
+    /// The encoding that the server takes texts to be in, and 1 in the transaction of the mark.
     ReadMark =
-        "SELECT 'open', 1::bigint WHERE current_setting('flowstate.transaction', true) = 'open'";
+        "SELECT pg_client_encoding()::text, \
+         (current_setting('flowstate.transaction', true) = 'open')::int::bigint";
     CheckTransaction = "SELECT 1";
     // the isolation that sees what was committed while the lock was waited for
     ReadCommitted = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";

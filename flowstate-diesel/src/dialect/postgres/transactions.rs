@@ -5,7 +5,9 @@ use diesel::{PgConnection, QueryResult};
 
 use super::statements::{BoundWaits, CheckTransaction, MarkTransaction, ReadMark};
 use crate::dialect::fault::Fault;
-use crate::dialect::{Statements as _, Transactions};
+use crate::dialect::rows::CountRow;
+use crate::dialect::{Obstacle, Statements as _, Transactions};
+use crate::error::Unfit;
 
 impl Transactions for PgConnection {
     fn begin(&mut self) -> QueryResult<()> {
@@ -18,16 +20,28 @@ impl Transactions for PgConnection {
     }
 
     // A second BEGIN is only warned of <https://www.postgresql.org/docs/current/sql-begin.html>.
-    fn is_in_transaction(&mut self) -> QueryResult<bool> {
+    fn obstacle(&mut self) -> QueryResult<Option<Obstacle>> {
         match self.counts::<MarkTransaction>(&[]) {
-            Ok(_) => Ok(!self.counts::<ReadMark>(&[])?.is_empty()),
-            Err(error) if Self::classify(&error) == Fault::Aborted => Ok(true),
-            Err(error) => Err(error),
+            Ok(_) => {}
+            Err(error) if Self::classify(&error) == Fault::Aborted => {
+                return Ok(Some(Obstacle::ByHand));
+            }
+            Err(error) => return Err(error),
         }
+        let session = self.counts::<ReadMark>(&[])?.into_iter().next();
+        Ok(session.and_then(|CountRow { label: encoding, number: open }| {
+            let remedy = "SET client_encoding = 'UTF8'";
+            match (open, &*encoding) {
+                (1, _) => Some(Obstacle::ByHand),
+                (_, "UTF8") => None,
+                _ => Some(Obstacle::Unfit(Unfit::Encoding { found: encoding, remedy })),
+            }
+        }))
     }
 
     // Without a `lock_timeout` it waits for ever.
     fn bound_waits(&mut self) -> QueryResult<()> {
-        self.counts::<BoundWaits>(&[]).map(drop)
+        let is_alone = self.depth().is_ok_and(|depth| depth == 1);
+        if is_alone { self.counts::<BoundWaits>(&[]).map(drop) } else { Ok(()) }
     }
 }

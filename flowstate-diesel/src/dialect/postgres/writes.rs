@@ -3,13 +3,13 @@
 use diesel::sql_types::Text;
 use diesel::{OptionalExtension, PgConnection, QueryResult, RunQueryDsl};
 
-use super::binds::{announcement, ended, entry_binds, new_binds, texts};
 use super::statements::{
     Advance, AdvanceOnce, AdvanceOnceKeeping, Claim, ClaimId, ClaimOnce, ClaimThese, ExtendLeases,
-    Insert, InsertAtOnce, InsertMany, Settle, UnclaimId,
+    Insert, InsertAtOnce, InsertMany, InsertSingle, InsertSingleAtOnce, Settle, UnclaimId,
 };
-use crate::dialect::change::{Change, Claims, NewFlow, Which, since_2000};
+use crate::dialect::change::{Change, Claims, Entry, Landing, NewFlow, Payload, Which, since_2000};
 use crate::dialect::rows::{ClaimedColumns, ClaimedRow, InsertedColumns, InsertedRow, Stamp};
+use crate::dialect::settlement::{Nested, ended, texts};
 use crate::dialect::sql::statement::{Bind, Bound};
 use crate::dialect::{Statements as _, Writes};
 
@@ -17,13 +17,13 @@ impl Writes for PgConnection {
     const ONE_STATEMENT: bool = true;
 
     fn write(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
-        let (after, timing) = (change.after(), change.timing);
+        let (after, Landing { completes, timing, .. }) = (change.after(), change.landing);
         let mut binds = vec![
             Bind::Text(after.state),
             Bind::Int(after.seq),
             Bind::Int(after.attempts.into()),
             Bind::MaybeInt(timing.due_in),
-            change.completes.into(),
+            completes.into(),
             after.is_error.into(),
             Bind::MaybeInt(timing.deadline_in),
         ];
@@ -35,24 +35,23 @@ impl Writes for PgConnection {
             Bind::MaybeInt(born),
             Bind::Maybe(change.held_by),
         ];
-        let usual = timing.lease.is_none() && change.props.is_none();
-        let stamp: QueryResult<String> = if let Some(entry) = change.only_entry().filter(|_| usual)
-        {
+        let entry = change.only_entry().filter(|_| change.props.is_none());
+        let stamp: QueryResult<String> = if let Some(entry) = entry {
             binds.extend(place);
             binds.extend(entry_binds(change, &entry));
             match &*entry.link.artefacts {
                 [] => Bound::<AdvanceOnce, Text>::new(&binds).get_result(self),
-                [(name, payload), ..] => {
-                    binds.extend([Bind::Text(name), Bind::Text(payload)]);
+                [Payload { name, json, version }, ..] => {
+                    let version = Bind::Int((*version).into());
+                    binds.extend([Bind::Text(name), Bind::Text(json), version]);
                     Bound::<AdvanceOnceKeeping, Text>::new(&binds).get_result(self)
                 }
             }
         } else {
-            let (history, artefacts) = texts(change);
+            let [history, artefacts] = texts(change, Nested::AsValue);
             binds.extend([
-                Bind::MaybeInt(timing.lease.map(|(micros, _)| micros)),
-                Bind::Maybe(timing.lease.map(|(_, worker)| worker)),
-                Bind::Maybe(change.props),
+                Bind::Maybe(change.props.map(|props| props.json)),
+                Bind::MaybeInt(change.props.map(|props| props.version.into())),
             ]);
             binds.extend(place);
             binds.extend([Bind::Text(&history), Bind::Text(&artefacts)]);
@@ -62,23 +61,34 @@ impl Writes for PgConnection {
     }
 
     fn insert(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
-        Bound::<Insert, InsertedColumns>::new(&new_binds(flow, None)).get_result(self).optional()
+        let binds = new_binds(flow, None);
+        if flow.is_single {
+            Bound::<InsertSingle, InsertedColumns>::new(&binds).get_result(self).optional()
+        } else {
+            Bound::<Insert, InsertedColumns>::new(&binds).get_result(self).optional()
+        }
     }
 
     fn insert_at_once(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>> {
         let binds = new_binds(flow, Some(announcement(flow.token)));
-        Bound::<InsertAtOnce, InsertedColumns>::new(&binds).get_result(self).optional()
+        if flow.is_single {
+            Bound::<InsertSingleAtOnce, InsertedColumns>::new(&binds).get_result(self).optional()
+        } else {
+            Bound::<InsertAtOnce, InsertedColumns>::new(&binds).get_result(self).optional()
+        }
     }
 
     fn insert_many(&mut self, flow: &NewFlow<'_>, all: &[String]) -> QueryResult<Vec<InsertedRow>> {
         let props = format!("[{}]", all.join(","));
+        let Landing { completes, timing, .. } = flow.landing;
         let binds = [
             Bind::Text(&props),
             Bind::Text(flow.flow),
             Bind::Text(flow.state),
-            Bind::MaybeInt(flow.timing.due_in),
-            Bind::MaybeInt(flow.timing.deadline_in),
-            flow.completes.into(),
+            Bind::Int(flow.props.version.into()),
+            Bind::MaybeInt(timing.due_in),
+            Bind::MaybeInt(timing.deadline_in),
+            completes.into(),
             Bind::Text(NewFlow::TRANSITION),
             Bind::Text(flow.token),
         ];
@@ -104,22 +114,25 @@ impl Writes for PgConnection {
                 vec![Bind::Text(&ids)]
             }
         };
-        let binds = [
+        let moved = [
             Bind::Text(claims.link.to),
             Bind::Int(lease),
             Bind::Text(worker),
             Bind::MaybeInt(claims.deadline_in),
+        ];
+        let finishes = [claims.finishes.unwrap_or("[]"), claims.link.transition].map(Bind::Text);
+        let noted = [
             Bind::Text(claims.link.transition),
             Bind::Text(claims.from),
             Bind::Text(worker),
             Bind::Text(claims.token),
         ];
         let place = [Bind::Text(claims.flow), Bind::Text(claims.from)];
-        let mut binds = [&place[..], &which, &binds].concat();
         if let (None, Which::Oldest { .. }) = (claims.finishes, claims.which) {
+            let binds = [&place[..], &which, &moved, &noted].concat();
             return Bound::<ClaimOnce, ClaimedColumns>::new(&binds).load(self);
         }
-        binds.push(Bind::Text(claims.finishes.unwrap_or("[]")));
+        let binds = [&place[..], &which, &moved, &finishes, &noted].concat();
         match claims.which {
             Which::Oldest { .. } => Bound::<Claim, ClaimedColumns>::new(&binds).load(self),
             Which::These(_) => Bound::<ClaimThese, ClaimedColumns>::new(&binds).load(self),
@@ -127,7 +140,7 @@ impl Writes for PgConnection {
     }
 
     fn settle(&mut self, changes: &[Change<'_>]) -> QueryResult<Vec<i64>> {
-        let texts = ended(changes);
+        let texts = ended(changes, Nested::AsValue);
         let binds = texts.each_ref().map(|text| Bind::Text(text));
         let rows = self.counts::<Settle>(&binds)?;
         Ok(rows.into_iter().map(|row| row.number).collect())
@@ -136,4 +149,36 @@ impl Writes for PgConnection {
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
         self.run::<ExtendLeases>(&[Bind::Text(leases), Bind::Text(worker)])
     }
+}
+
+/// The history row of the only link of a change.
+fn entry_binds<'a>(change: &Change<'a>, entry: &Entry<'a>) -> [Bind<'a>; 7] {
+    let notes = change.notes;
+    [
+        Bind::Text(entry.link.transition),
+        Bind::Text(entry.from),
+        Bind::Int(entry.attempt.into()),
+        Bind::Maybe(notes.error.as_deref()),
+        Bind::Maybe(notes.actor.as_deref()),
+        Bind::Maybe(notes.metadata.as_deref()),
+        Bind::Text(&notes.token),
+    ]
+}
+
+/// The values of a new record; `announcement` if it is inserted in a transaction of its own.
+fn new_binds<'a>(flow: &NewFlow<'a>, announcement: Option<i64>) -> Vec<Bind<'a>> {
+    let due_at = flow.due_at.map(|due| due.timestamp_micros());
+    let timing = flow.landing.timing;
+    let times = [due_at, timing.due_in, timing.deadline_in];
+    let mut binds = flow.binds(times.map(Bind::MaybeInt)).to_vec();
+    binds.extend(announcement.map(Bind::Int));
+    let name = Bind::Text(NewFlow::TRANSITION);
+    binds.extend([name, Bind::Maybe(flow.metadata), Bind::Text(flow.token)]);
+    binds
+}
+
+/// The number of the lock under which a record is created: 64 of the token's random bits.
+pub(super) fn announcement(token: &str) -> i64 {
+    let bits = token.get(..16).and_then(|bits| u64::from_str_radix(bits, 16).ok());
+    bits.unwrap_or_default().cast_signed()
 }

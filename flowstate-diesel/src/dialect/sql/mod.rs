@@ -1,5 +1,6 @@
 //! Statements, and how they are put into each database's words.
 
+pub(crate) mod check;
 pub(crate) mod lanes;
 #[cfg_attr(
     not(all(feature = "sqlite", feature = "r2d2")),

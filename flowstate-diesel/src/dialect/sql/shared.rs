@@ -23,16 +23,20 @@ statements! {
     FindKey = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @key = ?"
     );
+    /// The record that is not completed and was created under a key that it alone has until then.
+    FindSingle = concat!(
+        "SELECT ", flow_columns!(), " FROM flowstate_flows WHERE flow = ? AND @single = ?"
+    );
     ListFlows = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows \
-         WHERE flow = ? AND state IN @among AND id > ? ORDER BY id LIMIT ?"
+         WHERE flow = ? AND state IN @among AND id > ? ORDER BY id LIMIT @most"
     );
     /// The records of a state that are due, the oldest first, locked; those that others have locked
     /// are passed over.
     DueFlows = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows @bydue \
          WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began AND @but \
-         ORDER BY due_at LIMIT ? @skip"
+         ORDER BY due_at LIMIT @most @skip"
     );
     /// A record of a state if it is due, locked; not if others have locked it.
     LockDue = concat!(
@@ -43,18 +47,37 @@ statements! {
     FindDue =
         "SELECT CAST(id AS @string), seq FROM flowstate_flows @bydue \
          WHERE flow = ? AND state = ? AND due_at >= @ago AND due_at <= @began AND @but \
-         ORDER BY due_at LIMIT ?";
+         ORDER BY due_at LIMIT @most";
     /// The ids of the records whose lease has run out, the oldest first, and where each stands.
     FindExpired =
         "SELECT CAST(id AS @string), seq FROM flowstate_flows @bylease \
          WHERE flow = ? AND state = ? AND leased_until <= @began AND @but \
-         ORDER BY leased_until LIMIT ?";
+         ORDER BY leased_until LIMIT @most";
     /// The ids of the records whose time in the state is over, the oldest first, and where each
     /// stands.
     FindOverdue =
         "SELECT CAST(id AS @string), seq FROM flowstate_flows @bydeadline \
          WHERE flow = ? AND state = ? AND deadline_at <= @began AND @but \
-         ORDER BY deadline_at LIMIT ?";
+         ORDER BY deadline_at LIMIT @most";
+    /// Records of a state without a deadline, or with one that is later than so long after they came
+    /// there, in order of their ids. Each part of the state has an index. One that ended there, under a
+    /// program to which the state is an end, is passed over.
+    // `id` alone would be the column that is given, which PostgreSQL would sort as text
+    FindLate =
+        "SELECT CAST(id AS @string), seq FROM (\
+         SELECT id, seq, deadline_at, updated_at FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at IS NOT NULL \
+         UNION ALL SELECT id, seq, deadline_at, updated_at FROM flowstate_flows @bylease \
+         WHERE flow = ? AND state = ? AND leased_until IS NOT NULL \
+         UNION ALL SELECT id, seq, deadline_at, updated_at FROM flowstate_flows @bydue \
+         WHERE flow = ? AND state = ? AND due_at IS NULL AND leased_until IS NULL \
+         AND completed_at IS NULL) AS standing \
+         WHERE (deadline_at IS NULL OR deadline_at > @stayed) AND id > ? \
+         ORDER BY standing.id LIMIT @most";
+    /// Has the time of one of them be over so long after it came there.
+    SetDeadline =
+        "UPDATE flowstate_flows @byid SET deadline_at = @stayed WHERE id = ? AND seq = ? AND flow = ? \
+         AND completed_at IS NULL AND (deadline_at IS NULL OR deadline_at > @stayed)";
     /// A record whose lease has run out, locked; not if others have locked it.
     LockExpired = concat!(
         "SELECT ", flow_columns!(), " FROM flowstate_flows \
@@ -82,11 +105,14 @@ statements! {
     );
     /// Of some records those that this worker has claimed.
     HeldBy =
-        "SELECT CAST(id AS @string), seq FROM flowstate_flows WHERE leased_by = ? AND id IN @ids";
+        "SELECT CAST(id AS @string), seq FROM flowstate_flows WHERE leased_by = ? AND id @oneof";
     /// The state from which a transition was taken, as it is committed now.
     CameFrom =
         "SELECT from_state, seq FROM flowstate_transitions \
          WHERE flow_id = ? AND seq = ? AND from_state IS NOT NULL @current";
+    /// Claims a record that was just moved. The lease is bound as a negative number of microseconds.
+    Lease =
+        "UPDATE flowstate_flows SET leased_until = @ago, leased_by = ? WHERE id = ? AND seq = ?";
     /// Who has claimed a record.
     HolderOf =
         "SELECT leased_by, seq FROM flowstate_flows WHERE id = ? AND leased_by IS NOT NULL @current";
@@ -103,11 +129,14 @@ statements! {
         "SELECT state, COUNT(*) FROM flowstate_flows \
          WHERE flow = ? AND leased_until IS NOT NULL AND NOT (state IN @among) \
          GROUP BY state ORDER BY state LIMIT 100";
+    /// How many claims ran out so long ago, in which of those states.
+    ForsakenClaims =
+        "SELECT state, COUNT(*) FROM flowstate_flows \
+         WHERE flow = ? AND leased_until <= @ago AND state IN @among \
+         GROUP BY state ORDER BY state LIMIT 100";
     Identity = "SELECT identity, COUNT(*) FROM flowstate_database GROUP BY identity LIMIT 1";
     ForgetIdentity = "DELETE FROM flowstate_database WHERE identity <> ?";
     NewIdentity = "INSERT INTO flowstate_database (identity) VALUES (?)";
-    CountStates =
-        "SELECT state, COUNT(*) FROM flowstate_flows WHERE flow = ? GROUP BY state ORDER BY state";
     InsertHistory =
         "INSERT INTO flowstate_transitions \
          (flow_id, seq, transition, from_state, to_state, attempt, error, actor, metadata, token, \
@@ -123,47 +152,58 @@ statements! {
          (flow_id, seq, transition, to_state, attempt, metadata, token, created_at) \
          SELECT id, 0, ?, state, 1, @json, ?, created_at FROM flowstate_flows WHERE id = ?";
     InsertArtefact =
-        "INSERT INTO flowstate_artefacts (flow_id, name, seq, payload) VALUES (?, ?, ?, @json)";
+        "INSERT INTO flowstate_artefacts (flow_id, name, seq, payload, version) \
+         VALUES (?, ?, ?, @json, ?)";
     /// The newest artefact of a name: one look-up in the key, however long the history.
     NewestArtefact =
-        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+        "SELECT name, seq, @text(payload), version FROM flowstate_artefacts \
          WHERE flow_id = ? AND name = ? ORDER BY seq DESC LIMIT 1";
     /// The newest artefact of several names, where it had others before.
     NewestArtefactAmong =
-        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+        "SELECT name, seq, @text(payload), version FROM flowstate_artefacts \
          WHERE flow_id = ? AND name IN @among ORDER BY seq DESC LIMIT 1";
     /// [`NewestArtefact`], if the record is of this flow.
     NewestArtefactOf =
-        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+        "SELECT name, seq, @text(payload), version FROM flowstate_artefacts \
          WHERE flow_id = ? AND name = ? \
          AND EXISTS (SELECT 1 FROM flowstate_flows WHERE id = flow_id AND flow = ?) \
          ORDER BY seq DESC LIMIT 1";
     /// [`NewestArtefactAmong`], if the record is of this flow.
     NewestArtefactAmongOf =
-        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+        "SELECT name, seq, @text(payload), version FROM flowstate_artefacts \
          WHERE flow_id = ? AND name IN @among \
          AND EXISTS (SELECT 1 FROM flowstate_flows WHERE id = flow_id AND flow = ?) \
          ORDER BY seq DESC LIMIT 1";
     AllArtefacts =
-        "SELECT name, seq, @text(payload) FROM flowstate_artefacts \
+        "SELECT name, seq, @text(payload), version FROM flowstate_artefacts \
          WHERE flow_id = ? \
          AND EXISTS (SELECT 1 FROM flowstate_flows WHERE id = flow_id AND flow = ?) \
          ORDER BY seq, name";
     History =
         "SELECT seq, transition, from_state, to_state, attempt, error, actor, @text(metadata), \
-         @time(created_at) FROM flowstate_transitions WHERE flow_id = ? \
+         traceparent, @time(created_at) FROM flowstate_transitions WHERE flow_id = ? \
          AND EXISTS (SELECT 1 FROM flowstate_flows WHERE id = flow_id AND flow = ?) \
          ORDER BY seq";
+    /// Keeps a trace context with rows of a history that were just written.
+    KeepTraceContext =
+        "UPDATE flowstate_transitions SET traceparent = ? WHERE flow_id = ? AND seq > ? AND seq <= ?";
+    /// The newest trace context of a part of a history.
+    KeptTraceContext =
+        "SELECT traceparent, seq FROM flowstate_transitions \
+         WHERE flow_id = ? AND seq > ? AND seq <= ? AND traceparent IS NOT NULL \
+         ORDER BY seq DESC LIMIT 1";
     /// The token under which a transition was written.
     TokenOf = "SELECT token, seq FROM flowstate_transitions WHERE flow_id = ? AND seq = ?";
     /// What the history keeps of a keyed creation.
     MadeWith =
         "SELECT @text(metadata), seq FROM flowstate_transitions \
          WHERE flow_id = ? AND seq = 0 AND metadata IS NOT NULL";
-    /// The next records that were completed so long ago, without their locks.
+    /// The next records of a flow that were completed so long ago, without their locks: when, and
+    /// their ids.
     FinishedSince =
-        "SELECT flow, id FROM flowstate_flows \
-         WHERE id > ? AND completed_at <= @ago AND (? IS NULL OR flow = ?) ORDER BY id LIMIT ?";
+        "SELECT @time(completed_at), id FROM flowstate_flows @bycompleted \
+         WHERE flow = ? AND completed_at >= @at AND completed_at <= @ago \
+         AND (completed_at > @at OR id > ?) ORDER BY completed_at, id LIMIT @most";
     /// One of them under its lock, unless others have locked it or refer to it.
     LockFinished =
         "SELECT flow, seq FROM flowstate_flows WHERE id = ? AND completed_at <= @ago @free";

@@ -50,7 +50,7 @@ macro_rules! statements {
 }
 pub(crate) use statements;
 
-/// What the databases call the same thing.
+/// The words of a database for what every database has.
 #[derive(Debug)]
 pub(crate) struct Words {
     /// `@now`: the present time by the database's clock, not the time of BEGIN.
@@ -59,6 +59,8 @@ pub(crate) struct Words {
     pub began: &'static str,
     /// `@key`: the column `key`, a reserved word in MySQL.
     pub key: &'static str,
+    /// `@single`: what is equal to the key of the record that alone has it until it is completed.
+    pub single: &'static str,
     /// `@lock`: what follows a SELECT that locks its rows for a change.
     pub lock: &'static str,
     /// `@skip`: the same, passing over rows that others have locked.
@@ -66,11 +68,13 @@ pub(crate) struct Words {
     /// `@free`: what follows a SELECT that locks its rows in order to delete them, passing over rows
     /// that others have locked, or refer to in transactions that are open.
     pub free: &'static str,
-    /// `@bydue`, `@bylease`, `@bydeadline`: after the name of the table, that its index is used,
-    /// where the optimizer would take another.
+    /// `@byid`, `@bydue`, `@bylease`, `@bydeadline`, `@bycompleted`: after the name of the table, that
+    /// its index is used, where the optimizer would take another.
+    pub by_id: &'static str,
     pub by_due: &'static str,
     pub by_lease: &'static str,
     pub by_deadline: &'static str,
+    pub by_completed: &'static str,
     /// `@current`: what follows a SELECT that must see what is committed now, not what was when the
     /// transaction first read.
     pub current: &'static str,
@@ -79,16 +83,20 @@ pub(crate) struct Words {
     pub after: [&'static str; 2],
     /// `@ago`: a bind in microseconds, as the time so much earlier than when the statement began.
     pub ago: [&'static str; 2],
+    /// `@stayed`: a bind in microseconds, as the time so much later than the row was last moved.
+    pub stayed: [&'static str; 2],
     /// `@at`: a bind of a time in the form of [`crate::text::time`].
     pub at: [&'static str; 2],
     /// `@json`: a bind of JSON text.
     pub json: [&'static str; 2],
     /// `@among`: a bind of a JSON array of strings, as the right side of `IN`.
     pub among: [&'static str; 2],
-    /// `@ids`: a bind of a JSON array of ids, as the right side of `IN`.
-    pub ids: [&'static str; 2],
+    /// `@oneof`: a bind of a JSON array of ids, as the condition that what stands before is one of them.
+    pub one_of: [&'static str; 2],
     /// `@but`: a bind of a JSON array of ids, as the condition that the column `id` is none of them.
     pub but: [&'static str; 2],
+    /// `@most`: a bind of how many rows a query gives at the most.
+    pub most: [&'static str; 2],
     /// `@string`: the type of text in a CAST.
     pub string: &'static str,
     /// `@text(column)`: JSON, or another column that is no text everywhere, as text.
@@ -103,13 +111,16 @@ impl Words {
             Alone::Now => self.now,
             Alone::Began => self.began,
             Alone::Key => self.key,
+            Alone::Single => self.single,
             Alone::Lock => self.lock,
             Alone::Current => self.current,
             Alone::Skip => self.skip,
             Alone::Free => self.free,
+            Alone::ById => self.by_id,
             Alone::ByDue => self.by_due,
             Alone::ByLease => self.by_lease,
             Alone::ByDeadline => self.by_deadline,
+            Alone::ByCompleted => self.by_completed,
             Alone::String => self.string,
         }
     }
@@ -118,11 +129,13 @@ impl Words {
         match word {
             Around::After => self.after,
             Around::Ago => self.ago,
+            Around::Stayed => self.stayed,
             Around::At => self.at,
             Around::Json => self.json,
             Around::Among => self.among,
-            Around::Ids => self.ids,
+            Around::OneOf => self.one_of,
             Around::But => self.but,
+            Around::Most => self.most,
             Around::Text => self.text,
             Around::Time => self.time,
         }
@@ -216,6 +229,28 @@ where
                 }
             }
         }
+        Ok(())
+    }
+}
+
+/// A text of this crate's own in a database's words, signs among them that no [`Statement`] has.
+#[cfg(feature = "mysql")]
+pub(crate) struct Verbatim(pub(crate) &'static str);
+
+#[cfg(feature = "mysql")]
+impl QueryId for Verbatim {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+#[cfg(feature = "mysql")]
+impl<Conn> diesel::RunQueryDsl<Conn> for Verbatim {}
+
+#[cfg(feature = "mysql")]
+impl<DB: Backend> QueryFragment<DB> for Verbatim {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        WALKED.set(true);
+        out.push_sql(self.0);
         Ok(())
     }
 }

@@ -19,6 +19,8 @@ pub(super) fn classify(error: &Error) -> Fault {
         Fault::BegunByHand
     } else if begins("no such table: flowstate_") {
         Fault::MissingTable
+    } else if begins("UNIQUE constraint failed: flowstate_flows.flow, flowstate_flows.single_key") {
+        Fault::KeyTaken
     } else if begins("database or disk is full") {
         // rolled back, like any other failure of a COMMIT
         // <https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction>

@@ -1,6 +1,7 @@
 //! SQLite, 3.35 or newer (`RETURNING`).
 
 mod faults;
+mod notices;
 mod reads;
 mod statements;
 mod transactions;
@@ -12,7 +13,7 @@ use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
 use self::statements::{FindVersions, LibraryVersion, MakeVersions, ReadJson};
 use self::version::refusal;
-use super::fault::{Failure, Fault};
+use super::fault::{Failure, Fault, message};
 use super::sql::statement::{Bind, Bound, Statement};
 use super::statements::{or_forget, runs_statements};
 use super::{Dialect, Migration, Statements};
@@ -38,10 +39,13 @@ impl Dialect for SqliteConnection {
         up: include_str!("../../../migrations/sqlite/2026-11-23-000000_create_flowstate/up.sql"),
     }];
 
-    // It opens no file: the second question fails only where there is no such function.
+    // The file may be another writer's just then, which says nothing of the library.
     fn refusal(&mut self) -> QueryResult<Option<Unfit>> {
         let versions = self.counts::<LibraryVersion>(&[])?;
-        let has_json = || self.counts::<ReadJson>(&[]).is_ok();
+        let has_json = match self.counts::<ReadJson>(&[]) {
+            Err(error) if message(&error).is_some_and(|text| text.starts_with("no such ")) => false,
+            read => read.map(|_| true)?,
+        };
         Ok(versions.first().and_then(|version| refusal(&version.label, has_json)))
     }
 

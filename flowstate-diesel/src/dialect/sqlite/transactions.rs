@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
-use diesel::sql_types::BigInt;
-use diesel::{QueryResult, RunQueryDsl, SqliteConnection, dsl};
+use diesel::{QueryResult, SqliteConnection};
 
-use super::statements::{BeginDeferred, BeginImmediate, FileAndTimeout};
+use super::statements::{BeginDeferred, BeginImmediate, FileAndTimeout, Manner, Triggers};
 use crate::dialect::begin::{self, Commit};
-use crate::dialect::checkpoint::LogLength;
 use crate::dialect::fault::{Failure, Fault};
 use crate::dialect::write_queue::{QueueAccess, WriteQueue};
 use crate::dialect::{Statements as _, Transactions};
@@ -38,24 +36,22 @@ impl Transactions for SqliteConnection {
     // A writer that finds the file locked asks again after ever longer pauses, up to its time-out.
     fn write_queue(&mut self) -> QueryResult<Option<QueueAccess>> {
         let files = self.counts::<FileAndTimeout>(&[])?;
-        let file = files.into_iter().find(|file| !file.label.is_empty());
-        Ok(file.map(|file| QueueAccess {
-            queue: WriteQueue::of(&file.label),
+        let Some(file) = files.into_iter().find(|file| !file.label.is_empty()) else {
+            return Ok(None);
+        };
+        // a build without these pragmas says so by an error
+        let manner = self.counts::<Manner>(&[]).unwrap_or_default().into_iter().next();
+        Ok(Some(QueueAccess {
+            queue: WriteQueue::of(&identified(file.label)),
             patience: Duration::from_millis(u64::try_from(file.number).unwrap_or_default()),
+            manner: manner.filter(|manner| manner.number == 0).map(|manner| manner.label.into()),
+            wrote: false,
+            stale: false,
         }))
     }
 
-    // A passive checkpoint waits for nobody, and nobody for it. Who has switched automatic ones off
-    // has another program make them <https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>.
-    fn checkpoint(&mut self) -> QueryResult<Option<LogLength>> {
-        let most = dsl::sql::<BigInt>("PRAGMA wal_autocheckpoint").get_result::<i64>(self)?;
-        if most <= 0 {
-            return Ok(None);
-        }
-        let checkpoint = dsl::sql::<(BigInt, BigInt, BigInt)>("PRAGMA wal_checkpoint(PASSIVE)");
-        let (_, pages, _) = checkpoint.get_result::<(i64, i64, i64)>(self)?;
-        // -1 without a write-ahead log
-        Ok((pages >= 0).then_some(LogLength { pages, most }))
+    fn has_triggers(&mut self) -> QueryResult<bool> {
+        Ok(!self.counts::<Triggers>(&[])?.is_empty())
     }
 
     // Some failures end the transaction, and what follows commits by itself
@@ -70,4 +66,14 @@ impl Transactions for SqliteConnection {
         self.set_depth(depth);
         Err(Failure::Noticed(Fault::Aborted, TRANSACTION_GONE))
     }
+}
+
+/// The file of this path and no other that was there before, or that takes its place.
+fn identified(path: String) -> String {
+    #[cfg(unix)]
+    if let Ok(file) = std::fs::metadata(&path) {
+        use std::os::unix::fs::MetadataExt as _;
+        return format!("{path}:{}:{}", file.dev(), file.ino());
+    }
+    path
 }

@@ -3,7 +3,7 @@
 use crate::error::Unfit;
 
 /// Says why a library of this `sqlite_version()` cannot be used, if so.
-pub(super) fn refusal(version: &str, has_json: impl FnOnce() -> bool) -> Option<Unfit> {
+pub(super) fn refusal(version: &str, has_json: bool) -> Option<Unfit> {
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
     let number = (numbers.next().unwrap_or(u32::MAX), numbers.next().unwrap_or(u32::MAX));
     if number < (3, 35) {
@@ -11,7 +11,7 @@ pub(super) fn refusal(version: &str, has_json: impl FnOnce() -> bool) -> Option<
         let found = format!("SQLite {version}");
         return Some(Unfit::TooOld { found, lacks: "RETURNING", needed });
     }
-    (!has_json()).then(|| Unfit::NoJson { version: version.to_owned() })
+    (!has_json).then(|| Unfit::NoJson { version: version.to_owned() })
 }
 
 #[cfg(test)]
@@ -20,12 +20,11 @@ mod tests {
 
     #[test]
     fn refuses_what_is_too_old_or_lacks_json() {
-        let of = |version, has_json| refusal(version, || has_json);
-        let old = of("3.33.0", true);
+        let old = refusal("3.33.0", true);
         assert!(matches!(old, Some(Unfit::TooOld { lacks: "RETURNING", .. })), "{old:?}");
-        assert_eq!(of("3.35.4", false), Some(Unfit::NoJson { version: "3.35.4".to_owned() }));
+        assert_eq!(refusal("3.35.4", false), Some(Unfit::NoJson { version: "3.35.4".to_owned() }));
         for version in ["3.35.0", "3.53.2", "4.0", "what"] {
-            assert_eq!(of(version, true), None, "{version}");
+            assert_eq!(refusal(version, true), None, "{version}");
         }
     }
 }

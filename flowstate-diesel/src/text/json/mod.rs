@@ -10,8 +10,11 @@ mod same;
 mod scan;
 mod unknown;
 
+use std::marker::PhantomData;
+
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
+use serde_path_to_error::{Deserializer as PathDeserializer, Track};
 
 pub(crate) use self::same::is_same;
 use self::unknown::keep_unknown;
@@ -83,14 +86,28 @@ pub(crate) fn decode<T: DeserializeOwned>(
     record: RecordRef,
     what: impl Fn() -> What,
 ) -> Result<T> {
-    serde_json::from_str(text).or_else(|_| {
+    decode_by(PhantomData::<T>, text, record, what)
+}
+
+/// As [`decode`], by a seed that knows how.
+pub(crate) fn decode_by<'de, S: DeserializeSeed<'de> + Clone>(
+    seed: S,
+    text: &'de str,
+    record: RecordRef,
+    what: impl Fn() -> What,
+) -> Result<S::Value> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = seed.clone().deserialize(&mut json);
+    read.and_then(|value| json.end().map(|()| value)).or_else(|_| {
         // once more, slower, for the path
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| Error::Decode {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let mut track = Track::new();
+        let read = seed.deserialize(PathDeserializer::new(&mut json, &mut track));
+        read.and_then(|value| json.end().map(|()| value)).map_err(|source| Error::Decode {
             record,
             what: what(),
-            path: error.path().to_string(),
-            source: error.into_inner(),
+            path: track.path().to_string(),
+            source,
         })
     })
 }

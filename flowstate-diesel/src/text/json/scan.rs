@@ -2,7 +2,7 @@
 
 use super::MAX_JSON_DEPTH;
 
-/// What the text contains.
+/// The parts of a JSON text that a database may refuse or change.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) null: bool,

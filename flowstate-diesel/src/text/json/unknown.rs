@@ -5,8 +5,9 @@ use serde_json::Value;
 /// The changed text with what the stored text has beyond the type: `again` reads JSON as the type and
 /// writes it again. `None` if there is nothing to be kept.
 ///
-/// Fields of objects are kept, and elements of an array that were not changed. What would be read as
-/// something of the type, such as the former name of a field, is left out.
+/// Fields of objects are kept, also in the elements of an array: of one that was not changed wherever it
+/// stands now, of one that was changed if it stands where it stood and there are as many as before. What
+/// would be read as something of the type, such as the former name of a field, is left out.
 pub(crate) fn keep_unknown(
     stored: &str,
     changed: &str,
@@ -42,9 +43,9 @@ fn add(before: &Value, known: &Value, now: &mut Value) -> bool {
         (Value::Array(before), Value::Array(known), Value::Array(now))
             if before.len() == known.len() =>
         {
-            for element in now {
-                let unchanged = known.iter().position(|known| known == element);
-                if let Some(at) = unchanged {
+            let was = places(known, now);
+            for (element, was) in now.iter_mut().zip(was) {
+                if let Some(at) = was {
                     is_more |= add(&before[at], &known[at], element);
                 }
             }
@@ -52,6 +53,23 @@ fn add(before: &Value, known: &Value, now: &mut Value) -> bool {
         _ => {}
     }
     is_more
+}
+
+/// Where each element of an array stood before, as far as that can be told.
+fn places(known: &[Value], now: &[Value]) -> Vec<Option<usize>> {
+    let unchanged = |(at, element): (usize, &Value)| {
+        let stayed = known.get(at).filter(|known| *known == element).map(|_| at);
+        stayed.or_else(|| known.iter().position(|known| known == element))
+    };
+    let mut was: Vec<_> = now.iter().enumerate().map(unchanged).collect();
+    if known.len() == now.len() {
+        for at in 0..was.len() {
+            if was[at].is_none() && !was.contains(&Some(at)) {
+                was[at] = Some(at);
+            }
+        }
+    }
+    was
 }
 
 #[cfg(test)]
@@ -95,6 +113,41 @@ mod tests {
                 order.lines.remove(0);
             },
             Some(r#"{"cents":2,"currency":"EUR","lines":[{"item":"b","vat":19}]}"#),
+        );
+    }
+
+    #[test]
+    fn an_element_that_is_changed_keeps_its_fields_in_its_place() {
+        let lines = r#"{"cents":1,"lines":[{"item":"a","vat":7},{"item":"b","vat":19}]}"#;
+        let rename = |order: &mut Order, at: usize| order.lines[at].item = "c".to_owned();
+        keeps(
+            lines,
+            |order| rename(order, 0),
+            Some(r#"{"cents":1,"lines":[{"item":"c","vat":7},{"item":"b","vat":19}]}"#),
+        );
+        // what stood there stands elsewhere now
+        keeps(
+            lines,
+            |order| {
+                rename(order, 0);
+                order.lines.swap(0, 1);
+            },
+            Some(r#"{"cents":1,"lines":[{"item":"b","vat":19},{"item":"c"}]}"#),
+        );
+        // which of them it was nobody knows
+        keeps(
+            lines,
+            |order| {
+                order.lines.remove(0);
+                rename(order, 0);
+            },
+            None,
+        );
+        let twins = r#"{"cents":1,"lines":[{"item":"a","vat":7},{"item":"a","vat":19}]}"#;
+        keeps(
+            twins,
+            |order| order.cents = 2,
+            Some(r#"{"cents":2,"lines":[{"item":"a","vat":7},{"item":"a","vat":19}]}"#),
         );
     }
 

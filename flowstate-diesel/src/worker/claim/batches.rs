@@ -9,7 +9,7 @@ use flowstate::{NextTry, StepError};
 
 use super::settle::{failing, moving, timing_after};
 use crate::dialect::Dialect;
-use crate::dialect::change::{Claims, Link, Standing, Timing, Which};
+use crate::dialect::change::{Claims, Landing, Link, Standing, Timing, Which};
 use crate::dialect::rows::{ClaimedRow, FlowRow};
 use crate::dialect::sql::shared::{
     FindDue, FindExpired, FindOverdue, FreeExpired, FreeOverdue, LockExpired, LockOverdue,
@@ -17,16 +17,20 @@ use crate::dialect::sql::shared::{
 };
 use crate::dialect::sql::statement::{Bind, Statement};
 use crate::error::{Error, RecordRef, Result};
+use crate::metrics;
+use crate::metrics::Taken;
 use crate::text::time::micros;
 use crate::transaction;
 use crate::transaction::autocommit;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::read::read;
+use crate::transaction::scope;
+use crate::transaction::scope::Hook;
 use crate::transaction::token::token;
 use crate::transition::apply::write;
+use crate::worker::step::StepSpec;
 use crate::worker::step::backoff::pause;
 use crate::worker::step::timed::Timed;
-use crate::worker::step::{Landing, StepSpec};
 
 /// As far back as times go.
 pub(crate) const EVERYTHING: Duration = Duration::MAX;
@@ -67,12 +71,20 @@ pub(crate) fn claim<C: Dialect>(
         match conn.claim(&claims) {
             // whoever was in the way is waited for under the lock
             Err(error) if C::classify(&error).conflict().is_some() => {}
-            claimed => return claimed.map_err(|error| explain(conn, None, error)),
+            claimed => {
+                let claimed = claimed.explain(conn)?;
+                metrics::taken(step.flow, step.start.transition, claimed.len());
+                return Ok(claimed);
+            }
         }
     }
     // all that may fail comes before the commit: afterwards nobody would know of the claims
     transaction::run(conn, &mut |conn| {
-        conn.claim(&claims).map_err(|error| explain(conn, None, error))
+        let claimed = conn.claim(&claims).explain(conn)?;
+        let mut noted = Taken::default();
+        noted.add(step.flow, step.start.transition, claimed.len());
+        scope::note_taken(conn, noted);
+        Ok(claimed)
     })
 }
 
@@ -101,8 +113,9 @@ pub(crate) fn claim_found<C: Dialect>(
     let [only] = found else { return claim(conn, step, source, Which::These(&ids), worker) };
     let record = RecordRef { flow: step.flow, id: Some(only.id) };
     transaction::run(conn, &mut |conn| {
-        let rows = conn.flows::<TryLockFlow>(&[Bind::Int(only.id), Bind::Text(step.flow)]);
-        let rows = rows.map_err(|error| explain(conn, Some(record), error))?;
+        let rows = conn
+            .flows::<TryLockFlow>(&[Bind::Int(only.id), Bind::Text(step.flow)])
+            .explain_for(conn, record)?;
         if rows.first().is_none_or(|row| row.seq != only.seq) {
             return Ok(Vec::new());
         }
@@ -149,34 +162,37 @@ fn find<C: Dialect, Rows: Statement>(
 /// no further try follows.
 pub(crate) type FailOver<'f, C> = &'f dyn Fn(FlowRow, &StepError, bool, &mut C) -> Result<()>;
 
-/// What became of expired claims.
+/// The result of failing expired claims over.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reaped {
-    pub(crate) reaped: usize,
+    pub(crate) records: usize,
+    /// How many of them were the last try.
+    gave_up: usize,
     /// The database took so long to lock one of them that their holders, too, may have been waiting
     /// for it: the others were left alone.
     pub(crate) stalled: bool,
 }
 
 /// Fails over those of these claims whose lease has still run out and that nobody has locked, all or
-/// none.
+/// none. The hooks of the user's part are left for later.
 pub(crate) fn reap<C: Dialect>(
     conn: &mut C,
+    hooks: &mut Vec<Hook>,
     step: &StepSpec,
     found: &[Found],
     fail_over: FailOver<'_, C>,
 ) -> Result<Reaped> {
     let error = StepError::from("lease expired");
     let begun = Instant::now();
-    transaction::run_closures(conn, &mut |conn| {
-        bound_waits(conn)?;
-        let (mut reaped, mut begun) = (0, begun);
+    let reaped: Result<Reaped> = transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
+        conn.bound_waits().explain(conn)?;
+        let (mut reaped, mut gave_up, mut begun) = (0, 0, begun);
         for found in found {
             let deletes = step.may_destroy();
             let lock = if deletes { lock::<C, FreeExpired> } else { lock::<C, LockExpired> };
             let row = lock(conn, step.flow, *found)?;
             if begun.elapsed() >= step.lease() / 3 {
-                return Ok(Reaped { reaped, stalled: true });
+                return Ok(Reaped { records: reaped, gave_up, stalled: true });
             }
             let Some(row) = row else { continue };
             let place = Place::of(step.flow, &row);
@@ -185,25 +201,34 @@ pub(crate) fn reap<C: Dialect>(
             let links = failing.ending.links(Vec::new());
             fail_over(row, &error, failing.next.is_none(), conn)?;
             place.move_on(conn, links, landing, Some(error.to_string()))?;
+            gave_up += usize::from(failing.next.is_none());
             (reaped, begun) = (reaped + 1, Instant::now());
         }
-        Ok(Reaped { reaped, stalled: false })
-    })
+        Ok(Reaped { records: reaped, gave_up, stalled: false })
+    });
+    conn.unbound_waits();
+    if let Ok(reaped) = &reaped {
+        metrics::leases_expired(step.flow, step.name, reaped.records);
+        metrics::gave_up(step.flow, step.name, reaped.gave_up);
+    }
+    reaped
 }
 
 /// Takes the timed transition of those of these records whose time in the state is still over and
-/// that nobody has locked, all or none. Returns how many.
+/// that nobody has locked, all or none. Returns how many. The hooks of the user's part are left for
+/// later.
 ///
 /// Where `step` runs in that state and starts where the transition leads, it ends a try: this is
 /// counted as any failed one, and followed by the same pause.
 pub(crate) fn take_timed<C: Dialect>(
     conn: &mut C,
+    hooks: &mut Vec<Hook>,
     timed: &Timed<C>,
     step: Option<&StepSpec>,
     found: &[Found],
 ) -> Result<usize> {
-    transaction::run_closures(conn, &mut |conn| {
-        bound_waits(conn)?;
+    let taken = transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
+        conn.bound_waits().explain(conn)?;
         let mut taken = 0;
         for found in found {
             let deletes = timed.landing.destroys;
@@ -220,20 +245,15 @@ pub(crate) fn take_timed<C: Dialect>(
             taken += 1;
         }
         Ok(taken)
-    })
+    });
+    conn.unbound_waits();
+    taken
 }
 
 /// When the next try is after one that took too long.
-fn timed_out(step: &StepSpec, attempts: i32, landing: Landing) -> Timing<'static> {
+fn timed_out(step: &StepSpec, attempts: i32, landing: Landing) -> Timing {
     let failed = attempts.saturating_add(1);
     timing_after(landing, failed, pause(step.policy.backoff(), failed))
-}
-
-fn bound_waits<C: Dialect>(conn: &mut C) -> Result<()> {
-    // in a transaction of the caller's it would bound theirs
-    let is_alone = conn.depth().is_ok_and(|depth| depth == 1);
-    let bound = if is_alone { conn.bound_waits() } else { Ok(()) };
-    bound.map_err(|error| explain(conn, None, error))
 }
 
 fn lock<C: Dialect, Row: Statement>(
@@ -243,7 +263,7 @@ fn lock<C: Dialect, Row: Statement>(
 ) -> Result<Option<FlowRow>> {
     let rows = conn.flows::<Row>(&[Bind::Int(found.id), Bind::Int(found.seq), Bind::Text(flow)]);
     let record = RecordRef { flow, id: Some(found.id) };
-    Ok(rows.map_err(|error| explain(conn, Some(record), error))?.into_iter().next())
+    Ok(rows.explain_for(conn, record)?.into_iter().next())
 }
 
 /// Where a locked row stands.

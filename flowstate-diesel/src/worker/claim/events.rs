@@ -7,6 +7,7 @@ use flowstate::StepError;
 
 use super::settle::{Fence, Settled};
 use crate::error::Error;
+use crate::metrics;
 use crate::text::chain::chain;
 use crate::worker::step::StepSpec;
 use crate::worker::step::error::text;
@@ -17,7 +18,7 @@ pub(crate) fn settled(step: &StepSpec, fence: &Fence, settled: &Settled) {
         Settled::Finished => finished(step, fence),
         Settled::Failed { error, next } => failed(step, fence, error, *next),
         Settled::PutOff => put_off(step, fence),
-        Settled::LeftAlone(error) => left_alone(step, fence, error),
+        Settled::LeftAlone { error, records } => left_alone(step, fence, error, *records),
     }
 }
 
@@ -32,10 +33,11 @@ pub(crate) fn finished(step: &StepSpec, fence: &Fence) {
     tracing::debug!(flow, id, step, attempt, "finished");
 }
 
-/// `next`: the pause before the next try, if one follows.
+/// `next`: the pause before a step takes the record again, if one does.
 pub(crate) fn failed(step: &StepSpec, fence: &Fence, error: &StepError, next: Option<Duration>) {
     let (flow, id, step, attempt) = of(step, fence);
     let (error, again) = (text(error), next.is_some());
+    metrics::gave_up(flow, step, usize::from(!again));
     tracing::warn!(flow, id, step, attempt, again, error, "failed");
 }
 
@@ -44,7 +46,8 @@ pub(crate) fn put_off(step: &StepSpec, fence: &Fence) {
     tracing::debug!(flow, id, step, attempt, "put off");
 }
 
-fn left_alone(step: &StepSpec, fence: &Fence, error: &Error) {
+/// `records`: how many wait like this one.
+fn left_alone(step: &StepSpec, fence: &Fence, error: &Error, records: usize) {
     let (flow, id, step, attempt) = of(step, fence);
     let error = chain(error);
     tracing::warn!(
@@ -52,6 +55,7 @@ fn left_alone(step: &StepSpec, fence: &Fence, error: &Error) {
         id,
         step,
         attempt,
+        records,
         error,
         "left alone: this program cannot read the record"
     );

@@ -1,35 +1,36 @@
 //! Claims by hand: one hold on a record, for code that runs its own threads.
 
 pub(super) mod batches;
+pub(super) mod deadlines;
 pub(super) mod events;
-pub(super) mod parts;
 pub(super) mod release;
 pub(super) mod settle;
 
 use std::sync::Arc;
 
-use flowstate::{ArtefactSet, Claim, Hold, IntoStep, Record, Signals, Step, StepError};
+use flowstate::{ArtefactSet, Claim, EndsAlone, Hold, IntoStep, Record, Signals, Step, StepError};
 
 use self::batches::EVERYTHING;
-use self::parts::{each_part, is_of_a_record};
 use self::release::{Back, put_back};
 use self::settle::{Fence, Outcome};
 use super::step::StepSpec;
 use crate::dialect::change::{NO_IDS, Which};
 use crate::dialect::connection::AsStore;
-use crate::dialect::rows::{ClaimedRow, CountRow};
+use crate::dialect::rows::{ClaimedRow, CountRow, FlowRow};
 use crate::dialect::{Dialect, PollGroup, PollState, PollStates, Writes as _};
 use crate::error::{Error, RecordRef, Result};
 use crate::store::identity::identity;
 use crate::store::migrate::refuse_unfit;
 use crate::text::time::micros;
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::instrument;
+use crate::transaction::parts::{each_part, is_of_a_record};
 use crate::transaction::read::read;
 use crate::transaction::token::worker_id;
-use crate::transition::apply::newest_artefact;
+use crate::transition::artefacts::newest_artefact;
 use crate::transition::decode;
+use crate::transition::trace;
 use crate::transition::typed::{Decoder, Encoder};
 
 /// Claims the oldest due record of this step, if there is one, and takes its start transition.
@@ -40,8 +41,9 @@ use crate::transition::typed::{Decoder, Encoder};
 /// extends its lease but [`ClaimStore::extend`], and nobody fails over what a dead process left but a
 /// worker or [`reap`].
 ///
-/// What a step does `within` the transaction that ends it is done by workers, not by a claim that is
-/// ended by hand.
+/// What a step does `within` the transaction that ends it is skipped by a claim that is ended by hand:
+/// only a worker that serves the flow ([`Worker::serve`](crate::Worker::serve)) has the method for it,
+/// and such a worker fails the claims of the dead over.
 ///
 /// # Errors
 /// A conflict or [`Error::Database`]: nothing is claimed. A server that is too old is refused, which
@@ -49,21 +51,40 @@ use crate::transition::typed::{Decoder, Encoder};
 /// the props: the record was claimed and is failed over when its lease runs out.
 pub fn claim_next<S: IntoStep>(step: S, conn: &mut impl AsStore) -> Result<Option<Claim<S::Step>>> {
     let worker: Arc<str> = worker_id()?.into();
-    let spec = StepSpec::of::<S::Step>(step.into_policy());
     let conn = conn.as_store();
     if instrument::identity(conn).is_none() {
         // the first claim on this connection
         refuse_unfit(conn)?;
         identity(conn)?;
     }
-    for source in by_age(conn, &spec)? {
-        if let Some(ClaimedRow { row, last_finish }) = claim_oldest(conn, &spec, source, &worker)? {
+    let mut specs: Vec<_> = StepSpec::under_each_name::<S::Step>(step.into_policy()).collect();
+    // no more come under a former name, so that those cannot keep the others waiting for ever
+    specs.reverse();
+    for spec in specs {
+        if let Some(claim) = claim_one(conn, &spec, &worker)? {
+            return Ok(Some(claim));
+        }
+    }
+    Ok(None)
+}
+
+/// Claims the oldest due record of a step under one name of its flow.
+fn claim_one<S: Step, C: Dialect>(
+    conn: &mut C,
+    spec: &StepSpec,
+    worker: &Arc<str>,
+) -> Result<Option<Claim<S>>> {
+    for source in by_age(conn, spec)? {
+        if let Some(ClaimedRow { row, last_finish }) = claim_oldest(conn, spec, source, worker)? {
+            let record = RecordRef::of::<S::Flow>(row.id);
+            let traceparent = trace::kept(conn, record, row.id, row.seq).unwrap_or_default();
             let hold = Hold {
-                worker: Arc::clone(&worker),
+                flow: spec.flow,
+                worker: Arc::clone(worker),
                 policy: Arc::clone(&spec.policy),
                 identity: identity(conn)?,
                 visit: last_finish,
-                signals: Signals::default(),
+                signals: Signals { traceparent, ..Signals::default() },
             };
             return Ok(Some(Claim::new(Record::new(decode::decode(row, None)?), hold)));
         }
@@ -126,13 +147,16 @@ fn by_age<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<Vec<&'static str>
 ///
 /// For code that claims with [`claim_next`] and runs no worker: without either, the record of a
 /// process that died stays where it is. Call it now and then, from any number of processes. After
-/// an outage of the database leave those who are alive the time to extend their leases first.
+/// an outage of the database leave those who are alive the time to extend their leases first. A step
+/// that says `within` is refused: a worker that serves the flow has the method that runs then.
 ///
 /// # Errors
 /// A conflict or [`Error::Database`]: what was failed over before it remains so. A record that cannot
 /// be failed over is told to `tracing`, and keeps no other.
-pub fn reap<S: IntoStep>(step: S, conn: &mut impl AsStore) -> Result<usize> {
-    reap_all(conn.as_store(), &StepSpec::of::<S::Step>(step.into_policy()))
+pub fn reap<S: IntoStep<Step: EndsAlone>>(step: S, conn: &mut impl AsStore) -> Result<usize> {
+    let conn = conn.as_store();
+    let specs = StepSpec::under_each_name::<S::Step>(step.into_policy());
+    specs.map(|spec| reap_all(conn, &spec)).sum()
 }
 
 fn reap_all<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<usize> {
@@ -146,7 +170,10 @@ fn reap_all<C: Dialect>(conn: &mut C, step: &StepSpec) -> Result<usize> {
                 &found,
                 is_of_a_record::<C>,
                 &mut |part| {
-                    all += batches::reap(conn, step, part, &|_, _, _, _| Ok(()))?.reaped;
+                    // no part of the user's runs, so that there are no hooks
+                    let hooks = &mut Vec::new();
+                    let part = batches::reap(conn, hooks, step, part, &|_, _, _, _| Ok(()))?;
+                    all += part.records;
                     Ok(())
                 },
                 &mut |found, error| {
@@ -248,8 +275,8 @@ impl<S: Step> ClaimStore<S> for Claim<S> {
             if settle::lock_held(conn, &spec, &fence)?.is_none() {
                 return Ok(false);
             }
-            let extended = conn.extend_leases(&self.hold().worker, &leases);
-            let extended = extended.map_err(|error| explain(conn, Some(record), error))?;
+            let extended =
+                conn.extend_leases(&self.hold().worker, &leases).explain_for(conn, record)?;
             Ok(extended == 1)
         })?;
         if extended { Ok(()) } else { Err(lost) }
@@ -257,7 +284,7 @@ impl<S: Step> ClaimStore<S> for Claim<S> {
 }
 
 fn spec<S: Step>(claim: &Claim<S>) -> Arc<StepSpec> {
-    StepSpec::of::<S>((*claim.hold().policy).clone())
+    StepSpec::of::<S>(claim.hold().flow, Arc::clone(&claim.hold().policy))
 }
 
 fn fence<S: Step>(claim: &Claim<S>) -> Fence {
@@ -269,7 +296,14 @@ fn fence<S: Step>(claim: &Claim<S>) -> Fence {
 pub(crate) fn load<S: Step, C: Dialect>(conn: &mut C, id: i64) -> Result<S::Loads> {
     let record = RecordRef::of::<S::Flow>(id);
     let mut newest = |name: &'static str, aliases: &'static [&'static str]| {
-        read(conn, record, |conn| newest_artefact(conn, id, name, aliases))
+        read(conn, record, |conn| newest_artefact(conn, id, None, (name, aliases)))
     };
     S::Loads::read_from(&mut Decoder::new(record, &mut newest))
+}
+
+/// Reads a record, and what the handler of a step is given with it.
+pub(crate) fn read_record<S: Step, C: Dialect>(conn: &mut C, row: FlowRow) -> Result<()> {
+    let id = row.id;
+    decode::decode::<S::Flow>(row, None)?;
+    load::<S, C>(conn, id).map(drop)
 }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::settle::{Fence, end, plan};
 use crate::dialect::Dialect;
-use crate::dialect::change::{Link, Timing};
+use crate::dialect::change::{Landing, Link, Plan, Timing};
 use crate::dialect::sql::shared::CameFrom;
 use crate::dialect::sql::statement::Bind;
+use crate::dialect::tries::Tries;
 use crate::error::{Error, RecordRef, Result};
+use crate::operator::standing::unreadable;
 use crate::text::time::micros;
 use crate::transaction::read::read;
-use crate::transition::apply::Plan;
-use crate::worker::step::{Landing, Origin, StepSpec};
+use crate::worker::step::{Origin, StepSpec};
 
 /// The name in the history. No transition has one with a dot.
 pub(crate) const RELEASE: &str = "claim.release";
@@ -26,8 +27,8 @@ pub(crate) enum Back<'w> {
     Released(&'w str),
     /// Its handler said that it is too early: it is due after the pause.
     NotYet(Duration),
-    /// This program cannot read it, for this reason: it is due for those who can after the pause.
-    LeftAlone(Duration, &'w str),
+    /// This program cannot read it, by this error: it is due for those who can after the pause.
+    LeftAlone(Duration, &'w Error),
 }
 
 /// Puts the record back.
@@ -49,17 +50,16 @@ pub(crate) fn back_plan<C: Dialect>(
     why: Back<'_>,
 ) -> Result<Plan> {
     let (transition, pause, why) = match why {
-        Back::Released(why) => (RELEASE, Duration::ZERO, Some(why)),
+        Back::Released(why) => (RELEASE, Duration::ZERO, Some(why.to_owned())),
         Back::NotYet(pause) => (NOT_YET, pause, None),
-        Back::LeftAlone(pause, why) => (RELEASE, pause, Some(why)),
+        Back::LeftAlone(pause, error) => (RELEASE, pause, Some(unreadable(error))),
     };
     let Origin { name, is_error, timing } = origin(conn, step, fence)?;
     let timing = Timing { due_in: Some(micros(pause)), attempts: Some(fence.attempts), ..timing };
-    let (to_error, artefacts) = (is_error, Vec::new());
-    let link =
-        Link { transition, to: name, to_error, tries_again: true, artefacts, has_labels: false };
+    let (to_error, tries, artefacts) = (is_error, Tries::Anew, Vec::new());
+    let link = Link { transition, to: name, to_error, tries, artefacts, has_labels: false };
     let landing = Landing { completes: false, destroys: false, timing };
-    plan(step, fence, vec![link], landing, why.map(str::to_owned))
+    plan(step, fence, vec![link], landing, why)
 }
 
 /// Where the record was before it was claimed.

@@ -10,26 +10,26 @@ use flowstate::Signals;
 
 use super::ended::Ended;
 use super::known::Known;
+use super::left_alone::LeftAlone;
 use super::outbox::Outbox;
 use super::passed_over::PassedOver;
 use super::questions::Questions;
 use super::runner::Runner;
 use super::schedule::{Room, Schedule};
+pub(super) use super::stage::Stage;
 use super::stats::{Counters, Stats};
 use super::trouble::Trouble;
-use super::watermark::Horizon;
-use crate::dialect::Transactions as _;
+use super::visit::Visit;
+use super::watch::Watch;
+use super::watermark::Watermark;
 use crate::dialect::connection::Store;
-use crate::dialect::fault::Fault;
 use crate::dialect::rows::ClaimedRow;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::operator::presence::Presence;
 use crate::transaction::token::worker_id;
 use crate::worker::claim::settle::Fence;
 use crate::worker::step::timed::Timed;
 
-/// How long to wait for the pool in one go.
-const POOL_PATIENCE: Duration = Duration::from_secs(5);
 /// So many ends may be unsettled for each handler before handlers wait for them; a batch at least.
 const UNSETTLED: usize = 4;
 
@@ -40,9 +40,11 @@ pub(crate) struct Core<M: ManageConnection<Connection: Store>> {
     pub(super) timed: Vec<Timed<M::Connection>>,
     pub(super) known: Vec<Known>,
     pub(super) questions: Questions,
-    pub(super) horizon: Horizon,
+    pub(super) watermark: Watermark,
+    /// The calls to the database that are under way.
+    pub(super) watch: Watch,
     pub(super) worker: Arc<str>,
-    /// What is told to those who operate it, of a worker that stays.
+    /// The row by which operators see the worker; `None` for one that ends by itself.
     pub(super) presence: Option<Presence>,
     pub(super) counters: Counters,
     /// Which step is first served by the next poll.
@@ -76,7 +78,7 @@ pub(super) struct Shared {
     pub(super) ready: VecDeque<Job>,
     /// The claims that are waiting, running or unsettled, by id.
     pub(super) held: HashMap<i64, Held>,
-    /// What handlers have come to, until it is written.
+    /// The ends of handlers, until they are written.
     pub(super) outbox: Outbox<Ended>,
     /// How many handlers run.
     pub(super) busy: usize,
@@ -90,16 +92,7 @@ pub(super) struct Shared {
     pub(super) ended: Vec<Stage>,
     pub(super) trouble: Trouble,
     pub(super) passed_over: PassedOver,
-}
-
-/// What a thread does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    Poll,
-    Handler,
-    Settle,
-    Heartbeat,
-    Tell,
+    pub(super) left_alone: LeftAlone,
 }
 
 /// How far a worker is with stopping.
@@ -120,7 +113,7 @@ pub(super) enum Phase {
 pub(super) struct Held {
     pub(super) step: usize,
     pub(super) fence: Fence,
-    /// What its handler can ask.
+    /// The signals that the claim's handler can ask for.
     pub(super) signals: Signals,
     /// When it was last known to be held: when the database had answered.
     pub(super) checked: Instant,
@@ -136,7 +129,7 @@ impl Shared {
         self.busy > 0 || !self.ready.is_empty() || !self.outbox.is_empty()
     }
 
-    /// What there is room for, with so many handlers.
+    /// How many more claims there is room for, with so many handlers.
     pub(super) fn room(&self, handlers: usize) -> Room {
         let ready = self.ready.len();
         Room { free: handlers.saturating_sub(self.busy + ready), ready }
@@ -150,7 +143,7 @@ impl Shared {
 
     /// Whether all that looked after claims has ended.
     pub(super) fn is_quiet(&self) -> bool {
-        [Stage::Heartbeat, Stage::Tell].iter().all(|stage| self.ended.contains(stage))
+        [Stage::Heartbeat, Stage::Tell, Stage::Watch].iter().all(|stage| self.ended.contains(stage))
     }
 
     pub(super) fn handlers_ended(&self) -> usize {
@@ -170,7 +163,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     ) -> Result<Arc<Self>> {
         let worker: Arc<str> = worker_id()?.into();
         let batch = runners.iter().filter_map(|runner| runner.step().policy.batch_size()).max();
-        let unsettled = (threads * UNSETTLED).max(batch.unwrap_or_default() * 2);
+        let unsettled = threads.saturating_mul(UNSETTLED);
+        let unsettled = unsettled.max(batch.unwrap_or_default().saturating_mul(2));
         let shared = Shared {
             ready: VecDeque::new(),
             held: HashMap::new(),
@@ -183,11 +177,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             ended: Vec::new(),
             trouble: Trouble::default(),
             passed_over: PassedOver::default(),
+            left_alone: LeftAlone::default(),
         };
         let sources = runners.iter().map(|runner| runner.step());
         let sources = sources.flat_map(|step| step.sources.iter().map(|&state| (step.flow, state)));
         let serves = Presence::serves(sources);
-        let definitions = known.iter().map(|known| known.definition).collect();
+        let own = known.iter().filter(|known| known.flow == known.definition.name);
+        let definitions = own.map(|known| known.definition).collect();
         let presence = program.map(|(program, version)| Presence {
             worker: worker.to_string(),
             program,
@@ -199,7 +195,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         Ok(Arc::new(Self {
             presence,
             questions: Questions::new(&runners, &timed),
-            horizon: Horizon::default(),
+            watermark: Watermark::default(),
+            watch: Watch::default(),
             counters: Counters::new(runners.len()),
             pool,
             runners,
@@ -225,9 +222,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         self.counters.read(running, &steps)
     }
 
-    /// How many claims of a step this worker holds.
+    /// How many claims of a step this worker holds, under whatever name of its flow.
     pub(super) fn held(&self, step: usize) -> usize {
-        self.shared().held.values().filter(|held| held.step == step).count()
+        let policy = |step: usize| &self.runners[step].step().policy;
+        let is_of = |held: &&Held| Arc::ptr_eq(policy(held.step), policy(step));
+        self.shared().held.values().filter(is_of).count()
     }
 
     /// Remembers a claim until it is settled. Returns what its handler can ask.
@@ -260,7 +259,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     /// Runs `work` on a pooled connection.
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut M::Connection) -> Result<R>) -> Result<R> {
-        self.with_in(POOL_PATIENCE, work)
+        self.visit().call(work)
     }
 
     /// Runs `work` on a pooled connection, if there is one in so long.
@@ -269,16 +268,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         patience: Duration,
         work: impl FnOnce(&mut M::Connection) -> Result<R>,
     ) -> Result<R> {
-        let conn = self.pool.get_timeout(patience);
-        let mut conn = conn.map_err(|error| Error::NoConnection { source: Box::new(error) })?;
-        let done = work(&mut conn);
-        let fault = done.as_ref().err().and_then(fault::<M::Connection>);
-        if matches!(fault, Some(Fault::ReadOnly | Fault::Lost)) {
-            // another may do what this one cannot: whatever the pool tests, nobody shall be given
-            // this one again
-            conn.give_up();
-        }
-        done
+        self.visit().patient(patience).call(work)
+    }
+
+    pub(super) fn visit(&self) -> Visit<'_, M> {
+        Visit::new(&self.pool, &self.watch)
     }
 
     pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -293,6 +287,26 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         pause: Duration,
     ) -> MutexGuard<'g, Shared> {
         wait_at(&self.changed, shared, pause)
+    }
+
+    /// Waits for something that the threads of this worker do, until `deadline` at the latest. Whether
+    /// it has come about.
+    pub(super) fn wait_until(
+        &self,
+        deadline: Option<Instant>,
+        is_so: impl Fn(&Shared) -> bool,
+    ) -> bool {
+        let mut shared = self.shared();
+        while !is_so(&shared) {
+            let left = deadline.map_or(Duration::from_hours(1), |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
+                return false;
+            }
+            shared = self.wait(shared, left);
+        }
+        true
     }
 
     /// A thread has ended.
@@ -311,13 +325,4 @@ pub(super) fn wait_at<'g>(
     pause: Duration,
 ) -> MutexGuard<'g, Shared> {
     at.wait_timeout(shared, pause).unwrap_or_else(PoisonError::into_inner).0
-}
-
-/// What the database's failure means, if it is one.
-pub(super) fn fault<C: Store>(error: &Error) -> Option<Fault> {
-    match error {
-        Error::Database { source, .. } => Some(C::classify(source)),
-        Error::OutcomeUnknown(unconfirmed) => Some(C::classify(unconfirmed.cause())),
-        _ => None,
-    }
 }

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::core::{Core, Phase, fault};
+use super::core::{Core, Phase};
 use super::runner::{Desk, Unsettled};
 use super::schedule::{FIRST_PAUSE, LONGEST_OUTAGE_PAUSE};
 use super::unwind::report;
+use super::visit::fault;
 use crate::dialect::Writes as _;
 use crate::dialect::connection::Store;
 use crate::dialect::fault::Fault;
@@ -68,6 +69,10 @@ impl<M: ManageConnection<Connection: Store>> Desk<M::Connection> for Core<M> {
     }
 
     fn set_locked(&self, fence: &Fence, locked: bool) {
+        if locked {
+            // from now on the user's code runs, which may take as long as it likes
+            self.watch.excuse();
+        }
         if let Some(held) = self.shared().held.get_mut(&fence.id)
             && held.fence.seq == fence.seq
         {

@@ -1,12 +1,12 @@
-//! What a handler has come to, until it is written.
+//! The ends of handlers, until they are written.
 
 use std::time::Duration;
 
 use flowstate::StepError;
 
 use super::outbox::Tries;
+use crate::dialect::change::Plan;
 use crate::error::Error;
-use crate::transition::apply::Plan;
 use crate::worker::claim::settle::{Fence, Outcome};
 
 /// How a claim ends.

@@ -11,15 +11,18 @@ use crate::dialect::Dialect;
 use crate::dialect::fault::{Fault, copy};
 use crate::dialect::rows::{ClaimedRow, FlowRow};
 use crate::error::{Error, RecordRef, Result};
+use crate::metrics;
 use crate::text::chain::causes;
 use crate::transaction;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::hooks::{panic_text, run_hooks};
 use crate::transaction::scope::Hook;
 use crate::transaction::swallowed;
-use crate::transition::apply::{newest_artefact, write};
+use crate::transition::apply::write;
+use crate::transition::artefacts::newest_artefact;
 use crate::transition::decode;
 use crate::transition::typed::{Decoder, Encoder};
+use crate::worker::claim::read_record;
 use crate::worker::claim::settle::{
     Fence, Outcome, Settled, fail_plan, failing, finish_plan, lock_held, standing,
 };
@@ -29,8 +32,8 @@ use crate::worker::step::StepSpec;
 /// has one.
 pub(crate) struct Plain<S, H, E> {
     pub(crate) step: Arc<StepSpec>,
-    pub(crate) handler: H,
-    pub(crate) end: E,
+    /// The handler, and the user's part of the end.
+    pub(crate) parts: Arc<(H, E)>,
     pub(crate) types: PhantomData<fn() -> S>,
 }
 
@@ -109,6 +112,10 @@ where
         self.end_within(&claim, &outcome, &fence, desk)
     }
 
+    fn read(&self, row: FlowRow, conn: &mut C) -> Result<()> {
+        read_record::<S, C>(conn, row)
+    }
+
     fn locks_first(&self) -> bool {
         false
     }
@@ -124,7 +131,7 @@ where
         let record = RecordRef::of::<S::Flow>(row.id);
         let flow = Record::new(decode::decode::<S::Flow>(row, None)?);
         let end = if last { StepEnd::GaveUp(error) } else { StepEnd::Failed(error) };
-        let ended = catch_unwind(AssertUnwindSafe(|| self.end.end(&flow, &end, conn)));
+        let ended = catch_unwind(AssertUnwindSafe(|| self.parts.1.end(&flow, &end, conn)));
         let ended = ended.unwrap_or_else(|panic| Err(panicked(&*panic)));
         ended.map_err(|error| refused_end(&self.step, record, &error))?;
         swallowed::refuse(conn)
@@ -148,12 +155,13 @@ where
         };
         let loads = match read_loads::<S, C>(desk, &self.step, fence) {
             Ok(loads) => loads,
-            Err(Unsettled::Refused(error)) if is_unreadable(&error) => {
+            Err(Unsettled::Refused(error)) if error.is_unreadable() => {
                 return Ok(Err(Handled::Unreadable(error)));
             }
             Err(unsettled) => return unsettled.failure().map(|error| Err(Handled::Failed(error))),
         };
-        let outcome = (self.handler)(&claim, loads);
+        let StepSpec { flow, name, .. } = *self.step;
+        let outcome = metrics::timed(flow, name, || (self.parts.0)(&claim, loads));
         Ok(outcome.map(|outcome| (claim, outcome)).map_err(Handled::Failed))
     }
 }
@@ -189,7 +197,7 @@ impl<S: Step, H, E> Plain<S, H, E> {
                     return Err(Undone::Ours(lease_lost(&self.step, record)));
                 }
                 desk.set_locked(fence, true);
-                let end = self.end.end(claim, &StepEnd::Finished(outcome), conn);
+                let end = self.parts.1.end(claim, &StepEnd::Finished(outcome), conn);
                 end.map_err(|error| undone::<C>(record, error))?;
                 swallowed::refuse(conn)?;
                 finish_in(conn, &self.step, fence, encode::<S>(outcome, record))
@@ -262,17 +270,18 @@ pub(super) fn finish_in<C: Dialect>(
     }
 }
 
-/// Fails a try in one transaction with the user's part of that.
+/// Fails a try in one transaction with the user's part of that, whose hooks are left for later.
 pub(crate) fn fail_within<C: Dialect>(
     runner: &dyn Runner<C>,
     conn: &mut C,
+    hooks: &mut Vec<Hook>,
     fence: &Fence,
     error: &StepError,
 ) -> Result<()> {
     let step = runner.step();
     let last = failing(step, fence.attempts, error.next_try()).next.is_none();
     let plan = fail_plan(step, fence, error)?;
-    transaction::run_closures(conn, &mut |conn| {
+    transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
         let row = lock_held(conn, step, fence)?.ok_or_else(|| plan.lease_lost())?;
         runner.fail_over(row, error, last, conn)?;
         let written = write(conn, &plan.change(standing(step, fence), None))?;
@@ -288,6 +297,7 @@ pub(super) fn new_claim<S: Step, C>(
 ) -> Result<Claim<S>> {
     let ClaimedRow { row, last_finish } = claimed;
     let hold = Hold {
+        flow: step.flow,
         worker: Arc::clone(desk.worker()),
         policy: Arc::clone(&step.policy),
         identity: desk.identity(),
@@ -307,8 +317,7 @@ fn read_loads<S: Step, C: Dialect>(
     let mut newest = |name: &'static str, aliases: &'static [&'static str]| {
         let mut found = None;
         let asked = desk.insist(step, fence, &mut |conn| {
-            let newest = newest_artefact(conn, id, name, aliases);
-            found = newest.map_err(|error| explain(conn, Some(record), error))?;
+            found = newest_artefact(conn, id, None, (name, aliases)).explain_for(conn, record)?;
             Ok(())
         });
         left = matches!(asked, Err(Unsettled::Left(_)));
@@ -333,17 +342,9 @@ pub(super) fn lease_lost(step: &StepSpec, record: RecordRef) -> Error {
     Error::LeaseLost { record, transition: step.name }
 }
 
-/// Whether the error tells of stored data that this program cannot read.
-fn is_unreadable(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Decode { .. } | Error::MissingArtefact { .. } | Error::UnknownState { .. }
-    )
-}
-
 /// Any other error is not the record's.
 fn unreadable(error: Error) -> Result<Handled> {
-    if is_unreadable(&error) { Ok(Handled::Unreadable(error)) } else { Err(error) }
+    if error.is_unreadable() { Ok(Handled::Unreadable(error)) } else { Err(error) }
 }
 
 /// What a transactional try failed with, if it is the handler's doing or the record's: what it
@@ -354,6 +355,7 @@ pub(super) fn of_the_handler(error: Error) -> Result<Handled> {
         Error::FailureIgnored { .. }
         | Error::UnbalancedTransaction
         | Error::WriteSkipped { .. }
+        | Error::UnknownOutcome { .. }
         | Error::CorruptTime { .. } => true,
         Error::Database { source: diesel::result::Error::DatabaseError(kind, _), .. } => matches!(
             kind,

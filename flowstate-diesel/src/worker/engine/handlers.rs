@@ -1,5 +1,7 @@
 //! The handler stage: threads that run the user's code, and nothing else.
 
+use std::sync::Arc;
+
 use diesel::r2d2::ManageConnection;
 use flowstate::{NextTry, StepError};
 
@@ -11,6 +13,9 @@ use super::stats::count;
 use super::unwind::{caught, report};
 use crate::dialect::connection::Store;
 use crate::error::{Error, RecordRef, Result};
+use crate::metrics;
+use crate::transaction::hooks::run_hooks;
+use crate::transition::trace;
 use crate::worker::claim::events;
 use crate::worker::claim::settle::{Fence, Settled, failing};
 use crate::worker::step::StepSpec;
@@ -70,7 +75,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let span = made.unwrap_or_else(|_| tracing::Span::none());
         let ended = caught("settling a claim", || {
             let _entered = span.enter();
-            Ok(self.run(job, &fence))
+            Ok(self.run(job, &fence, &span))
         });
         let outcome = ended.unwrap_or_else(|error| {
             let error = StepError::from(error.to_string());
@@ -82,13 +87,14 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
     }
 
-    fn run(&self, job: Job, fence: &Fence) -> Outcome {
+    fn run(&self, mut job: Job, fence: &Fence, span: &tracing::Span) -> Outcome {
         let (at, runner) = (job.step, &self.runners[job.step]);
         let step = runner.step();
         if !runner.locks_first() && !self.is_still_held(&job) {
             let record = RecordRef { flow: step.flow, id: Some(fence.id) };
             return Outcome::Settled(Err(lease_lost(step, record)));
         }
+        job.signals.traceparent = self.trace_context(step, fence, span);
         match runner.run(job.claim, job.signals, self) {
             Ok(Done::Settled(settled)) => Outcome::Settled(Ok(settled)),
             Ok(Done::Handled(Handled::Finished(outcome))) => {
@@ -109,6 +115,25 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
     }
 
+    /// The trace context of the last caller who moved the record: told to the span, too. The step
+    /// does not depend on it.
+    fn trace_context(
+        &self,
+        step: &StepSpec,
+        fence: &Fence,
+        span: &tracing::Span,
+    ) -> Option<Arc<str>> {
+        if !trace::is_kept() {
+            return None;
+        }
+        let record = RecordRef { flow: step.flow, id: Some(fence.id) };
+        let kept = self.with(|conn| trace::kept(conn, record, fence.id, fence.seq)).ok()??;
+        report(|| {
+            span.record("traceparent", &*kept);
+        });
+        Some(kept)
+    }
+
     pub(super) fn failed(&self, step: usize, fence: &Fence, error: StepError) -> End {
         if let NextTry::NotYet(pause) = error.next_try() {
             return End::NotYet(pause);
@@ -125,7 +150,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         error: StepError,
     ) -> Result<Settled> {
         let step = runner.step();
-        self.insist(step, fence, &mut |conn| fail_within(runner, conn, fence, &error))?;
+        let mut hooks = Vec::new();
+        let failed = self
+            .insist(step, fence, &mut |conn| fail_within(runner, conn, &mut hooks, fence, &error));
+        run_hooks(hooks);
+        failed?;
         let next = failing(step, fence.attempts, error.next_try()).next;
         Ok(Settled::Failed { error, next })
     }
@@ -140,9 +169,12 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             drop(shared);
             return self.abandon(ended);
         }
-        shared.outbox.put(ended);
+        let is_first = shared.outbox.put(ended);
         drop(shared);
-        self.ends.notify_one();
+        // to call is a system call, though nobody waits; what comes behind another one is taken with it
+        if is_first {
+            self.ends.notify_one();
+        }
     }
 
     /// The worker has given up its claims.
@@ -151,7 +183,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         self.conclude(step, &fence, span, Err(Error::WorkerStopped));
     }
 
-    /// What a claim has come to is known: tells it, counts it, and lets go of the claim.
+    /// Tells how a claim has ended, counts it, and lets go of the claim.
     pub(super) fn conclude(
         &self,
         step: usize,
@@ -163,10 +195,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let (outcome, counter) = match &settled {
             Ok(Settled::Finished) => ("finished", Some(&self.counters.finished)),
             Ok(Settled::Failed { .. }) => ("failed", Some(&self.counters.failed)),
-            Ok(Settled::PutOff | Settled::LeftAlone(_)) => {
+            Ok(Settled::PutOff | Settled::LeftAlone { .. }) => {
                 ("put off", Some(&self.counters.put_off))
             }
-            Err(Error::LeaseLost { .. }) => ("lost", Some(&self.counters.lost)),
+            Err(Error::LeaseLost { .. }) => {
+                metrics::claim_lost(spec.flow, spec.name);
+                ("lost", Some(&self.counters.lost))
+            }
             Err(_) => ("abandoned", None),
         };
         // a subscriber may panic: what follows is done all the same
@@ -197,7 +232,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 }
 
-/// What a job has come to.
+/// The end of a job.
 enum Outcome {
     /// It is written, or cannot be.
     Settled(Result<Settled>),
@@ -216,6 +251,7 @@ fn span(step: &StepSpec, fence: &Fence) -> tracing::Span {
         id = fence.id,
         step = step.name,
         attempt = fence.attempts.saturating_add(1),
+        traceparent = tracing::field::Empty,
         outcome = tracing::field::Empty,
     )
 }

@@ -5,17 +5,15 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::core::{Core, Held, Phase, Stage};
+use super::core::{Core, Held, Phase, Shared, Stage};
 use super::passed_over::Work;
 use super::unwind::{caught, report};
+use crate::dialect::Writes as _;
 use crate::dialect::connection::Store;
-use crate::dialect::sql::shared::HeldBy;
-use crate::dialect::sql::statement::Bind;
-use crate::dialect::{Statements as _, Writes as _};
 use crate::text::chain::chain;
-use crate::transaction::explain::explain;
-use crate::worker::claim::parts::{each_part, is_of_a_record};
-use crate::worker::claim::settle::lease;
+use crate::transaction::explain::Explain as _;
+use crate::transaction::parts::{each_part, is_of_a_record};
+use crate::worker::claim::settle::{held_by, lease};
 
 /// The pause after a round that failed.
 const AFTER_A_FAILURE: Duration = Duration::from_millis(500);
@@ -34,6 +32,9 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 self.note_outage(&error);
                 report(|| tracing::warn!(error = chain(&error), "leases could not be extended"));
             }
+            if self.watch.has_given_up() {
+                return;
+            }
         }
         self.end(Stage::Heartbeat);
     }
@@ -47,18 +48,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     /// Waits until then. `false` when there is nothing more to be extended.
     pub(super) fn pause_until(&self, until: Instant) -> bool {
-        let mut shared = self.shared();
-        loop {
+        let is_over = |shared: &Shared| {
             let stopped = shared.phase == Phase::Stopping && shared.is_done(self.threads);
-            if stopped || shared.phase == Phase::Abandoned {
-                return false;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            shared = self.wait(shared, left);
-        }
+            stopped || shared.phase == Phase::Abandoned
+        };
+        !self.wait_until(Some(until), is_over)
     }
 
     fn extend(&self) -> crate::Result<()> {
@@ -82,27 +76,20 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let text = text.collect::<serde_json::Value>().to_string();
         let asked = Instant::now();
         let held = self.with(|conn| {
-            let extended = conn.extend_leases(&self.worker, &text);
-            let extended = extended.map_err(|error| explain(conn, None, error))?;
+            let extended = conn.extend_leases(&self.worker, &text).explain(conn)?;
             if extended == leases.len() {
                 return Ok(None);
             }
             // one that somebody has locked is passed over, and still held
-            let ids = leases.iter().map(|held| held.fence.id);
-            let ids = ids.collect::<serde_json::Value>().to_string();
-            let held = conn.counts::<HeldBy>(&[Bind::Text(&self.worker), Bind::Text(&ids)]);
-            held.map(Some).map_err(|error| explain(conn, None, error))
+            held_by(conn, &self.worker, leases.iter().map(|held| &held.fence)).map(Some)
         })?;
         self.note_stall(asked);
         let Some(held) = held else {
             self.extended(leases, asked);
             return Ok(());
         };
-        let is_held = |claim: &Held| {
-            let id = claim.fence.id.to_string();
-            held.iter().any(|row| row.label == id && row.number == claim.fence.seq)
-        };
-        for lost in leases.iter().filter(|claim| !is_held(claim)) {
+        for lost in leases.iter().filter(|claim| !held.contains(&(claim.fence.id, claim.fence.seq)))
+        {
             lost.signals.lost.store(true, Ordering::Release);
         }
         Ok(())

@@ -2,12 +2,13 @@
 
 use flowstate::{Definition, Flow, State as _};
 
-use crate::store::flow_store::stored_names;
-use crate::transition::apply::names_json;
+use crate::transition::artefacts::names_json;
+use crate::transition::decode::stored_names;
 
-/// A flow that this program knows, and its states.
+/// A flow that this program knows, by one of its names, and its states.
 #[derive(Debug)]
 pub(crate) struct Known {
+    /// The name under which the records are stored.
     pub(crate) flow: &'static str,
     pub(crate) definition: &'static Definition,
     /// Their stored names, old ones too, as JSON.
@@ -15,8 +16,13 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn of<F: Flow>() -> Self {
-        let names = F::State::ALL.iter().flat_map(|state| stored_names(*state));
-        Self { flow: F::NAME, definition: F::DEFINITION, names: names_json(names) }
+    /// A flow, once for each name under which its records are stored.
+    pub(crate) fn all<F: Flow>() -> impl Iterator<Item = Self> {
+        let names = names_json(F::State::ALL.iter().flat_map(|state| stored_names(*state)));
+        F::DEFINITION.names().map(move |flow| Self {
+            flow,
+            definition: F::DEFINITION,
+            names: names.clone(),
+        })
     }
 }

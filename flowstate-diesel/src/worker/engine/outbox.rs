@@ -8,14 +8,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// So often and what the database refuses, while it answers, it refuses for good.
 const MOST_REFUSALS: u32 = 5;
-/// What it refuses without a reason that is known here may pass within this time.
+/// A write that the database refuses without a reason that is known here may succeed within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ends that wait to be written, or are being written.
 #[derive(Debug)]
 pub(super) struct Outbox<T> {
     fresh: VecDeque<T>,
-    /// What could not be written yet, and when it is tried again.
+    /// The ends of claims that could not be written yet, and when they are tried again.
     later: Vec<(Instant, T)>,
     /// How many are being written.
     taken: usize,
@@ -41,8 +41,10 @@ impl<T> Outbox<T> {
         self.len() >= self.most
     }
 
-    pub(super) fn put(&mut self, item: T) {
+    /// Returns whether nothing that is fresh was there before.
+    pub(super) fn put(&mut self, item: T) -> bool {
         self.fresh.push_back(item);
+        self.fresh.len() == 1
     }
 
     /// Takes up to `most` whose time has come. Each is then [`Self::settled`] or [`Self::put_back`].
@@ -139,7 +141,8 @@ mod tests {
     fn takes_what_is_there_and_what_is_due_again() {
         let (mut of, now) = (Outbox::new(4), Instant::now());
         assert_eq!((of.is_empty(), of.next(now)), (true, None));
-        (1..=3).for_each(|item| of.put(item));
+        let is_first: Vec<_> = (1..=3).map(|item| of.put(item)).collect();
+        assert_eq!(is_first, [true, false, false], "the settle stage is called once");
         assert_eq!((of.next(now), of.is_full()), (Some(now), false));
         assert_eq!(of.take(now, 2), [1, 2]);
         of.settled();

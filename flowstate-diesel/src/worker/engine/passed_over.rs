@@ -21,7 +21,7 @@ pub(super) enum Work {
 }
 
 impl Work {
-    /// What it is called where it is told.
+    /// The name of the work in events.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Claim => "claim",
@@ -65,11 +65,6 @@ impl PassedOver {
         let paused = self.0.iter().filter(move |((of, _), entry)| *of == work && now < entry.until);
         paused.map(|((_, id), _)| *id)
     }
-
-    /// The ids as a JSON array, as statements take them.
-    pub(super) fn json(&self, work: Work, now: Instant) -> String {
-        self.ids(work, now).collect::<serde_json::Value>().to_string()
-    }
 }
 
 impl Entry {
@@ -110,8 +105,8 @@ mod tests {
     fn each_kind_of_work_has_its_own() {
         let (mut of, now) = (PassedOver::default(), Instant::now());
         assert!(of.add(Work::Claim, 1, now) && of.add(Work::Timed, 1, now));
-        assert_eq!(of.json(Work::Claim, now), "[1]");
-        assert_eq!(of.json(Work::Reap, now), "[]");
+        assert_eq!(paused(&of, Work::Claim, now), [1]);
+        assert!(paused(&of, Work::Reap, now).is_empty());
     }
 
     #[test]

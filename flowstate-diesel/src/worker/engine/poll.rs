@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use diesel::r2d2::ManageConnection;
 
 use super::core::{Core, Job, Phase, Stage, wait_at};
+use super::found::{Found, Unseen};
 use super::passed_over::Work;
 use super::questions::{Label, Questions};
-use super::schedule::{Found, Search, Unseen, Verdict};
+use super::schedule::{LONGEST_OUTAGE_PAUSE, Search, Verdict};
 use super::stats::count;
+use super::unknown::REPORT_EVERY;
 use super::unwind::{caught, report};
+use super::visit::Visit;
 use super::watermark::Source;
 use crate::dialect::change::Which;
 use crate::dialect::connection::Store;
@@ -21,12 +24,12 @@ use crate::error::Result;
 use crate::store::identity::identity;
 use crate::text::chain::chain;
 use crate::text::time::micros;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
 use crate::transaction::notify::{Listener, Notification};
+use crate::transaction::parts::{each_part, is_of_a_record};
 use crate::worker::claim::batches::{self, EVERYTHING};
-use crate::worker::claim::parts::{each_part, is_of_a_record};
 
-/// What the database answered.
+/// The answer of the database to a poll.
 #[derive(Debug, Default)]
 struct Seen {
     /// Step and state, the longest overdue first.
@@ -40,13 +43,33 @@ struct Seen {
 impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// The thread: polls whenever the schedule says so, until the worker stops.
     pub(super) fn poll(&self) {
+        let mut next_deadlines = Instant::now();
         while let Some(search) = self.next_search() {
+            if Instant::now() >= next_deadlines {
+                let pause =
+                    if self.correct_deadlines() { REPORT_EVERY } else { LONGEST_OUTAGE_PAUSE };
+                next_deadlines = Instant::now() + pause;
+            }
             self.poll_and_tell(&search);
+            if self.watch.has_given_up() {
+                return;
+            }
         }
         if self.shared().phase == Phase::Abandoned {
             self.part();
         }
         self.end(Stage::Poll);
+    }
+
+    /// Whether that could be done: records which an older program moves meanwhile are found the next
+    /// time.
+    fn correct_deadlines(&self) -> bool {
+        let corrected = caught("giving deadlines", || self.give_deadlines());
+        if let Err(error) = &corrected {
+            let error = chain(error);
+            report(|| tracing::warn!(error, "deadlines could not be given"));
+        }
+        corrected.is_ok()
     }
 
     fn next_search(&self) -> Option<Search> {
@@ -74,6 +97,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let mut shared = self.shared();
         let called = jobs.len().min(shared.waiting);
         shared.ready.extend(jobs);
+        if self.watch.has_given_up() {
+            // what else it has claimed is given back by the thread that polls now
+            shared.trouble.stray = true;
+            drop(shared);
+            (0..called).for_each(|_| self.work.notify_one());
+            return;
+        }
         let now = (shared.room(self.threads), shared.works());
         let (found, failed) = match found {
             Ok(found) => (Ok(found), None),
@@ -99,31 +129,36 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         if let Some(hints) = &search.hints {
             let told = hints.told.iter().filter(|source| !hints.left.contains(source));
             let due: Vec<_> = told.chain(&hints.left).copied().collect();
-            return self.claim(&due, search, jobs);
+            return self.claim(&mut self.visit(), &due, search, jobs);
         }
+        // nobody else claims meanwhile
+        let strays = self.release_strays()?;
+        self.read_again()?;
         let Questions { running, timed, .. } = &self.questions;
-        let wide = self.horizon.is_wide();
+        let wide = self.watermark.is_wide();
         let but = [Work::Claim, Work::Reap, Work::Timed].map(|work| self.passed_over(work));
-        let (sources, asked) = (self.questions.sources(&self.horizon), Instant::now());
-        let rows = self.with(|conn| {
+        let (sources, asked) = (self.questions.sources(&self.watermark), Instant::now());
+        let mut visit = self.visit();
+        let rows = visit.call(|conn| {
             let group = |states, but| PollGroup { states, but };
             let sources = group(&sources, &but[0]);
             let (running, timed) = (group(running, &but[1]), group(timed, &but[2]));
-            let rows = conn.poll(PollStates { sources, running, timed });
-            rows.map_err(|error| explain(conn, None, error))
+            conn.poll(PollStates { sources, running, timed }).explain(conn)
         })?;
         self.note_stall(asked);
         let seen = self.understand(rows, asked);
-        // nobody else claims meanwhile
-        let strays = self.release_strays()?;
+        if !(seen.leased.is_empty() && seen.timed.is_empty()) {
+            // what is done about them wants a connection, too, and so may its hooks
+            visit.pause();
+        }
         let overdue = strays | self.reap(&seen.leased)? | self.take_timed(&seen.timed)?;
         // where something is due, more is asked next time
         let narrow =
             seen.due.is_empty() && sources.iter().any(|asked| asked.reach < micros(EVERYTHING));
-        let claimed = self.claim(&seen.due, search, jobs)?;
+        let claimed = self.claim(&mut visit, &seen.due, search, jobs)?;
         // what was due when it was seen may lie further back by the time the claim arrives
         let missed = !seen.due.is_empty() && !claimed.any && claimed.left.is_empty();
-        self.horizon.set_wide(missed);
+        self.watermark.set_wide(missed);
         let unseen = match (missed, narrow) {
             (true, _) if wide => Unseen::Missed,
             (true, _) | (false, true) => Unseen::FurtherBack,
@@ -151,13 +186,19 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 None => {}
             }
         }
-        self.horizon.learn(asked, asked.elapsed(), overdue);
+        self.watermark.learn(asked, asked.elapsed(), overdue);
         seen
     }
 
     /// Claims for the steps in turn, beginning with another one each time, so that none starves
     /// behind one with a long queue.
-    fn claim(&self, due: &[Source], search: &Search, jobs: &mut Vec<Job>) -> Result<Found> {
+    fn claim(
+        &self,
+        visit: &mut Visit<'_, M>,
+        due: &[Source],
+        search: &Search,
+        jobs: &mut Vec<Job>,
+    ) -> Result<Found> {
         let mut steps: Vec<_> = due.iter().map(|(step, _)| *step).collect();
         steps.sort_unstable();
         steps.dedup();
@@ -172,7 +213,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let share = left.div_ceil(steps.len() - at);
             let sources = due.iter().filter(|(of, _)| of == step).map(|(_, state)| *state);
             let before = jobs.len();
-            let left_behind = self.claim_step(*step, sources, share, search, jobs)?;
+            let left_behind = self.claim_step(visit, *step, sources, (share, search), jobs)?;
             found.left.extend(left_behind.into_iter().map(|source| (*step, source)));
             let taken = jobs.len() - before;
             found.any |= taken > 0;
@@ -184,10 +225,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// Returns where there may be more.
     fn claim_step(
         &self,
+        visit: &mut Visit<'_, M>,
         at: usize,
         sources: impl Iterator<Item = &'static str>,
-        share: usize,
-        search: &Search,
+        (share, search): (usize, &Search),
         jobs: &mut Vec<Job>,
     ) -> Result<Vec<&'static str>> {
         let step = self.runners[at].step();
@@ -203,10 +244,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 left_behind.push(source);
                 continue;
             }
-            let reach = self.horizon.reach((at, source), search.is_told((at, source)));
+            let reach = self.watermark.reach((at, source), search.is_told((at, source)));
             let before = jobs.len();
             let limit = i64::try_from(left).unwrap_or(i64::MAX);
-            self.claim_from(at, source, (reach, limit), jobs)?;
+            self.claim_from(visit, at, source, (reach, limit), jobs)?;
             left -= (jobs.len() - before).min(left);
             if left == 0 {
                 left_behind.push(source);
@@ -227,6 +268,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
 
     fn claim_from(
         &self,
+        visit: &mut Visit<'_, M>,
         at: usize,
         source: &'static str,
         (reach, limit): (i64, i64),
@@ -235,7 +277,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let step = self.runners[at].step();
         let but = self.passed_over(Work::Claim);
         let asked = Instant::now();
-        let claimed = self.with(|conn| {
+        let claimed = visit.call(|conn| {
             // before anything is claimed that could not be begun without it
             if self.identity.get().is_none() {
                 let identity = identity(conn)?;
@@ -245,7 +287,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             batches::claim(conn, step, source, which, &self.worker)
         });
         // something is due, and nothing was claimed the last time either
-        let again = self.horizon.is_wide();
+        let again = self.watermark.is_wide();
         let by_halves = match claimed {
             Ok(claimed) if claimed.is_empty() && again => false,
             Ok(claimed) => {
@@ -256,7 +298,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             Err(error) => return Err(error),
         };
         let found =
-            self.with(|conn| batches::find_due(conn, step, source, (reach, &but, limit)))?;
+            visit.call(|conn| batches::find_due(conn, step, source, (reach, &but, limit)))?;
         let all = if by_halves { found.len() } else { 1 };
         for found in found.chunks(all.max(1)) {
             each_part(
@@ -264,7 +306,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 is_of_a_record::<M::Connection>,
                 &mut |part| {
                     let asked = Instant::now();
-                    let claimed = self.with(|conn| {
+                    let claimed = visit.call(|conn| {
                         batches::claim_found(conn, step, source, part, &self.worker)
                     })?;
                     self.take(at, claimed, asked, jobs);

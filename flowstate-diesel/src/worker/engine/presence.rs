@@ -10,6 +10,7 @@ use super::core::{Core, Stage};
 use super::unknown::REPORT_EVERY;
 use super::unwind::{caught, report};
 use crate::dialect::connection::Store;
+use crate::operator;
 use crate::text::chain::chain;
 
 /// How often a worker says that it lives.
@@ -32,16 +33,28 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     pub(super) fn tell(&self) {
         // one that ends soon asks for no strangers
         let (mut sayings, mut next_report) = (Sayings::new(), Instant::now() + self.heartbeat());
+        #[cfg(feature = "metrics")]
+        let mut next_count = next_report;
         loop {
             self.say_alive(&mut sayings);
             if Instant::now() >= next_report {
                 next_report = Instant::now() + REPORT_EVERY;
+                report(|| self.report_left_alone());
                 if let Err(error) = caught("reporting unknown states", || self.report_strangers()) {
                     let error = chain(&error);
                     report(|| tracing::debug!(error, "unknown states could not be looked for"));
                 }
+                if let Err(error) = caught("ending what is completed", || self.end_completed()) {
+                    let error = chain(&error);
+                    report(|| tracing::debug!(error, "completed states could not be looked for"));
+                }
+            }
+            if self.watch.has_given_up() {
+                return;
             }
             let next = if self.presence.is_some() { sayings.next } else { next_report };
+            #[cfg(feature = "metrics")]
+            let next = next.min(self.count_in_time(&mut next_count));
             if !self.pause_until(next.min(next_report)) {
                 break;
             }
@@ -73,17 +86,26 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             None => Ok(Ok(())),
         });
         if let Ok(Err(error)) = said {
-            report(|| tracing::debug!(%error, "the worker is not registered"));
+            let error = chain(&error);
+            report(|| tracing::debug!(error, "the worker is not registered"));
         }
     }
 
     /// Returns whether it could be said.
-    fn say(&self, what: impl FnOnce(&mut M::Connection) -> crate::operator::Result<()>) -> bool {
-        match caught("registering the worker", || self.with(|conn| Ok(what(conn)))) {
+    fn say(&self, what: impl FnOnce(&mut M::Connection) -> operator::Result<()>) -> bool {
+        let said = caught("registering the worker", || {
+            self.with(|conn| match what(conn) {
+                // a connection of no use is not given back to the pool
+                Err(operator::Error::Failed(error)) => Err(error),
+                said => Ok(said),
+            })
+        });
+        let error = match said {
             Ok(Ok(())) => return true,
-            Ok(Err(error)) => report(|| tracing::debug!(%error, "the worker is not registered")),
-            Err(error) => report(|| tracing::debug!(%error, "the worker is not registered")),
-        }
+            Ok(Err(error)) => chain(&error),
+            Err(error) => chain(&error),
+        };
+        report(|| tracing::debug!(error, "the worker is not registered"));
         false
     }
 }

@@ -1,12 +1,12 @@
-//! What a worker polls for, and what the answers stand for.
+//! The states that a worker polls for, and the steps that the answers stand for.
 
 use super::runner::Runner;
-use super::watermark::{Horizon, Source};
+use super::watermark::{Source, Watermark};
 use crate::dialect::PollState;
 use crate::transaction::notify::Notification;
 use crate::worker::step::timed::Timed;
 
-/// What to ask the database.
+/// The states that a poll asks the database for.
 #[derive(Debug)]
 pub(crate) struct Questions {
     /// Every state from which a step starts, with what is asked of it but for how far back to look.
@@ -61,10 +61,17 @@ impl Questions {
     }
 
     /// The sources, each with how far back to look.
-    pub(super) fn sources(&self, horizon: &Horizon) -> Vec<PollState<'static>> {
+    pub(super) fn sources(&self, watermark: &Watermark) -> Vec<PollState<'static>> {
         let sources: Vec<_> = self.sources.iter().map(|(source, _)| *source).collect();
-        let asked = self.sources.iter().zip(horizon.reaches(&sources));
+        let asked = self.sources.iter().zip(watermark.reaches(&sources));
         asked.map(|((_, asked), reach)| PollState { reach, ..*asked }).collect()
+    }
+
+    /// The steps that start in this state of this flow.
+    pub(super) fn starting(&self, flow: &str, state: &str) -> &[Source] {
+        let starts = |known: &Notification| known.flow == flow && known.state == state;
+        let served = self.served.iter().find(|(known, _)| starts(known));
+        served.map_or(&[], |(_, steps)| steps)
     }
 
     /// The steps that start where a record has come to.

@@ -17,6 +17,9 @@ pub(crate) trait Runner<C>: Send + Sync {
     /// database itself.
     fn run(&self, claimed: ClaimedRow, signals: Signals, desk: &dyn Desk<C>) -> Result<Done>;
 
+    /// Reads what the handler would be given of a record that is not claimed.
+    fn read(&self, row: FlowRow, conn: &mut C) -> Result<()>;
+
     /// Whether the handler begins under the row's lock, where its claim is held against the row.
     fn locks_first(&self) -> bool;
 
@@ -28,7 +31,7 @@ pub(crate) trait Runner<C>: Send + Sync {
     fn fail_over(&self, row: FlowRow, error: &StepError, last: bool, conn: &mut C) -> Result<()>;
 }
 
-/// What a handler has come to.
+/// The end of a handler's run.
 pub(crate) enum Done {
     /// It is still to be written.
     Handled(Handled),
@@ -36,7 +39,7 @@ pub(crate) enum Done {
     Settled(Settled),
 }
 
-/// What a handler has returned.
+/// The value that a handler has returned, without its type.
 #[derive(Debug)]
 pub(crate) enum Handled {
     Finished(Outcome),

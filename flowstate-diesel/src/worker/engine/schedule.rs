@@ -2,17 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use super::found::{Found, Unseen};
 use super::watermark::Source;
 
 /// The first pause after a poll that found nothing; each further one is twice as long.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// While there was work lately, a pause is no longer than this part of the time since.
+const PART_OF_REST: u32 = 8;
 /// The longest pause while the database cannot be reached.
 pub(super) const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(2);
 /// Where the last poll left some behind, more are claimed without polling again, for so long: only
 /// a poll tells what else there is.
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
-/// What there is room for.
+/// How many more claims a worker has room for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     /// How many handlers have nothing to do.
@@ -21,7 +24,7 @@ pub(super) struct Room {
     pub(super) ready: usize,
 }
 
-/// What to poll for.
+/// The questions of one poll.
 #[derive(Debug)]
 pub(super) struct Search {
     /// How many handlers have nothing to do.
@@ -48,31 +51,7 @@ impl Search {
     }
 }
 
-/// What a poll has found.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Something was done, or is to be done now.
-    pub(super) any: bool,
-    /// There may be more to reap, or to take in time.
-    pub(super) overdue: bool,
-    /// What may be due all the same.
-    pub(super) unseen: Unseen,
-    /// Where there may be more than could be claimed.
-    pub(super) left: Vec<Source>,
-}
-
-/// What a poll that did nothing may not have seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Unseen {
-    #[default]
-    Nothing,
-    /// It was not searched all the way back.
-    FurtherBack,
-    /// Something was due, and nothing of it could be claimed.
-    Missed,
-}
-
-/// What the schedule says of a poll that has ended.
+/// The schedule's judgement of a poll that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// There is, or may be, something to do.
@@ -81,11 +60,11 @@ pub(super) enum Verdict {
     Idle,
 }
 
-/// What is wanted as soon as there is room.
+/// Claims that are wanted as soon as there is room for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Press {
     Nothing,
-    /// What the last poll left behind.
+    /// The due records that the last poll left behind.
     Again,
     /// There may be work that no poll has seen.
     Everything,
@@ -108,6 +87,8 @@ pub(super) struct Schedule {
     polled: Instant,
     pause: Duration,
     longest: Duration,
+    /// When a poll last found work.
+    worked: Option<Instant>,
     /// With fewer claims than this ready, the next batch is fetched; between these bounds, if there
     /// are batches.
     lead: usize,
@@ -133,6 +114,7 @@ impl Schedule {
             polled: now,
             pause: FIRST_PAUSE,
             longest,
+            worked: None,
             lead: handlers,
             bounds: batch.map(|batch| (handlers, batch.max(handlers))),
         }
@@ -186,6 +168,7 @@ impl Schedule {
                 self.press_if(!self.left.is_empty(), Press::Again);
                 self.press_if(overdue, Press::Everything);
                 (self.pause, self.next) = (FIRST_PAUSE, now + FIRST_PAUSE);
+                self.worked = Some(now);
                 Verdict::Busy
             }
             Ok(Found { left, .. }) if search.hints.is_some() => {
@@ -200,9 +183,13 @@ impl Schedule {
             }
             found => {
                 let missed = found.as_ref().is_ok_and(|found| found.unseen == Unseen::Missed);
-                let longest = if found.is_ok() { self.longest } else { LONGEST_OUTAGE_PAUSE };
+                let mut longest = LONGEST_OUTAGE_PAUSE;
                 if let Ok(found) = found {
-                    self.left = found.left;
+                    (self.left, longest) = (found.left, self.longest);
+                    if let Some(worked) = self.worked {
+                        let rest = now.duration_since(worked) / PART_OF_REST;
+                        self.pause = self.pause.min(rest.max(FIRST_PAUSE));
+                    }
                 }
                 self.next = now + self.pause;
                 self.pause = (self.pause * 2).min(longest);
@@ -266,7 +253,7 @@ impl Schedule {
 /// held than that takes. `left`: what was left when the last was there.
 fn lead(lead: usize, left: usize, least: usize, most: usize) -> usize {
     match left {
-        0 => (lead * 2).min(most),
+        0 => lead.saturating_mul(2).min(most),
         _ if left > least => (lead - 1).max(least),
         _ => lead,
     }
@@ -316,6 +303,21 @@ mod tests {
             of.polled(&search, Ok(nothing()), now, (FREE, false));
         }
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    }
+
+    #[test]
+    fn pauses_are_short_while_there_was_work_lately() {
+        let (mut of, worked) = idle();
+        let mut now = worked;
+        of.worked = Some(worked);
+        while now < worked + 20 * SECOND {
+            let pause = of.next(now, FREE).expect_err("nothing to do");
+            let most = ((now - worked) / PART_OF_REST).clamp(FIRST_PAUSE, SECOND);
+            assert!(pause <= most && pause >= most / 2, "{pause:?} after {:?}", now - worked);
+            now += pause;
+            let search = of.next(now, FREE).expect("its time has come");
+            of.polled(&search, Ok(nothing()), now, (FREE, false));
+        }
     }
 
     #[test]

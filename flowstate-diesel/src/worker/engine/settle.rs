@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use diesel::r2d2::ManageConnection;
 use flowstate::StepError;
 
-use super::core::{Core, Phase, Stage, fault, wait_at};
+use super::core::{Core, Phase, Stage, wait_at};
 use super::ended::{End, Ended};
 use super::outbox::Unwritten;
 
 use super::unwind::{caught, report};
+use super::visit::fault;
+use crate::dialect::change::Plan;
 use crate::dialect::connection::Store;
 use crate::dialect::fault::Fault;
 use crate::error::{Error, Result};
 use crate::text::chain::chain;
-use crate::transition::apply::Plan;
-use crate::worker::claim::parts::{each_part, is_of_a_record};
+use crate::transaction::parts::{chunks, each_part, is_of_a_record};
 use crate::worker::claim::release::{Back, back_plan};
 use crate::worker::claim::settle::{
     Settled, end_all, fail_plan, finish_plan, is_ended_by, try_end,
@@ -24,8 +25,10 @@ use crate::worker::claim::settle::{
 
 /// At most so many are written at once.
 const MOST: usize = 1000;
-/// So long a record that this program cannot read is not due.
-const LEFT_ALONE: Duration = Duration::from_secs(30);
+/// With so many bytes of what they keep: servers take no message of any length.
+const BYTES: usize = 4 << 20;
+/// So long a record that this program cannot read is not due, if too many are to be passed over.
+const LEFT_ALONE: Duration = Duration::from_mins(10);
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// The thread: writes what is there, until every handler has ended, or the worker gives up.
@@ -34,6 +37,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             self.settle_these(ends);
             // whoever waits for room
             self.work.notify_all();
+            if self.watch.has_given_up() {
+                self.ends.notify_all();
+                return;
+            }
         }
         self.end(Stage::Settle);
         let mut shared = self.shared();
@@ -67,7 +74,9 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let (mut together, mut alone) = (Vec::new(), Vec::new());
         for mut ended in ends {
             match self.plan(&mut ended) {
-                Ok(plan) if ended.alone || plan.destroys => alone.push((ended, plan)),
+                Ok(plan) if ended.alone || plan.landing.destroys || plan.bytes() > BYTES => {
+                    alone.push((ended, plan));
+                }
                 Ok(plan) => together.push((ended, plan)),
                 Err(error) => self.refused(ended, error),
             }
@@ -105,8 +114,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                 self.with(|conn| back_plan(conn, step, fence, Back::NotYet(*pause)))
             }
             End::Unreadable(error) => {
-                let why = chain(error);
-                self.with(|conn| back_plan(conn, step, fence, Back::LeftAlone(LEFT_ALONE, &why)))
+                // before it is due again, so that it is not claimed once more
+                let known = self.shared().left_alone.add(ended.step, fence, Instant::now());
+                let pause = if known { Duration::ZERO } else { LEFT_ALONE };
+                self.with(|conn| back_plan(conn, step, fence, Back::LeftAlone(pause, error)))
             }
         })
     }
@@ -115,21 +126,20 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// away.
     fn settle_together(&self, ends: &[(Ended, Plan)]) -> (HashSet<i64>, bool) {
         let mut settled = HashSet::new();
-        let written = each_part(
-            ends,
-            is_of_a_record::<M::Connection>,
-            &mut |part| {
-                let ends = part
-                    .iter()
-                    .map(|(ended, plan)| (&**self.runners[ended.step].step(), &ended.fence, plan));
-                let ends: Vec<_> = ends.collect();
-                let ids = caught("settling claims", || self.with(|conn| end_all(conn, &ends)))?;
-                settled.extend(ids);
-                Ok(())
-            },
-            // it is tried alone, and judged then
-            &mut |_, _| {},
-        );
+        let mut work = |part: &[(Ended, Plan)]| {
+            let ends = part
+                .iter()
+                .map(|(ended, plan)| (&**self.runners[ended.step].step(), &ended.fence, plan));
+            let ends: Vec<_> = ends.collect();
+            let ids = caught("settling claims", || self.with(|conn| end_all(conn, &ends)))?;
+            settled.extend(ids);
+            Ok(())
+        };
+        let mut parts = chunks(ends, MOST, BYTES, &|(_, plan)| plan.bytes());
+        let written = parts.try_for_each(|part| {
+            // one that is refused is tried alone, and judged then
+            each_part(part, is_of_a_record::<M::Connection>, &mut work, &mut |_, _| {})
+        });
         if let Err(error) = &written {
             let error = chain(error);
             report(|| tracing::warn!(error, "the database did not answer; trying again"));
@@ -168,7 +178,10 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             End::Finished(_) => Settled::Finished,
             End::Failed { error, next } => Settled::Failed { error, next },
             End::NotYet(_) => Settled::PutOff,
-            End::Unreadable(error) => Settled::LeftAlone(error),
+            End::Unreadable(error) => {
+                let records = self.shared().left_alone.count();
+                Settled::LeftAlone { error, records }
+            }
         };
         self.conclude(step, &fence, span, Ok(settled));
         self.taken_care_of();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::ManageConnection;
 
-use super::core::{Core, Held, Phase, Shared};
+use super::core::{Core, Held, Phase};
 use super::schedule::FIRST_PAUSE;
 use super::stats::count;
 use super::unwind::{caught, report};
@@ -15,9 +15,9 @@ use crate::dialect::connection::Store;
 use crate::dialect::fault::{Failure, Fault};
 use crate::error::{ConflictReason, Error, RecordRef, Result};
 use crate::transaction::explain::conflict;
+use crate::transaction::parts::is_of_a_record;
 use crate::transaction::scope::Doom;
 use crate::worker::claim::events;
-use crate::worker::claim::parts::is_of_a_record;
 use crate::worker::claim::release::{Back, back_plan};
 use crate::worker::claim::settle::try_end;
 
@@ -66,21 +66,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
     }
 
-    /// Waits for something that the threads of this worker do, until `deadline` at the latest.
-    fn wait_until(&self, deadline: Option<Instant>, is_so: impl Fn(&Shared) -> bool) {
-        let mut shared = self.shared();
-        while !is_so(&shared) {
-            let left = deadline.map_or(Duration::from_hours(1), |deadline| {
-                deadline.saturating_duration_since(Instant::now())
-            });
-            if left.is_zero() {
-                return;
-            }
-            shared = self.wait(shared, left);
-        }
-    }
-
-    /// What is to be said when the time is over.
+    /// The error that a shutdown returns when its time is over.
     fn parted(&self, begun: Instant) -> Result<()> {
         let mut shared = self.shared();
         if shared.trouble.parted {

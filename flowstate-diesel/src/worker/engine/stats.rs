@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// What a worker has done since it started, and what it is doing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Records claimed.
@@ -31,7 +33,7 @@ pub struct Stats {
     pub oldest_due: Vec<(&'static str, Duration)>,
 }
 
-/// The same, counted by many threads.
+/// The numbers of [`Stats`], counted by many threads.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) claimed: AtomicU64,

@@ -8,13 +8,10 @@ use diesel::r2d2::ManageConnection;
 use super::core::{Core, Held, Job};
 use super::schedule::FIRST_PAUSE;
 use super::unwind::report;
-use crate::dialect::Statements as _;
 use crate::dialect::connection::Store;
-use crate::dialect::sql::shared::HeldBy;
-use crate::dialect::sql::statement::Bind;
 use crate::error::Result;
 use crate::text::chain::chain;
-use crate::transaction::explain::explain;
+use crate::worker::claim::settle::held_by;
 
 /// A claim that was made or checked so lately needs no further check: a handler takes longer than
 /// this to do anything that could be undone.
@@ -59,17 +56,11 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let held = waiting.filter_map(|id| shared.held.get(&id).cloned());
             std::iter::once(first).chain(held.take(MOST_CHECKED)).collect()
         };
-        let ids = waiting.iter().map(|held| held.fence.id);
-        let ids = ids.collect::<serde_json::Value>().to_string();
-        let rows = self.with(|conn| {
-            let rows = conn.counts::<HeldBy>(&[Bind::Text(&self.worker), Bind::Text(&ids)]);
-            rows.map_err(|error| explain(conn, None, error))
-        })?;
-        let rows: std::collections::HashMap<_, _> =
-            rows.into_iter().map(|row| (row.label, row.number)).collect();
+        let still =
+            self.with(|conn| held_by(conn, &self.worker, waiting.iter().map(|held| &held.fence)))?;
         let (mut shared, now) = (self.shared(), Instant::now());
         for held in waiting {
-            if rows.get(&held.fence.id.to_string()) != Some(&held.fence.seq) {
+            if !still.contains(&(held.fence.id, held.fence.seq)) {
                 held.signals.lost.store(true, Ordering::Release);
             } else if let Some(known) = shared.held.get_mut(&held.fence.id)
                 && known.fence.seq == held.fence.seq

@@ -1,5 +1,5 @@
-//! What is done about trouble: records that cannot be done are passed over, and claims that a worker
-//! may have without knowing are given back.
+//! What is done about trouble: records that cannot be done are passed over, those that cannot be read
+//! are read again, and claims that a worker may have without knowing are given back.
 
 use std::time::Instant;
 
@@ -13,14 +13,15 @@ use super::unwind::{caught, report};
 use crate::dialect::Statements as _;
 use crate::dialect::connection::Store;
 use crate::dialect::fault::Fault;
-use crate::dialect::sql::shared::LeasedBy;
+use crate::dialect::sql::shared::{FindFlow, LeasedBy};
 use crate::dialect::sql::statement::Bind;
-use crate::error::{Error, Result};
+use crate::error::{Error, RecordRef, Result};
 use crate::text::chain::chain;
-use crate::transaction::explain::explain;
+use crate::transaction::explain::Explain as _;
+use crate::transaction::parts::is_of_a_record;
+use crate::transaction::read::read;
 use crate::worker::claim::batches::{self, Found};
 use crate::worker::claim::events;
-use crate::worker::claim::parts::is_of_a_record;
 use crate::worker::claim::release::{Back, put_back};
 use crate::worker::claim::settle::Fence;
 
@@ -41,6 +42,33 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
     }
 
+    /// Reads those again whose pause is over. One that can be read now, or that somebody has moved, is
+    /// claimed as any other.
+    pub(super) fn read_again(&self) -> Result<()> {
+        let over = self.shared().left_alone.again(Instant::now());
+        let mut visit = self.visit();
+        for (id, step, seq) in over {
+            let runner = &self.runners[step];
+            let flow = runner.step().flow;
+            let read = caught("reading a record again", || {
+                visit.call(|conn| {
+                    let binds = [Bind::Int(id), Bind::Text(flow)];
+                    let record = RecordRef { flow, id: Some(id) };
+                    let rows = read(conn, record, |conn| conn.flows::<FindFlow>(&binds))?;
+                    let row = rows.into_iter().find(|row| row.seq == seq);
+                    row.map_or(Ok(()), |row| runner.read(row, conn))
+                })
+            });
+            match read {
+                Err(error) if error.is_unreadable() => {}
+                // a try that panics is counted
+                Ok(()) | Err(Error::Panicked { .. }) => self.shared().left_alone.forget(id),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Passes over records of which none could be locked, if there are as many as are found at once:
     /// others may lie behind them.
     pub(super) fn pass_over_locked(&self, work: Work, found: &[Found]) {
@@ -52,9 +80,13 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         }
     }
 
-    /// The ids of the records that are passed over, as a JSON array.
+    /// The ids of the records that are passed over, as a JSON array. Nothing is claimed that this
+    /// program cannot read.
     pub(super) fn passed_over(&self, work: Work) -> String {
-        self.shared().passed_over.json(work, Instant::now())
+        let shared = self.shared();
+        let unread = shared.left_alone.ids().filter(|_| work == Work::Claim);
+        let ids = shared.passed_over.ids(work, Instant::now()).chain(unread);
+        ids.collect::<serde_json::Value>().to_string()
     }
 
     pub(super) fn note_outage(&self, error: &Error) {
@@ -111,10 +143,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
             let step = runner.step();
             for state in &step.running_names {
                 let binds = [Bind::Text(step.flow), Bind::Text(state), Bind::Text(&self.worker)];
-                let rows = self.with(|conn| {
-                    let rows = conn.flows::<LeasedBy>(&binds);
-                    rows.map_err(|error| explain(conn, None, error))
-                })?;
+                let rows = self.with(|conn| conn.flows::<LeasedBy>(&binds).explain(conn))?;
                 for fence in rows.iter().map(|row| Fence::of(row, &self.worker)) {
                     if self.holds(fence.id, fence.seq) || self.is_passed_over(fence.id) {
                         continue;

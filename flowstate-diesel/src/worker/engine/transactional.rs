@@ -14,17 +14,18 @@ use super::runner::{Desk, Done, Handled, Runner};
 use crate::dialect::Dialect;
 use crate::dialect::rows::{ClaimedRow, FlowRow};
 use crate::error::{RecordRef, Result};
+use crate::metrics;
 use crate::transaction;
 use crate::transaction::scope::Hook;
 use crate::transaction::swallowed;
-use crate::worker::claim::load;
 use crate::worker::claim::settle::{Fence, lock_held};
+use crate::worker::claim::{load, read_record};
 use crate::worker::step::StepSpec;
 
 /// A step whose handler writes in the finishing transaction.
 pub(crate) struct Transactional<S, H> {
     pub(crate) step: Arc<StepSpec>,
-    pub(crate) handler: H,
+    pub(crate) handler: Arc<H>,
     pub(crate) types: PhantomData<fn() -> S>,
 }
 
@@ -50,6 +51,10 @@ where
         settle_in_transaction(&self.step, &fence, desk, &mut |conn, hooks| {
             self.once(conn, &claim, &fence, desk, hooks)
         })
+    }
+
+    fn read(&self, row: FlowRow, conn: &mut C) -> Result<()> {
+        read_record::<S, C>(conn, row)
     }
 
     fn locks_first(&self) -> bool {
@@ -86,8 +91,9 @@ impl<S: Step, H> Transactional<S, H> {
             }
             desk.set_locked(fence, true);
             let loads = load::<S, C>(conn, fence.id)?;
-            let outcome =
-                (self.handler)(claim, loads, conn).map_err(|error| undone::<C>(record, error))?;
+            let StepSpec { flow, name, .. } = *self.step;
+            let outcome = metrics::timed(flow, name, || (self.handler)(claim, loads, conn));
+            let outcome = outcome.map_err(|error| undone::<C>(record, error))?;
             swallowed::refuse(conn)?;
             finish_in(conn, &self.step, fence, encode::<S>(&outcome, record))
         })

@@ -9,7 +9,7 @@ use crate::error::Error;
 /// extend. The others may come back later: a pool waits up to 15 seconds before it connects again.
 pub(super) const RECOVERY: Duration = Duration::from_secs(30);
 
-/// What went wrong lately.
+/// The failures of lately: when they were, and of which database.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     /// When the database last failed to answer.

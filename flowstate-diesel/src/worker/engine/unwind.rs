@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, Result};
 use crate::transaction::hooks::panic_text;
-pub(super) use crate::unwind::report;
+pub(in crate::worker) use crate::unwind::report;
 
 /// Runs `work`; its panic becomes an error.
-pub(super) fn caught<R>(doing: &str, work: impl FnOnce() -> Result<R>) -> Result<R> {
+pub(in crate::worker) fn caught<R>(doing: &str, work: impl FnOnce() -> Result<R>) -> Result<R> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let panic = panic_text(&*panic).to_owned();
         Err(Error::Panicked { doing: doing.to_owned(), panic })

@@ -15,20 +15,21 @@ use crate::worker::claim::batches::EVERYTHING;
 /// A record may become visible so much later than it became due: its transaction was still open. No
 /// more, since of many that were created at once all that are claimed lie in the way.
 const LEEWAY: Duration = Duration::from_millis(20);
-/// What becomes visible later than that, or lay further back, is found after so long at the most.
+/// A due record that becomes visible later than [`LEEWAY`], or lay further back, is found after so
+/// long at the most.
 const REFRESH: Duration = Duration::from_secs(5);
-/// The same for a record of which a transaction of this process has told.
+/// As [`REFRESH`], for a record of which a transaction of this process has told.
 const TOLD: Duration = Duration::from_secs(1);
 
 /// A state from which a step starts: the step's place, and the stored name.
 pub(super) type Source = (usize, &'static str);
 
-/// What the last look said.
+/// Where in each source the oldest due record was at the last poll.
 #[derive(Debug, Default)]
-pub(super) struct Horizon(Mutex<Known>);
+pub(super) struct Watermark(Mutex<Bounds>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct Bounds {
     /// When it was asked.
     asked: Option<Instant>,
     /// How long the answer took.
@@ -41,7 +42,7 @@ struct Known {
     overdue: HashMap<Source, Duration>,
 }
 
-impl Horizon {
+impl Watermark {
     /// How far back to look in a source for claims, in microseconds. `told`: something is known to
     /// be there.
     pub(super) fn reach(&self, source: Source, told: bool) -> i64 {
@@ -79,12 +80,12 @@ impl Horizon {
         self.known().wide = wide;
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Bounds> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl Bounds {
     fn reach(&self, source: Source) -> Duration {
         let Some(asked) = self.asked.filter(|_| !self.wide) else { return EVERYTHING };
         let overdue = self.overdue.get(&source).copied().unwrap_or_default();
@@ -104,36 +105,40 @@ mod tests {
 
     #[test]
     fn a_claim_that_missed_what_was_due_is_made_again_all_the_way_back() {
-        let (horizon, source) = (Horizon::default(), (0, "picked"));
+        let (watermark, source) = (Watermark::default(), (0, "picked"));
         let asked = Instant::now().checked_sub(Duration::from_millis(500)).expect("since boot");
-        horizon.learn(asked, Duration::from_millis(500), HashMap::from([(source, Duration::ZERO)]));
-        let reach = horizon.reach(source, false);
+        watermark.learn(
+            asked,
+            Duration::from_millis(500),
+            HashMap::from([(source, Duration::ZERO)]),
+        );
+        let reach = watermark.reach(source, false);
         assert!(reach >= micros(Duration::from_millis(2500)), "as far as it travels: {reach}");
-        horizon.set_wide(true);
-        assert_eq!(horizon.reach(source, false), micros(EVERYTHING));
-        assert_eq!(horizon.reaches(&[source]), [micros(EVERYTHING)]);
-        horizon.set_wide(false);
-        assert!(horizon.reach(source, false) < micros(EVERYTHING));
+        watermark.set_wide(true);
+        assert_eq!(watermark.reach(source, false), micros(EVERYTHING));
+        assert_eq!(watermark.reaches(&[source]), [micros(EVERYTHING)]);
+        watermark.set_wide(false);
+        assert!(watermark.reach(source, false) < micros(EVERYTHING));
     }
 
     #[test]
     fn begins_at_the_oldest_that_was_due_and_now_and_then_at_the_beginning() {
-        let (horizon, source, other) = (Horizon::default(), (0, "picked"), (1, "fetched"));
+        let (watermark, source, other) = (Watermark::default(), (0, "picked"), (1, "fetched"));
         let everything = micros(EVERYTHING);
-        assert_eq!(horizon.reach(source, false), everything, "nothing is known yet");
-        assert_eq!(horizon.reaches(&[source, other]), [everything; 2]);
+        assert_eq!(watermark.reach(source, false), everything, "nothing is known yet");
+        assert_eq!(watermark.reaches(&[source, other]), [everything; 2]);
 
         let hour = Duration::from_hours(1);
-        horizon.learn(Instant::now(), Duration::ZERO, HashMap::from([(source, hour)]));
-        let reaches = horizon.reaches(&[source, other]);
+        watermark.learn(Instant::now(), Duration::ZERO, HashMap::from([(source, hour)]));
+        let reaches = watermark.reaches(&[source, other]);
         assert!(reaches[0] >= micros(hour + LEEWAY) && reaches[0] < micros(2 * hour));
         assert!(reaches[1] >= micros(LEEWAY) && reaches[1] < micros(hour));
-        assert!(horizon.reach(source, false) >= reaches[0], "time goes on");
+        assert!(watermark.reach(source, false) >= reaches[0], "time goes on");
 
         // nothing is due: whatever lies further back is asked for again
-        horizon.learn(Instant::now(), Duration::ZERO, HashMap::new());
-        assert_eq!(horizon.reaches(&[source, other]), [everything; 2]);
-        assert!(horizon.reach(source, false) < micros(TOLD));
-        assert_eq!(horizon.reach(source, true), micros(TOLD));
+        watermark.learn(Instant::now(), Duration::ZERO, HashMap::new());
+        assert_eq!(watermark.reaches(&[source, other]), [everything; 2]);
+        assert!(watermark.reach(source, false) < micros(TOLD));
+        assert_eq!(watermark.reach(source, true), micros(TOLD));
     }
 }

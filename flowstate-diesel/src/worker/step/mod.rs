@@ -1,4 +1,4 @@
-//! What to do: a step as a worker knows it, by stored names.
+//! A step as a worker knows it, by stored names.
 
 pub(crate) mod backoff;
 pub(crate) mod error;
@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use flowstate::{Definition, Flow, OutcomeDefinition, Policy, State as _, Step, Transition};
 
-use crate::dialect::change::{Link, Timing};
-use crate::store::flow_store::stored_names;
+use crate::dialect::change::{Landing, Link, Payload, Timing};
+use crate::transition::decode::stored_names;
 
 /// A step without types.
 #[derive(Debug)]
 pub(crate) struct StepSpec {
+    /// The name under which the records are stored.
     pub(crate) flow: &'static str,
     /// As it is named in the code.
     pub(crate) name: &'static str,
@@ -51,14 +52,6 @@ pub(crate) struct Ending {
     pub(crate) landing: Landing,
 }
 
-/// What is known of the state that a transition leads to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Landing {
-    pub(crate) completes: bool,
-    pub(crate) destroys: bool,
-    pub(crate) timing: Timing<'static>,
-}
-
 /// What is known of a state from which a step starts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
@@ -66,11 +59,19 @@ pub(crate) struct Origin {
     pub(crate) name: &'static str,
     pub(crate) is_error: bool,
     /// Due at once.
-    pub(crate) timing: Timing<'static>,
+    pub(crate) timing: Timing,
 }
 
 impl StepSpec {
-    pub(crate) fn of<S: Step>(policy: Policy) -> Arc<Self> {
+    /// The step, once for each name under which records of its flow are stored.
+    pub(crate) fn under_each_name<S: Step>(policy: Policy) -> impl Iterator<Item = Arc<Self>> {
+        let policy = Arc::new(policy);
+        let names = S::Flow::DEFINITION.names();
+        names.map(move |name| Self::of::<S>(name, Arc::clone(&policy)))
+    }
+
+    /// The step for records that are stored under this name of its flow.
+    pub(crate) fn of<S: Step>(name: &'static str, policy: Arc<Policy>) -> Arc<Self> {
         let (flow, running) = (S::Flow::DEFINITION, <S::Start as Transition>::TO);
         let origins: Vec<_> = Origin::all::<S::Start>().collect();
         let outcomes = S::DEFINITION.outcomes.iter();
@@ -78,18 +79,18 @@ impl StepSpec {
         let repeats = outcomes.iter().any(|ending| reaches(flow, ending.to(), running.as_str()));
         let finishes = S::DEFINITION.outcomes.iter().map(|outcome| outcome.transition);
         Arc::new(Self {
-            flow: flow.name,
+            flow: name,
             name: S::NAME,
             start: Link::of::<S::Start>(),
             running: running.as_str(),
             running_names: stored_names(running).collect(),
-            running_deadline: Landing::at(flow, running.as_str()).timing.deadline_in,
+            running_deadline: landing_at(flow, running.as_str()).timing.deadline_in,
             sources: origins.iter().map(|origin| origin.name).collect(),
             origins,
             outcomes,
             fail: Ending::by::<S::Fail>(),
             give_up: S::DEFINITION.give_up.map(|_| Ending::by::<S::GiveUp>()),
-            policy: Arc::new(policy),
+            policy,
             repeats: repeats.then(|| finishes.collect::<serde_json::Value>().to_string()),
         })
     }
@@ -108,7 +109,7 @@ impl StepSpec {
 
 impl Ending {
     fn by<T: Transition>() -> Self {
-        let landing = Landing::at(T::Flow::DEFINITION, T::TO.as_str());
+        let landing = landing_at(T::Flow::DEFINITION, T::TO.as_str());
         Self { links: vec![Link::of::<T>()], landing }
     }
 
@@ -119,16 +120,16 @@ impl Ending {
             to = flow.transition(then).map_or(to, |then| then.to);
             links.push(Link::by(flow, then, to));
         }
-        Self { links, landing: Landing::at(flow, to) }
+        Self { links, landing: landing_at(flow, to) }
     }
 
     /// The state in which it leaves the record.
-    fn to(&self) -> &'static str {
+    pub(crate) fn to(&self) -> &'static str {
         self.links.last().map_or("", |link| link.to)
     }
 
     /// The links, the first with these artefacts.
-    pub(crate) fn links(&self, artefacts: Vec<(&'static str, String)>) -> Vec<Link> {
+    pub(crate) fn links(&self, artefacts: Vec<Payload>) -> Vec<Link> {
         let mut links = self.links.clone();
         if let Some(first) = links.first_mut() {
             first.artefacts = artefacts;
@@ -137,24 +138,24 @@ impl Ending {
     }
 }
 
-impl Landing {
-    fn at(flow: &'static Definition, state: &'static str) -> Self {
-        let definition = flow.state(state);
-        Self {
-            completes: definition.is_some_and(|state| state.is_completed),
-            destroys: definition.is_some_and(|state| state.destroys),
-            timing: Timing::on_arrival(flow, state, Duration::ZERO),
-        }
-    }
-}
-
 impl Origin {
     fn all<T: Transition>() -> impl Iterator<Item = Self> {
         T::FROM.iter().flat_map(|&state| {
-            let timing = Timing::on_arrival(T::Flow::DEFINITION, state.as_str(), Duration::ZERO);
+            let Landing { timing, .. } = landing_at(T::Flow::DEFINITION, state.as_str());
             stored_names(state).map(move |name| Self { name, is_error: state.is_error(), timing })
         })
     }
+}
+
+/// Of a record that a worker brings to this state: due at once. In an error state from which no step
+/// starts it is never due, since nothing moves it by itself any more.
+fn landing_at(flow: &Definition, state: &str) -> Landing {
+    let mut landing = Landing::at(flow, state, Duration::ZERO);
+    let is_error = flow.state(state).is_some_and(|state| state.is_error);
+    if is_error && !flow.steps.iter().any(|step| step.from.contains(&state)) {
+        landing.timing.due_in = None;
+    }
+    landing
 }
 
 /// Whether transitions lead from one state to another.

@@ -36,7 +36,10 @@ pub(super) fn tell(calls: &[Call]) {
     );
 }
 
-/// Says how soon each worker worked again, and what is wrong with those that never did.
+/// So many milliseconds after another server took over each worker works again.
+const RESUMED: u64 = 2000;
+
+/// Says how soon each worker worked again, and what is wrong with those that did so late, or never.
 pub(super) fn resumed(resumed: &[Option<u64>]) -> Option<String> {
     let mut pauses: Vec<_> = resumed.iter().flatten().collect();
     pauses.sort_unstable();
@@ -44,7 +47,10 @@ pub(super) fn resumed(resumed: &[Option<u64>]) -> Option<String> {
         "workers worked again so many milliseconds after another server took over: {pauses:?}"
     );
     let stuck = resumed.len() - pauses.len();
-    (stuck > 0).then(|| format!("{stuck} workers never worked again"))
+    let late = pauses.iter().filter(|pause| ***pause > RESUMED).count();
+    (stuck + late > 0).then(|| {
+        format!("{stuck} workers never worked again, and {late} later than after {RESUMED} ms")
+    })
 }
 
 /// Everything that is wrong.
@@ -137,7 +143,15 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::super::tally::Kind;
-    use super::{Answer, Call, judge};
+    use super::{Answer, Call, judge, resumed};
+
+    #[test]
+    fn a_worker_that_comes_late_or_never_is_found() {
+        assert_eq!(resumed(&[]), None);
+        assert_eq!(resumed(&[Some(0), Some(2000)]), None);
+        assert!(resumed(&[Some(0), Some(2001)]).is_some());
+        assert!(resumed(&[Some(0), None]).is_some());
+    }
 
     #[test]
     fn judges_an_answer_by_what_is_there() {

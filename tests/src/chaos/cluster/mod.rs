@@ -116,10 +116,12 @@ fn run<D: Database>(options: &Options, cluster: Box<dyn Cluster>) -> ExitCode {
     for (tally, errands) in place.urls.iter().zip(&urls) {
         let mut conn = up_to_date::<D>(tally);
         findings.extend(judge::findings::<D>(&calls, keeps_all, &mut conn));
-        if keeps_all {
-            let mut conn = up_to_date::<D>(errands);
-            findings.extend(verdict::findings::<D>(options.flows, &visited, &mut conn));
-        }
+        let mut conn = up_to_date::<D>(errands);
+        findings.extend(if keeps_all {
+            verdict::findings::<D>(options.flows, &visited, &mut conn)
+        } else {
+            verdict::findings_of_what_is_left::<D>(&visited, &mut conn)
+        });
     }
     if findings.is_empty() {
         println!("every answer was right, and nothing was lost, doubled or left over");

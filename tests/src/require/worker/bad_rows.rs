@@ -1,19 +1,19 @@
 //! One bad row, and what is done to the others of its batch.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use flowstate_diesel::{Worker, claim_next, prelude::*, testing};
+use flowstate_diesel::{Error, Worker, claim_next, operator, prelude::*, testing};
 use serde_json::json;
 
 use crate::check::clean;
 use crate::flows::{Letter, Response, Sync, SyncState, Ticket};
 use crate::gate::Gate;
 use crate::statement_probe::Probe;
-use crate::steps::{leased, picked};
-use crate::{Database, fetch_step, send_step};
+use crate::steps::{leased, picked, picked_together, waiting_at};
+use crate::{Database, fetch_step, refused, send_step};
 
 /// Has the database refuse every update of a row of which `when` is true.
 pub fn refuse_updates<D: Database>(conn: &mut D::Conn, when: &str) {
@@ -98,6 +98,25 @@ pub fn a_claim_that_is_skipped_keeps_no_other<D: Database>() {
         .run_until_idle()
         .expect("idle");
     assert_eq!((stats.finished, stats.failed, stats.running), (5, 0, 0));
+    clean(conn);
+}
+
+/// What an operator wishes and the database skips without a word is not said to be done, and leaves no
+/// trace.
+pub fn a_wish_that_is_skipped_is_said<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    operator::register::<(Sync,)>("shop 1", conn).expect("registered");
+    let id = picked::<D>(conn, "a");
+    skip_updates::<D>(conn, "NEW.state = 'fetched'");
+    let wish = operator::Wish::new("anna", "it was fetched by hand").expect("a wish");
+    let force = operator::Action::Force { state: "fetched".to_owned() };
+    let skipped = operator::act(&force, id, &wish, conn).expect_err("skipped");
+    let is_said = matches!(
+        &skipped,
+        operator::Error::Failed(Error::WriteSkipped { record }) if record.contains("sync")
+    );
+    assert!(is_said, "{skipped:?}");
     clean(conn);
 }
 
@@ -205,13 +224,7 @@ pub fn a_claim_that_cannot_be_given_back_keeps_no_other<D: Database>() {
     refuse_updates::<D>(conn, &format!("NEW.id = {} AND NEW.state = 'picked'", ids[1]));
     let gate = Gate::new();
     let running = Worker::new(database.pool(2))
-        .step(fetch_step!(), {
-            let gate = Arc::clone(&gate);
-            move |_, ()| {
-                gate.pass();
-                Ok(Response(json!(1)))
-            }
-        })
+        .step(fetch_step!(), waiting_at(&gate))
         .threads(4)
         .start()
         .expect("started");
@@ -266,13 +279,13 @@ pub fn a_timed_transition_waits_for_no_reference<D: Database>() {
 pub fn a_claim_that_was_lost_while_it_waited_never_begins<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
-    let ids: Vec<_> = (0..3).map(|n| picked::<D>(conn, &format!("{n}"))).collect();
-    let gate = Gate::new();
+    let ids = picked_together::<D>(conn, 3);
+    let (gate, begun) = (Gate::new(), Arc::new(Mutex::new(Vec::new())));
     let running = Worker::new(database.pool(2))
         .step(fetch_step!().batch(3), {
-            let (gate, cancelled) = (Arc::clone(&gate), ids[1]);
+            let (gate, begun) = (Arc::clone(&gate), Arc::clone(&begun));
             move |claim, ()| {
-                assert_ne!(claim.id(), cancelled, "it was cancelled");
+                begun.lock().expect("not poisoned").push(claim.id());
                 gate.pass();
                 Ok(Response(json!(1)))
             }
@@ -280,7 +293,9 @@ pub fn a_claim_that_was_lost_while_it_waited_never_begins<D: Database>() {
         .start()
         .expect("started");
     gate.wait_for(1);
-    let mut flow = Sync::find(ids[1], conn).expect("found");
+    let first = begun.lock().expect("not poisoned")[0];
+    let waits = ids.iter().find(|id| **id != first).expect("another one");
+    let mut flow = Sync::find(*waits, conn).expect("found");
     assert_eq!(flow.state(), SyncState::Fetching, "it waits in the batch");
     flow.transition(Sync::FAIL_FETCH, conn).delay(Duration::from_hours(1)).run().expect("moved");
     // so long no claim is taken for fresh
@@ -292,6 +307,7 @@ pub fn a_claim_that_was_lost_while_it_waited_never_begins<D: Database>() {
     }
     let stats = running.shutdown(Duration::from_mins(1)).expect("stopped");
     assert_eq!((stats.finished, stats.failed, stats.lost), (2, 0, 1));
+    assert!(!begun.lock().expect("not poisoned").contains(waits), "it was cancelled");
     clean(conn);
 }
 
@@ -353,5 +369,26 @@ pub fn a_result_outlasts_a_lock<D: Database>() {
     others(conn, 6);
     let stats = running.shutdown(Duration::from_mins(1)).expect("stopped");
     assert_eq!((stats.finished, stats.failed, stats.lost, ran.come()), (6, 0, 0, 6));
+    clean(conn);
+}
+
+/// A record whose number of moves goes no further keeps no other of its batch from being claimed.
+pub fn one_that_cannot_move_any_more_keeps_no_other<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let ids: Vec<_> = (0..10).map(|n| picked::<D>(conn, &format!("{n}"))).collect();
+    let seq = Sync::find(ids[4], conn).expect("found").seq();
+    let set = |seq: i64| format!("UPDATE flowstate_flows SET seq = {seq} WHERE id = {}", ids[4]);
+    conn.batch_execute(&set(i64::MAX)).expect("set");
+    let stats = Worker::new(database.pool(2))
+        .step(fetch_step!().batch(10), |_, ()| Ok(Response(json!(1))))
+        .threads(4)
+        .run_until_idle()
+        .expect("idle");
+    assert_eq!((stats.finished, stats.failed, stats.running), (9, 0, 0));
+    assert!(claim_next(fetch_step!(), conn).expect("no error").is_none());
+    let mut flow = Sync::find(ids[4], conn).expect("found");
+    refused!(flow.transition(Sync::START_FETCH, conn).run(), Error::Database { .. });
+    conn.batch_execute(&set(seq)).expect("as before");
     clean(conn);
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::check::clean;
 use crate::flows::{Response, Sync, SyncState};
 use crate::gate::Gate;
-use crate::steps::{leased, picked};
+use crate::steps::{leased, picked, picked_together, waiting_at};
 use crate::{Database, child, fetch_step, race, refused, save_step};
 
 /// Of 16 threads each record goes to one.
@@ -196,18 +196,10 @@ pub fn concurrency_is_kept<D: Database>() {
 pub fn a_batch_is_claimed_at_once<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
-    for n in 0..5 {
-        picked::<D>(conn, &format!("r{n}"));
-    }
+    picked_together::<D>(conn, 5);
     let gate = Gate::new();
     let running = Worker::new(database.pool(1))
-        .step(fetch_step!().batch(3), {
-            let gate = Arc::clone(&gate);
-            move |_, ()| {
-                gate.pass();
-                Ok(Response(json!(1)))
-            }
-        })
+        .step(fetch_step!().batch(3), waiting_at(&gate))
         .start()
         .expect("started");
     gate.wait_for(1);

@@ -47,7 +47,7 @@ pub fn a12_a_worker_finds_out<D: Served>() {
                 let (proxy, ran) = (Arc::clone(&proxy), Arc::clone(&ran));
                 move |_, _, conn| {
                     if ran.fetch_add(1, Ordering::SeqCst) == 1 {
-                        proxy.cut(cut, D::LAST_WORDS_OF_OTHERS);
+                        proxy.cut(cut, D::LAST_WORDS_OF_MANY);
                     }
                     conn.batch_execute("INSERT INTO effects VALUES ('saved')")?;
                     Ok(())

@@ -1,7 +1,10 @@
 //! Faults of the user's code and data, which cost a try and nothing else.
 
+use std::time::Duration;
+
 use diesel::Connection;
 use diesel::connection::{SimpleConnection, TransactionManager};
+use flowstate_diesel::operator::{self, Filter, Stuck};
 use flowstate_diesel::{StepError, Worker, claim_next, prelude::*, testing};
 use serde_json::json;
 
@@ -139,6 +142,76 @@ pub fn what_cannot_be_read_is_left_to_others<D: Database>() {
     assert!(D::text(conn, error).is_some(), "the path in the props");
     let due = "SELECT COUNT(*) FROM flowstate_flows WHERE due_at IS NOT NULL AND attempts = 0";
     assert_eq!(D::number(conn, due), 3);
+    clean(conn);
+}
+
+/// What this program cannot read a worker claims once: then it stays due for those that can, nothing is
+/// written, and operators see that it is stuck. It is claimed again when it can be read.
+pub fn what_cannot_be_read_is_claimed_once<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    operator::register::<(Sync,)>("shop 1", conn).expect("registered");
+    let id = picked::<D>(conn, "a");
+    let set = |props: &str| format!("UPDATE flowstate_flows SET props = '{props}' WHERE id = {id}");
+    conn.batch_execute(&set("{\"record_id\":1}")).expect("unreadable");
+    let running = Worker::new(database.pool(2))
+        .program("shop", "1")
+        .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
+        .start()
+        .expect("started");
+    let back = format!(
+        "SELECT COUNT(*) FROM flowstate_flows WHERE id = {id} AND state = 'picked' AND seq > 1 \
+         AND attempts = 0 AND due_at IS NOT NULL"
+    );
+    while D::number(conn, &back) == 0 {
+        std::thread::yield_now();
+    }
+    let stands = |conn: &mut D::Conn| {
+        let standing = operator::show(id, conn).expect("shown").standing;
+        (standing.seq, standing.updated_at)
+    };
+    let fetched = "SELECT COUNT(*) FROM flowstate_flows WHERE state = 'fetched'";
+    let mut since = stands(conn);
+    for others in 1..=20 {
+        testing::make_everything_due(conn).expect("due");
+        picked::<D>(conn, &format!("{others}"));
+        while D::number(conn, fetched) < others {
+            std::thread::yield_now();
+        }
+        // a poll that was under way when it was given back may have claimed it once more
+        if others <= 3 {
+            since = stands(conn);
+        }
+    }
+    assert_eq!((D::number(conn, &back), stands(conn)), (1, since));
+    assert!(since.0 <= 5, "{since:?}");
+
+    let late = "UPDATE flowstate_flows SET due_at = '2020-01-01 00:00:00.000000' WHERE id =";
+    conn.batch_execute(&format!("{late} {id}")).expect("due for long");
+    let filter = Filter { stuck_because: Some(Stuck::Unreadable), ..Filter::default() };
+    // the worker is registered some time after its start
+    let stuck = loop {
+        let found = operator::list(&filter, None, 10, conn).expect("listed").records;
+        if !found.is_empty() {
+            break found;
+        }
+    };
+    let [stuck] = &*stuck else { panic!("{stuck:?}") };
+    assert_eq!((stuck.id, stuck.seq), (id, since.0));
+    assert!(stuck.error.as_deref().is_some_and(|error| error.contains("record_id")), "{stuck:?}");
+    assert_eq!(operator::show(id, conn).expect("shown").standing.stuck, Some(Stuck::Unreadable));
+    let numbers = operator::numbers(Some("sync"), 100, conn).expect("counted");
+    let picked = numbers.iter().find(|numbers| numbers.state == "picked").expect("one there");
+    assert_eq!((picked.records, picked.stuck), (1, 1));
+
+    conn.batch_execute(&set("{\"record_id\":\"a\",\"party_id\":\"p\"}")).expect("repaired");
+    while D::number(conn, fetched) < 21 {
+        std::thread::yield_now();
+    }
+    running.shutdown(Duration::from_mins(1)).expect("stopped");
+    let history = Sync::find(id, conn).expect("found").history(conn).expect("the history");
+    let taken: Vec<_> = history.iter().skip(2).map(|row| &*row.transition).collect();
+    assert_eq!(taken, ["start_fetch", "claim.release", "start_fetch", "finish_fetch"]);
     clean(conn);
 }
 

@@ -18,7 +18,8 @@ use crate::{Database, fetch_step, refused, round_step};
 /// The statement that locks a record whose lease has run out.
 const EXPIRED: [&str; 2] = ["leased_until <= ", "AND seq = "];
 
-/// A14: the reaper has selected; a finish that comes now is too late.
+/// A14: the reaper has selected; a finish that comes now is too late: it waits for the row, holding
+/// nothing for which the reaper would have to wait.
 pub fn a14_a_finish_behind_the_reaper_is_late<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
@@ -34,7 +35,7 @@ pub fn a14_a_finish_behind_the_reaper_is_late<D: Database>() {
             }
         })
     });
-    let finished = thread::scope(|scope| {
+    let (taken, finished) = thread::scope(|scope| {
         let reaper = Worker::new(pool).step(fetch_step!(), |_, ()| Ok(Response(json!("late"))));
         let reaper = scope.spawn(|| reaper.run_until_idle().expect("ran"));
         selected.wait_for(1);
@@ -46,13 +47,13 @@ pub fn a14_a_finish_behind_the_reaper_is_late<D: Database>() {
         });
         finishing.wait_for_one(|| D::waiting_writers(conn) > 0);
         selected.open();
-        assert_eq!(reaper.join().expect("no panic").reaped, 1);
-        finisher.join().expect("no panic")
+        let taken = reaper.join().expect("no panic").reaped;
+        (taken, finisher.join().expect("no panic"))
     });
     refused!(finished, Error::LeaseLost { .. });
     let flow = Sync::find(id, conn).expect("found");
-    assert_eq!(flow.state(), SyncState::FailedToFetch);
-    assert_eq!(flow.artefact::<Response>(conn).expect("read"), None);
+    let kept = flow.artefact::<Response>(conn).expect("read");
+    assert_eq!((taken, flow.state(), kept), (1, SyncState::FailedToFetch, None));
     clean(conn);
 }
 

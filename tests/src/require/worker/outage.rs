@@ -12,7 +12,7 @@ use crate::check::clean;
 use crate::flows::{Response, Sync, SyncState};
 use crate::gate::Gate;
 use crate::statement_probe::Probe;
-use crate::steps::{leased, picked};
+use crate::steps::{leased, picked, waiting_at};
 use crate::switchable_connection::Switch;
 use crate::{Database, fetch_step};
 
@@ -35,13 +35,7 @@ pub fn a_worker_does_not_reap_its_own<D: Database>() {
     picked::<D>(conn, "a");
     let (gate, (probe, looks)) = (Gate::new(), looks());
     let running = Worker::new(D::probed_pool(&database.url(), 2, probe))
-        .step(fetch_step!(), {
-            let gate = Arc::clone(&gate);
-            move |_, ()| {
-                gate.pass();
-                Ok(Response(json!(1)))
-            }
-        })
+        .step(fetch_step!(), waiting_at(&gate))
         .threads(2)
         .poll(Duration::from_millis(20))
         .start()
@@ -159,7 +153,7 @@ fn losing_the_first_answer<D: Database>(url: &str, lost: &Arc<Gate>) -> Pooled<D
             claiming.store(true, Ordering::SeqCst);
         }
         // one statement, or the end of a transaction
-        let committed = seen.text.starts_with("COMMIT") || seen.text.starts_with("WITH");
+        let committed = seen.commits() || seen.text.starts_with("WITH");
         if committed && claiming.load(Ordering::SeqCst) {
             lost.note();
             panic!("the answer to the claim was lost");
@@ -193,7 +187,7 @@ pub fn a_lost_answer_to_a_claim_costs_no_attempt<D: Database>() {
     clean(conn);
 }
 
-/// The same when the worker stops before it looks again.
+/// A claim whose answer was lost is given back by a worker that stops before it looks again.
 pub fn a_lost_answer_to_a_claim_is_given_back_at_the_end<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();

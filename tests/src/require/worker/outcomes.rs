@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
 use flowstate_diesel::{Backoff, StepError, Worker, claim_next, prelude::*, testing};
 
 use crate::Database;
-use crate::check::clean;
+use crate::check::{self, clean};
 use crate::flows::{Errand, ErrandState, Letter, Receipt, Round, RoundState, RoundWorkOutcome};
 
 /// A handler that says that it is too early puts the record back where it was: it is due after the
@@ -33,6 +34,37 @@ pub fn what_is_not_yet_due_counts_no_try<D: Database>() {
     claim.fail(StepError::not_yet(Duration::from_hours(1)), conn).expect("put off");
     errand.reload(conn).expect("read");
     assert_eq!((errand.state(), errand.attempt()), (ErrandState::Waiting, 1));
+    clean(conn);
+}
+
+/// At its second try a record was claimed from the error state: that is where it is put back to, and the
+/// handler's writes are undone.
+pub fn what_is_not_yet_due_goes_back_to_where_it_was<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    check::make_effects(conn);
+    let mut errand = Errand::new("early").create(conn).expect("created");
+    let claim = claim_next(Errand::RUN, conn).expect("no error").expect("a claim");
+    claim.fail("the shop is closed", conn).expect("failed");
+    for _ in 0..2 {
+        testing::make_everything_due(conn).expect("due");
+        let step = Errand::RUN.retry(Backoff::fixed(Duration::ZERO).attempts(2));
+        let stats = Worker::new(database.pool(1))
+            .transactional_step(step, |_, (), conn| {
+                conn.batch_execute("INSERT INTO effects VALUES ('too early')")?;
+                Err(StepError::not_yet(Duration::from_hours(1)))
+            })
+            .run_until_idle()
+            .expect("ran");
+        assert_eq!((stats.put_off, stats.failed), (1, 0));
+        errand.reload(conn).expect("read");
+        assert_eq!((errand.state(), errand.attempt()), (ErrandState::Failed, 2));
+        assert_eq!(check::rows::<D>(conn, "effects"), 0);
+    }
+    testing::make_everything_due(conn).expect("due");
+    let claim = claim_next(Errand::RUN, conn).expect("no error").expect("a claim");
+    assert_eq!(claim.attempt(), 2, "which has not been used up");
+    claim.finish((), conn).expect("finished");
     clean(conn);
 }
 

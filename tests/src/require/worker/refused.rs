@@ -54,7 +54,7 @@ pub fn a_finish_that_is_refused_again_and_again_has_failed<D: Database>() {
     assert_failed::<D>(id, conn);
 }
 
-/// The same with a transactional handler, whose commit is refused where the database can do that.
+/// A transactional handler whose finish is refused, at the commit where the database can do that, has failed.
 /// Nothing of it is kept.
 pub fn a_transactional_finish_that_is_refused_has_failed<D: Database>() {
     let database = D::migrated();

@@ -8,7 +8,7 @@ use flowstate_diesel::{Worker, claim_next, prelude::*};
 use crate::check::clean;
 use crate::flows::{Letter, LetterState};
 use crate::gate::Gate;
-use crate::steps::leased;
+use crate::steps::{due_together, leased};
 use crate::{Database, send_step};
 
 /// Whatever a failed try does, a released record is back in the state from which it was claimed, and
@@ -60,13 +60,14 @@ pub fn a_released_record_is_not_destroyed<D: Database>() {
     clean(conn);
 }
 
-/// The same at a shutdown, of what runs and of what waits.
+/// A shutdown puts back what runs and what waits, to where it was claimed from.
 pub fn a_shutdown_puts_records_back_where_they_were<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
     for _ in 0..3 {
         Letter {}.create(conn).expect("created");
     }
+    due_together(conn);
     let gate = Gate::new();
     let running = Worker::new(database.pool(1))
         .step(send_step!().batch(3), {

@@ -1,6 +1,5 @@
 //! P11, P12: what happens to the server, and what claims cost it.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use crate::flows::{Response, Sync};
 use crate::gate::Gate;
 use crate::own_server::OwnServer;
 use crate::statement_probe::Probe;
-use crate::steps::{leased, picked};
+use crate::steps::{leased, picked, waiting_at};
 use crate::{Database, fetch_step, save_step};
 
 /// P11: the server is killed and started again under running workers: handlers that were under way
@@ -31,13 +30,7 @@ pub fn p11_a_restarted_server_costs_no_flow<D: Served>() {
     }
     let gate = Gate::new();
     let running = Worker::new(D::probed_pool(&url, 3, Probe::new(|_| {})))
-        .step(fetch_step!(), {
-            let gate = Arc::clone(&gate);
-            move |_, ()| {
-                gate.pass();
-                Ok(Response(json!(1)))
-            }
-        })
+        .step(fetch_step!(), waiting_at(&gate))
         .transactional_step(save_step!(), |claim, _, conn| {
             Ok(conn.batch_execute(&format!("INSERT INTO effects VALUES ('{}')", claim.id()))?)
         })

@@ -6,50 +6,30 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::{Error, Worker, transaction};
-use serde_json::json;
 
 use crate::check::clean;
-use crate::flows::Response;
 use crate::gate::Gate;
 use crate::statement_probe::Probe;
-use crate::steps::{leased, picked};
+use crate::steps::{leased, picked, picked_together, wait_until_leased, waiting_at};
 use crate::switchable_connection::Switch;
 use crate::tracing_capture::listening;
-use crate::{Database, fetch_step};
+use crate::{Database, fetch_step, steps};
 
-const GRACE: Duration = Duration::from_secs(2);
-/// The grace, and what a machine with much to do may take to wake a thread.
-const BOUND: Duration = Duration::from_secs(4);
-
-/// Waits until so many records are leased.
-fn wait_until_leased<D: Database>(conn: &mut D::Conn, records: i64) {
-    let begun = Instant::now();
-    while leased::<D>(conn) != records {
-        assert!(begun.elapsed() < Duration::from_mins(1), "{} are leased", leased::<D>(conn));
-        thread::sleep(Duration::from_millis(10));
-    }
-}
+/// Its last tenth has to do for giving back, on a machine with much to do, too.
+const GRACE: Duration = Duration::from_secs(5);
+/// The grace, and what such a machine may take to wake a thread.
+const BOUND: Duration = Duration::from_secs(15);
 
 /// The database is down: the shutdown returns within its grace and says so. When the database is
 /// back, what was held is given back all the same, as long as the process lives.
 pub fn a29_a_database_that_is_down<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
-    for n in 0..4 {
-        picked::<D>(conn, &format!("{n}"));
-    }
+    picked_together::<D>(conn, 4);
     let gate = Gate::new();
     let (switch, pool) = Switch::pool::<D>(&database.url(), 1, Probe::new(|_| {}));
-    let running = Worker::new(pool)
-        .step(fetch_step!().batch(4), {
-            let gate = Arc::clone(&gate);
-            move |_, ()| {
-                gate.pass();
-                Ok(Response(json!(1)))
-            }
-        })
-        .start()
-        .expect("started");
+    let running =
+        Worker::new(pool).step(fetch_step!().batch(4), waiting_at(&gate)).start().expect("started");
     gate.wait_for(1);
     switch.off();
     let begun = Instant::now();
@@ -68,16 +48,10 @@ pub fn a29_a_database_that_is_down<D: Database>() {
 pub fn a29_a_record_that_others_have_locked<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
-    let ids: Vec<_> = (0..4).map(|n| picked::<D>(conn, &format!("{n}"))).collect();
+    let ids = picked_together::<D>(conn, 4);
     let gate = Gate::new();
     let running = Worker::new(database.pool(2))
-        .step(fetch_step!().batch(4), {
-            let gate = Arc::clone(&gate);
-            move |_, ()| {
-                gate.pass();
-                Ok(Response(json!(1)))
-            }
-        })
+        .step(fetch_step!().batch(4), waiting_at(&gate))
         .start()
         .expect("started");
     gate.wait_for(1);
@@ -116,22 +90,9 @@ pub fn a29_a_claim_under_way_beside_a_long_handler<D: Database>() {
     let conn = &mut database.connect();
     picked::<D>(conn, "long");
     let (gate, claiming) = (Gate::new(), Gate::new());
-    let probe = {
-        let (claiming, gate) = (Arc::clone(&claiming), Arc::clone(&gate));
-        Probe::new(move |seen| {
-            if gate.come() > 0 && seen.starts(&["UPDATE", "flowstate_flows", "fetching"]) {
-                claiming.pass();
-            }
-        })
-    };
+    let probe = steps::claiming(&database, 2, &claiming);
     let running = Worker::new(D::probed_pool(&database.url(), 2, probe))
-        .step(fetch_step!(), {
-            let gate = Arc::clone(&gate);
-            move |_, ()| {
-                gate.pass();
-                Ok(Response(json!(1)))
-            }
-        })
+        .step(fetch_step!(), waiting_at(&gate))
         .threads(2)
         .start()
         .expect("started");

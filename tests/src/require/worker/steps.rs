@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::check::clean;
 use crate::flows::{Approval, ApprovalState, Response, Sync, SyncState};
-use crate::steps::picked;
+use crate::steps::{picked, picked_together};
 use crate::{Database, fetch_step, save_step};
 
 /// Two steps, one of them transactional, take records from the start to the end.
@@ -127,7 +127,7 @@ pub fn a13_a_late_worker_changes_nothing<D: Database>() {
 pub fn a29_a_shutdown_gives_back_what_is_left<D: Database>() {
     let database = D::migrated();
     let conn = &mut database.connect();
-    let ids = [picked::<D>(conn, "a"), picked::<D>(conn, "b")];
+    let ids = picked_together::<D>(conn, 2);
     let (begun, wait_begun) = std::sync::mpsc::channel();
     let (go_on, wait_go_on) = std::sync::mpsc::channel::<()>();
     let wait_go_on = std::sync::Mutex::new(wait_go_on);

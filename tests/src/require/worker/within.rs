@@ -7,15 +7,20 @@ use std::thread;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, Pool};
 use flowstate::{Flow, Record};
 use flowstate_diesel::{
     Backoff, Claim, Policy, Stats, StepEnd, StepError, Worker, claim_next, prelude::*, testing,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::Database;
 use crate::check::clean;
-use crate::flows::{Errand, ErrandRun, ErrandState};
+use crate::flows::{Errand, ErrandRun, ErrandState, Job, Response};
+use crate::gate::Gate;
+use crate::set_up_connection::SetUpConnections;
+use crate::steps::picked;
+use crate::{Database, fetch_step};
 
 /// Work whose every end is booked, the end of its time too.
 #[derive(Flow, Serialize, Deserialize, Debug)]
@@ -229,5 +234,148 @@ pub fn a_handler_learns_of_a_shutdown<D: Database>() {
     assert_eq!((stats.put_off, stats.released), (1, 0));
     errand.reload(conn).expect("read");
     assert_eq!((errand.state(), errand.attempt()), (ErrandState::Waiting, 1));
+    clean(conn);
+}
+
+/// Moves another record in each end, with a hook that takes a connection of the worker's own pool.
+struct Hooked<D: Database> {
+    pool: Pool<ConnectionManager<D::Conn>>,
+    fails: bool,
+    had: Sender<bool>,
+}
+
+impl<D: Database> Hooked<D> {
+    fn move_another(&self, conn: &mut D::Conn) -> Result<(), StepError> {
+        let (pool, had) = (self.pool.clone(), self.had.clone());
+        let mut job = Job::new("another").create(conn)?;
+        job.transition(Job::WORK, conn)
+            .after_commit(move |_| had.send(pool.get_timeout(Duration::from_secs(10)).is_ok()))
+            .run()?;
+        Ok(())
+    }
+}
+
+impl<D: Database> BookingSteps<D::Conn> for Hooked<D> {
+    fn run(&self, _: &Claim<BookingRun>) -> Result<(), StepError> {
+        if self.fails { Err("no".into()) } else { Ok(()) }
+    }
+
+    fn run_within(
+        &self,
+        _: &Record<Booking>,
+        _: &StepEnd<'_, BookingRun>,
+        conn: &mut D::Conn,
+    ) -> Result<(), StepError> {
+        self.move_another(conn)
+    }
+
+    fn expire_within(&self, _: &Record<Booking>, conn: &mut D::Conn) -> Result<(), StepError> {
+        self.move_another(conn)
+    }
+}
+
+/// The hooks of what runs within an end find a connection in a pool of one, whichever way a try ends:
+/// well, badly, by its lease, or by a time that is over.
+pub fn hooks_of_an_end_find_a_connection<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    let (had, told) = channel();
+    let work = |fails| {
+        let pool = database.pool(1);
+        let hooked = Hooked::<D> { pool: pool.clone(), fails, had: had.clone() };
+        Worker::new(pool).serve::<Booking>(hooked).run_until_idle().expect("ran")
+    };
+    Booking {}.create(conn).expect("created");
+    assert_eq!(work(false).finished, 1);
+    assert_eq!(told.try_recv(), Ok(true), "finished");
+    Booking {}.create(conn).expect("created");
+    assert_eq!(work(true).failed, 1);
+    assert_eq!(told.try_recv(), Ok(true), "failed");
+    testing::pass_deadlines(conn).expect("passed");
+    assert_eq!(work(true).timed, 1);
+    assert_eq!(told.try_recv(), Ok(true), "its time was over");
+    Booking {}.create(conn).expect("created");
+    drop(claim_next(Booking::RUN, conn).expect("no error").expect("a claim"));
+    testing::expire_leases(conn).expect("expired");
+    assert_eq!(work(true).reaped, 1);
+    assert_eq!(told.try_recv(), Ok(true), "its lease ran out");
+    clean(conn);
+}
+
+/// Waits for a row of the user's own when a lease has run out or a time is over.
+struct Waiting;
+
+impl Waiting {
+    fn wait<C: SimpleConnection>(conn: &mut C) -> Result<(), StepError> {
+        Ok(conn.batch_execute("UPDATE booked SET how = 'had' WHERE flow_id = 0")?)
+    }
+}
+
+impl<C: SimpleConnection> BookingSteps<C> for Waiting {
+    fn run(&self, _: &Claim<BookingRun>) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    fn run_within(
+        &self,
+        _: &Record<Booking>,
+        end: &StepEnd<'_, BookingRun>,
+        conn: &mut C,
+    ) -> Result<(), StepError> {
+        if matches!(end, StepEnd::Finished(())) { Ok(()) } else { Self::wait(conn) }
+    }
+
+    fn expire_within(&self, _: &Record<Booking>, conn: &mut C) -> Result<(), StepError> {
+        Self::wait(conn)
+    }
+}
+
+/// What the user has run when a lease has run out or a time is over waits for somebody's lock no longer
+/// than a bound of this library's, whatever the session's is: what else is due is done meanwhile.
+pub fn a_part_that_waits_keeps_no_other<D: Database>() {
+    let database = books::<D>();
+    let conn = &mut database.connect();
+    conn.batch_execute("INSERT INTO booked VALUES (0, 'free')").expect("a row");
+    let dead = Booking {}.create(conn).expect("created").id();
+    drop(claim_next(Booking::RUN, conn).expect("no error").expect("a claim"));
+    testing::expire_leases(conn).expect("expired");
+    let hour = Duration::from_hours(1);
+    let late = Booking {}.create_in(hour, conn).expect("created").id();
+    testing::pass_deadlines(conn).expect("passed");
+    let other = &mut database.connect();
+    other
+        .batch_execute("BEGIN; UPDATE booked SET how = 'locked' WHERE flow_id = 0")
+        .expect("locked");
+    let bound = match D::FOLDER {
+        "mysql" => "SET SESSION innodb_lock_wait_timeout = 600",
+        _ => "SET lock_timeout = '10min'",
+    };
+    let pool = SetUpConnections::<D>::pool(&database.url(), 2, move |conn| {
+        conn.batch_execute(bound).expect("set");
+    });
+    let running = Worker::new(pool.clone())
+        .serve::<Booking>(Waiting)
+        .step(fetch_step!(), |_, ()| Ok(Response(json!(1))))
+        .poll(Duration::from_millis(50))
+        .start()
+        .expect("started");
+    picked::<D>(conn, "another");
+    let fetched = "SELECT COUNT(*) FROM flowstate_flows WHERE state = 'fetched'";
+    Gate::new().wait_for_one(|| D::number(conn, fetched) == 1);
+    let state = |id, conn: &mut D::Conn| Booking::find(id, conn).expect("found").state();
+    assert_eq!(state(dead, conn), BookingState::Running);
+    other.batch_execute("ROLLBACK").expect("unlocked");
+    Gate::new().wait_for_one(|| {
+        state(dead, conn) != BookingState::Running && state(late, conn) == BookingState::Expired
+    });
+    running.shutdown(Duration::from_mins(1)).expect("stopped");
+    let bound = match D::FOLDER {
+        "mysql" => "SELECT @@SESSION.innodb_lock_wait_timeout",
+        _ => "SELECT setting::bigint / 1000 FROM pg_settings WHERE name = 'lock_timeout'",
+    };
+    let conns: Vec<_> = (0..2).map(|_| pool.get().expect("a connection")).collect();
+    for mut conn in conns {
+        assert_eq!(D::number(&mut conn, bound), 600, "as it was set");
+    }
     clean(conn);
 }

@@ -1,0 +1,13 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Pending, Paid, Shipped)]
+#[initial(Pending)]
+#[completed(Shipped)]
+#[persist(Receipt(String), version = 2, upgrade("ReceiptV1"))]
+#[transition(pay: Pending => Paid, persist(Receipt))]
+#[transition(ship: Paid => Shipped, load(Receipt))]
+struct Order {}
+
+fn main() {}

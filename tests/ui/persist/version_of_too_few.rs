@@ -1,0 +1,16 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Pending, Paid, Shipped)]
+#[initial(Pending)]
+#[completed(Shipped)]
+#[persist(Receipt(String), version = 3, upgrade(ReceiptV1))]
+#[transition(pay: Pending => Paid, persist(Receipt))]
+#[transition(ship: Paid => Shipped, load(Receipt))]
+struct Order {}
+
+#[derive(Deserialize)]
+struct ReceiptV1(i64);
+
+fn main() {}

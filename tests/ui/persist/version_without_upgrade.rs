@@ -1,0 +1,13 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Pending, Paid, Shipped)]
+#[initial(Pending)]
+#[completed(Shipped)]
+#[persist(Receipt(String), version = 3)]
+#[transition(pay: Pending => Paid, persist(Receipt))]
+#[transition(ship: Paid => Shipped, load(Receipt))]
+struct Order {}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use flowstate::Flow;
+use serde::{Deserialize, Serialize};
+
+#[derive(Flow, Serialize, Deserialize)]
+#[state(Queued, Fetching, Fetched, Expired, Dropped, Failed(error))]
+#[initial(Queued)]
+#[completed(Fetched, Expired, Dropped)]
+#[step(fetch: Queued | Failed => Fetching => Fetched, fail(Failed), give_up(Dropped))]
+#[transition(expire: Queued => Expired)]
+#[transition(limit: Fetching => Failed, after("1 hour"))]
+struct Fetch {}
+
+fn main() {}
