@@ -78,6 +78,7 @@ pub(crate) fn offer<C: Dialect>(
 pub(super) fn write_offers<C: Dialect>(open: &mut Open<'_, C>) -> Result<(), Failure> {
     let Some(turn) = &mut open.turn else { return Ok(()) };
     let manner = instrument::write_queue(open.conn).and_then(|access| access.manner.clone());
+    turn.linger();
     let Some(manner) = manner.filter(|manner| turn.has_offers(manner)) else { return Ok(()) };
     // they may ask who writes
     if open.conn.has_triggers()? {

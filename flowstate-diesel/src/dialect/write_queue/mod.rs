@@ -43,6 +43,8 @@ struct Order {
     answers: Vec<(Arc<Waiter>, Answer)>,
     /// When somebody who had waited was last served.
     served: Option<Instant>,
+    /// How many offers the last turn has written and left.
+    lately: usize,
 }
 
 #[derive(Debug)]
@@ -188,6 +190,11 @@ impl Order {
     fn take_answer(&mut self, waiter: &Arc<Waiter>) -> Option<Answer> {
         let at = self.answers.iter().position(|(of, _)| Arc::ptr_eq(of, waiter))?;
         Some(self.answers.swap_remove(at).1)
+    }
+
+    /// How many wait with an offer.
+    fn offers(&self) -> usize {
+        self.waiting.iter().filter(|waiter| waiter.offer.is_some()).count()
     }
 
     /// Whether nobody may pass before the first who waits.

@@ -1,7 +1,7 @@
 //! The turn of one thread to write, and what it writes for others.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use diesel::result::{DatabaseErrorKind, Error};
@@ -14,6 +14,11 @@ use crate::dialect::rows::{InsertedRow, Stamp};
 /// So many offers are written in one transaction at the most, so that who waits behind them does not
 /// wait long.
 const MOST_OFFERS: usize = 64;
+
+/// So long who has the turn waits, before it commits, for those who offered something when the last turn
+/// ended: they come back soon, and one COMMIT serves all of them. Those that do not come back are not
+/// waited for a second time.
+const LINGER: Duration = Duration::from_micros(100);
 
 /// What a thread waits to write, as data: whoever has the turn may write it.
 #[derive(Debug)]
@@ -76,6 +81,18 @@ impl Turn {
         Self { queue: Arc::clone(queue), taken: Vec::new(), end: End::RolledBack }
     }
 
+    /// Waits until there are as many offers as when the last turn ended, but not for long.
+    pub(crate) fn linger(&self) {
+        let began = Instant::now();
+        let is_complete = || {
+            let order = self.queue.order();
+            order.offers() >= order.lately
+        };
+        while !is_complete() && began.elapsed() < LINGER {
+            std::thread::yield_now();
+        }
+    }
+
     /// Whether the first who waits has made an offer in this manner.
     pub(crate) fn has_offers(&self, manner: &str) -> bool {
         let order = self.queue.order();
@@ -130,6 +147,7 @@ impl Drop for Turn {
             (waiter, answer)
         });
         let mut order = self.queue.order();
+        order.lately = told.len() + order.offers();
         order.answers.extend(answers);
         order.holder = None;
         let owes = order.owes();
@@ -244,6 +262,35 @@ mod tests {
         let answered =
             |waited: &&Option<Waited>| matches!(waited, Some(Waited::Answered(Answer::Unwritten)));
         assert_eq!(waited.iter().filter(answered).count(), 64);
+    }
+
+    /// Whoever lingers expects as many as the turn before has met, and after a turn that met none nobody.
+    #[test]
+    fn who_does_not_come_back_is_not_waited_for_again() {
+        let queue = &Arc::new(WriteQueue::default());
+        let expected = || queue.order().lately;
+        let mut first = turn(queue);
+        let waited = scope(|scope| {
+            let others = [1, 2, 3].map(|id| {
+                let other = scope.spawn(move || queue.wait(LONG, Some(offer(id, "full"))));
+                while queue.waiting() < usize::try_from(id).expect("few") {
+                    std::thread::yield_now();
+                }
+                other
+            });
+            first.linger();
+            first.take("full").expect("one of three");
+            drop(first);
+            assert_eq!(expected(), 3, "one was written and two are left");
+            others.map(|other| match other.join().expect("waited") {
+                Waited::Turn(turn) => drop(turn),
+                Waited::Answered(_) => {}
+                other => panic!("{other:?}"),
+            })
+        });
+        assert_eq!(waited.len(), 3);
+        turn(queue).linger();
+        assert_eq!(expected(), 0, "nobody came");
     }
 
     /// Whoever was taken is answered, whatever becomes of the one that took it.
