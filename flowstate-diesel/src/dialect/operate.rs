@@ -68,9 +68,12 @@ pub struct NumbersRow {
     pub expired: i64,
     pub overdue: i64,
     pub oldest_due_at: Option<String>,
+    /// The state of the flow that follows by name, on MySQL.
+    pub next_state: Option<String>,
 }
 
-type NumbersColumns = (Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt, Nullable<Text>);
+type NumbersColumns =
+    (Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt, Nullable<Text>, Nullable<Text>);
 
 /// A row of `flowstate_definitions`.
 #[derive(Debug, Queryable)]
@@ -171,7 +174,7 @@ pub trait Operate: Statements {
 
 /// Diesel's bounds can only be met for a concrete connection.
 macro_rules! operates {
-    ($connection:ty, $statements:path, $numbers:ty, $number_binds:expr, $lanes:item) => {
+    ($connection:ty, $statements:path, $numbers:ty, $number_binds:expr, $($lanes:item),+) => {
         const _: () = {
             use $statements as statements;
 
@@ -211,7 +214,7 @@ macro_rules! operates {
                     self.counts::<statements::TakenLately>(binds)
                 }
 
-                $lanes
+                $($lanes)+
 
                 fn numbers_of(
                     &mut self,
@@ -297,31 +300,70 @@ operates!(
     crate::dialect::sql::operator::on_mysql,
     lanes::on_mysql::Numbers,
     |[flow, state]: [_; 2], most, patience| [
-        flow, state, patience, flow, state, most, flow, state, most, flow, state, patience, most,
+        flow, state, flow, state, most, flow, state, patience, most, patience, flow, state, flow,
+        state, flow, state, most,
     ],
     fn lanes(&mut self, flow: Option<&str>) -> QueryResult<Vec<LaneRow>> {
-        use lanes::on_mysql::{NextFlow, NextState};
-
         let mut all = Vec::new();
-        let next_flow = |conn: &mut Self, after: &str| -> QueryResult<Option<String>> {
-            Bound::<NextFlow, Nullable<Text>>::new(&[Bind::Text(after)]).get_result(conn)
-        };
-        let mut at = match flow {
-            Some(flow) => Some(flow.to_owned()),
-            None => next_flow(self, "")?,
-        };
-        while let Some(name) = at {
-            let mut last = String::new();
-            loop {
-                let binds = [Bind::Text(&name), Bind::Text(&last)];
-                let next = Bound::<NextState, Nullable<Text>>::new(&binds);
-                let next: Option<String> = next.get_result(self)?;
-                let Some(state) = next else { break };
-                all.push(LaneRow { flow: name.clone(), state: state.clone() });
-                last = state;
+        each_flow(self, flow, |conn, flow| {
+            let mut at = next_state(conn, flow, "")?;
+            while let Some(state) = at {
+                at = next_state(conn, flow, &state)?;
+                all.push(LaneRow { flow: flow.to_owned(), state });
             }
-            at = if flow.is_some() { None } else { next_flow(self, &name)? };
-        }
+            Ok(())
+        })?;
+        Ok(all)
+    },
+    // each lane's numbers tell which one follows, which spares as many statements
+    fn numbers(
+        &mut self,
+        flow: Option<&str>,
+        most: i64,
+        patience: i64,
+    ) -> QueryResult<Vec<NumbersRow>> {
+        let mut all = Vec::new();
+        each_flow(self, flow, |conn, flow| {
+            let mut at = next_state(conn, flow, "")?;
+            while let Some(state) = at {
+                let lane = LaneRow { flow: flow.to_owned(), state };
+                let row = conn.numbers_of(&lane, most, patience)?;
+                at = row.next_state.clone();
+                all.push(row);
+            }
+            Ok(())
+        })?;
         Ok(all)
     }
 );
+
+/// Visits the flow, or each that has records.
+#[cfg(feature = "mysql")]
+fn each_flow(
+    conn: &mut diesel::MysqlConnection,
+    flow: Option<&str>,
+    mut visit: impl FnMut(&mut diesel::MysqlConnection, &str) -> QueryResult<()>,
+) -> QueryResult<()> {
+    if let Some(flow) = flow {
+        return visit(conn, flow);
+    }
+    let mut last = String::new();
+    loop {
+        let binds = [Bind::Text(&last)];
+        let next = Bound::<lanes::on_mysql::NextFlow, Nullable<Text>>::new(&binds);
+        let Some(flow) = next.get_result::<Option<String>>(conn)? else { return Ok(()) };
+        visit(conn, &flow)?;
+        last = flow;
+    }
+}
+
+/// The state of the flow that follows by name.
+#[cfg(feature = "mysql")]
+fn next_state(
+    conn: &mut diesel::MysqlConnection,
+    flow: &str,
+    state: &str,
+) -> QueryResult<Option<String>> {
+    let binds = [flow, state].map(Bind::Text);
+    Bound::<lanes::on_mysql::NextState, Nullable<Text>>::new(&binds).get_result(conn)
+}

@@ -69,7 +69,7 @@ macro_rules! how_many {
     };
 }
 
-/// The numbers of one lane: asked of all at once, the statement looks so costly to PostgreSQL that it
+/// The numbers of one lane (which one follows is known from elsewhere): asked of all at once, the statement looks so costly to PostgreSQL that it
 /// compiles it, which takes half a second.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 macro_rules! numbers {
@@ -87,7 +87,7 @@ macro_rules! numbers {
             how_many!($lane, $order, $overdue),
             ", (SELECT @time(oldest) FROM (SELECT due_at AS oldest FROM flowstate_flows \
              WHERE flow = flow_name AND state = state_name AND due_at IS NOT NULL \
-             ORDER BY due_at LIMIT 1) AS first) \
+             ORDER BY due_at LIMIT 1) AS first), NULL \
              FROM (SELECT CAST(? AS TEXT) AS flow_name, CAST(? AS TEXT) AS state_name) AS lane"
         )
     };
@@ -143,19 +143,20 @@ pub(crate) mod on_mysql {
         /// all of it where they are wrong, and so does ORDER BY with LIMIT.
         NextState = "SELECT MIN(state) FROM flowstate_flows @bydue WHERE flow = ? AND state > ?";
         NextFlow = "SELECT MIN(flow) FROM flowstate_flows @bydue WHERE flow > ?";
-        /// Of one lane. What is claimed is not due, and so among the rest: to tell them apart every
-        /// row would have to be read. Of what is due the oldest come first, so that those that are
-        /// overdue are among those that are counted: one look tells both, and which is the oldest.
+        /// Of one lane, and which state follows. What is claimed is not due, and so among the rest: to
+        /// tell them apart every row would have to be read. Of what is due the oldest come first, so
+        /// that those that are overdue are among those that are counted: one look tells both.
         Numbers =
-            "SELECT flow_name, state_name, due, 0, rest, expired, overdue, @time(oldest) FROM \
-             (SELECT ? AS flow_name, ? AS state_name) AS lane CROSS JOIN (\
-             SELECT COUNT(*) AS due, COUNT(CASE WHEN due_at <= @ago THEN 1 END) AS overdue, \
-             MIN(due_at) AS oldest FROM (SELECT due_at FROM flowstate_flows @bydue \
-             WHERE flow = ? AND state = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT ?) AS found\
-             ) AS waiting CROSS JOIN (\
-             SELECT COUNT(*) AS rest FROM (SELECT id FROM flowstate_flows @bydue \
-             WHERE flow = ? AND state = ? AND due_at IS NULL LIMIT ?) AS found) AS others CROSS JOIN (\
-             SELECT COUNT(*) AS expired FROM (SELECT id FROM flowstate_flows @bylease \
-             WHERE flow = ? AND state = ? AND leased_until <= @ago LIMIT ?) AS found) AS claimed";
+            "SELECT ? AS flow_name, ? AS state_name, COUNT(*) AS due, 0, \
+             (SELECT COUNT(*) FROM (SELECT id FROM flowstate_flows @bydue \
+             WHERE flow = ? AND state = ? AND due_at IS NULL LIMIT ?) AS found) AS rest, \
+             (SELECT COUNT(*) FROM (SELECT id FROM flowstate_flows @bylease \
+             WHERE flow = ? AND state = ? AND leased_until <= @ago LIMIT ?) AS found) AS expired, \
+             COUNT(CASE WHEN due_at <= @ago THEN 1 END) AS overdue, \
+             (SELECT @time(due_at) FROM flowstate_flows @bydue WHERE flow = ? AND state = ? \
+             AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS oldest, \
+             (SELECT MIN(state) FROM flowstate_flows @bydue WHERE flow = ? AND state > ?) AS next \
+             FROM (SELECT due_at FROM flowstate_flows @bydue \
+             WHERE flow = ? AND state = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT ?) AS waiting";
     }
 }
