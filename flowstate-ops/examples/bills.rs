@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 #[flow(lock = "examples/bills.flow")]
 #[step(charge: Open | Refused => Charging => Paid, fail(Refused))]
 pub(crate) struct Bill {
-    customer: String,
-    cents: u64,
+    pub(crate) customer: String,
+    pub(crate) cents: u64,
 }
 
 fn charge(bill: &Claim<BillCharge>) -> Result<(), StepError> {

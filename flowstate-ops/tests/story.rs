@@ -90,6 +90,8 @@ fn run(command: &str, folder: &Path, settings: &mut BTreeMap<String, String>) ->
 /// `FLOWSTATE_LOCK=write cargo test -p flowstate-ops --test story` writes it.
 #[test]
 fn the_lock_of_the_bills_is_current() {
+    let bill = bills::Bill { customer: "Ada".to_owned(), cents: 4_200 };
+    flowstate::lock::sample_props(&bill);
     flowstate::lock::check::<bills::Bill>();
 }
 

@@ -152,13 +152,104 @@ fn a_sample_that_is_missing_or_cannot_be_read_fails() {
     let panic = std::panic::catch_unwind(check).expect_err("it fails");
     let problem = panic.downcast_ref::<String>().expect("a text");
     let lines: Vec<_> = problem.lines().collect();
-    assert_eq!(lines.len(), 3, "{problem}");
+    assert_eq!(lines.len(), 4, "{problem}");
     assert!(lines[0].contains("spoilt.v2.json` cannot be read any more"), "{problem}");
     assert!(lines[0].contains("missing field `cents`"), "{problem}");
-    assert!(lines[1].contains("spoilt.receipt.v1.json` cannot be opened"), "{problem}");
+    assert!(lines[1].contains("spoilt.receipt.v1.json` is missing"), "{problem}");
     assert!(lines[1].contains("whose `name` is `receipt` and whose `version` is 1"), "{problem}");
-    assert!(lines[2].contains("spoilt.receipt.v2.json` cannot be opened"), "{problem}");
-    assert!(lines[2].contains("call `flowstate::lock::sample` with a value before"), "{problem}");
+    assert!(lines[2].contains("what is stored now has no sample"), "{problem}");
+    assert_eq!(lines[3].trim(), "flowstate::lock::sample::<Order, Receipt>(&…);", "{problem}");
+}
+
+/// A flow of one version, of which nothing was kept.
+#[allow(dead_code, reason = "of a macro's flow all is looked at")]
+mod bare {
+    #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
+    #[flow(lock = "tests/lock/bare.flow")]
+    #[state(Open, Paid)]
+    #[initial(Open)]
+    #[completed(Paid)]
+    #[persist(Receipt { number: String }, Lines(Vec<String>), Seen, Page<Seen>, serde_json::Value)]
+    #[transition(pay: Open => Paid, persist(Receipt, Lines, Seen, Page, Value))]
+    pub(super) struct Order {}
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub(super) struct Seen;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub(super) struct Page<T> {
+        of: Vec<T>,
+    }
+}
+
+#[test]
+fn each_sample_that_is_missing_is_asked_for_at_once() {
+    let panic = std::panic::catch_unwind(flowstate::lock::check::<bare::Order>);
+    let panic = panic.expect_err("it fails");
+    let problem = panic.downcast_ref::<String>().expect("a text");
+    assert_eq!(
+        problem,
+        "what is stored now has no sample: before `flowstate::lock::check` call, each with a value, \
+         and run this test with `FLOWSTATE_LOCK=write`\n    \
+         flowstate::lock::sample_props::<Order>(&…);\n    \
+         flowstate::lock::sample::<Order, Receipt>(&…);\n    \
+         flowstate::lock::sample::<Order, Lines>(&…);\n    \
+         flowstate::lock::sample::<Order, Seen>(&…);\n    \
+         flowstate::lock::sample::<Order, Page<Seen>>(&…);\n    \
+         flowstate::lock::sample::<Order, Value>(&…);"
+    );
+}
+
+/// A flow whose artefact was given a new name, with signs that no file name has everywhere, and fields
+/// since its sample was written.
+macro_rules! grown_order_locked_by {
+    ($module:ident, $lock:literal) => {
+        #[allow(dead_code, reason = "of a macro's flow all is looked at")]
+        mod $module {
+            #[derive(flowstate::Flow, serde::Serialize, serde::Deserialize)]
+            #[flow(lock = $lock)]
+            #[state(Open, Paid)]
+            #[initial(Open)]
+            #[completed(Paid)]
+            #[persist(Receipt, rename = "paid/receipt", alias = "receipt")]
+            #[transition(pay: Open => Paid, persist(Receipt))]
+            pub(super) struct Order {}
+
+            #[derive(serde::Serialize, serde::Deserialize)]
+            pub(super) struct Receipt {
+                number: String,
+                #[serde(default)]
+                note: Option<String>,
+                #[serde(default)]
+                lines: Vec<(String, i64)>,
+            }
+
+            pub(super) fn receipt(note: Option<&str>) -> Receipt {
+                let lines = vec![("ink".to_owned(), 3)];
+                Receipt { number: "R1".into(), note: note.map(str::to_owned), lines }
+            }
+        }
+    };
+}
+
+grown_order_locked_by!(grown, "tests/lock/grown.flow");
+grown_order_locked_by!(further, "tests/lock/further.flow");
+
+/// The sample that the version before wrote has neither `note` nor `lines`.
+#[test]
+fn a_field_that_no_sample_has_is_asked_for() {
+    flowstate::lock::check::<grown::Order>();
+    let receipt = grown::receipt(Some("paid in cash"));
+    let panic = std::panic::catch_unwind(|| {
+        flowstate::lock::sample::<grown::Order, _>(&receipt);
+    });
+    let panic = panic.expect_err("it fails");
+    let problem = panic.downcast_ref::<String>().expect("a text");
+    assert!(
+        problem.starts_with("no sample of this version has `lines.[].[]`, `note`: "),
+        "{problem}"
+    );
+    assert!(problem.ends_with("/tests/lock/grown.paid%2freceipt.v1.json`"), "{problem}");
 }
 
 /// In a process of its own, of which the environment says that samples are to be written.
@@ -176,6 +267,7 @@ fn a_sample_is_written_once() {
         let written = fs::read_to_string(&made);
         fs::remove_file(made).expect("removed");
         assert_eq!(written.expect("written"), before);
+        a_field_that_was_added_is_written(folder);
         return;
     }
     let program = std::env::current_exe().expect("this program");
@@ -183,4 +275,24 @@ fn a_sample_is_written_once() {
     command.args(["--exact", "a_sample_is_written_once"]).env("FLOWSTATE_LOCK", "write");
     let output = command.output().expect("it ran");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn a_field_that_was_added_is_written(folder: &Path) {
+    let names = ["further.paid%2freceipt.v1.json", "further.paid%2freceipt.v1.2.json"];
+    let [first, second] = names.map(|name| folder.join(name));
+    let keep = |note| flowstate::lock::sample::<further::Order, _>(&further::receipt(note));
+    // none of a note says nothing of it
+    keep(None);
+    assert!(first.exists() && !second.exists());
+    keep(Some("paid in cash"));
+    keep(Some("paid in gold"));
+    let written = fs::read_to_string(&second).expect("written");
+    let is_read = std::panic::catch_unwind(flowstate::lock::check::<further::Order>);
+    fs::write(&first, r#"{"number":"R1","note":5}"#).expect("written");
+    let is_refused = std::panic::catch_unwind(flowstate::lock::check::<further::Order>);
+    for file in [first, second] {
+        fs::remove_file(file).expect("removed");
+    }
+    assert!(written.contains("paid in cash"), "{written}");
+    assert!(is_read.is_ok() && is_refused.is_err());
 }

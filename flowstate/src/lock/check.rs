@@ -10,8 +10,8 @@ use crate::Flow;
 /// the environment it writes the file; the next build holds the flow against that.
 ///
 /// Beside the file are samples of props and artefacts as they are stored, `order.v1.json` and
-/// `order.receipt.v1.json` for `order.flow`: each is read as its version. Where there are versions,
-/// each must have one; see [`sample`](super::sample).
+/// `order.receipt.v1.json` for `order.flow`: each is read as its version. The props and each artefact
+/// must have one of each version, also where they have no fields; see [`sample`](super::sample).
 ///
 /// # Panics
 /// If the file is not current, with the lines that differ; if the flow has none; if it cannot be

@@ -4,9 +4,12 @@
 //! manifest. A test writes the file and keeps it current:
 //!
 //! ```no_run
-//! # use flowstate::Flow;
-//! # fn of<Order: Flow>() {
-//! flowstate::lock::check::<Order>(); // in a #[test]
+//! # use flowstate::{Artefact, Flow};
+//! # fn of<Order: Flow, Receipt: Artefact<Order>>(order: &Order, receipt: &Receipt) {
+//! // in a #[test]: any order and receipt, of which rows of later versions are held to be readable
+//! flowstate::lock::sample_props(order);
+//! flowstate::lock::sample::<Order, _>(receipt);
+//! flowstate::lock::check::<Order>();
 //! # }
 //! ```
 
