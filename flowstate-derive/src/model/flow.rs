@@ -94,12 +94,7 @@ impl Names {
         let labels = props("label", &options, data, errors);
         let secrets = props("secret", &options, data, errors);
         let version = Version::new(flow, &options, errors);
-        let lock = options.given("lock").map(|option| LockPath {
-            token: option.key.clone(),
-            path: options
-                .text("lock")
-                .map_or_else(|| format!("flows/{}.flow", stored.name), |path| path.value()),
-        });
+        let lock = lock(&stored.name, &options, errors);
         Self { stored, record, state, outcome, steps, krate, labels, secrets, version, lock }
     }
 
@@ -107,6 +102,24 @@ impl Names {
     pub(crate) fn types(&self) -> impl Iterator<Item = &Ident> {
         [&self.record, &self.state, &self.outcome, &self.steps].into_iter()
     }
+}
+
+fn lock(stored: &str, options: &Options, errors: &mut Errors) -> Option<LockPath> {
+    let token = options.given("lock")?.key.clone();
+    let path = options.text("lock");
+    if let Some(path) = path.as_ref().filter(|path| std::path::Path::new(&path.value()).has_root())
+    {
+        errors.at(
+            path,
+            format_args!(
+                "the path begins in the folder of this crate's manifest, so that it is the same on \
+                 every machine: `lock = \"flows/{stored}.flow\"`"
+            ),
+        );
+        return None;
+    }
+    let path = path.map_or_else(|| format!("flows/{stored}.flow"), |path| path.value());
+    Some(LockPath { token, path })
 }
 
 /// The former names of the flow, each once.

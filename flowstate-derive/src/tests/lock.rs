@@ -87,6 +87,12 @@ fn a_file_that_cannot_be_read_is_told() {
     assert!(read(io::ErrorKind::PermissionDenied)[0].contains("cannot be read"));
     only(&[], "flow order\nstat x\n", "`flows/order.flow`, line 2: `stat` is no fact");
     only(&[], &LOCK.replace("flow order", "flow bill"), "`#[flow(name = \"bill\")]`");
+    let absolute = ("flow(lock)", "flow(lock = \"/flows/order.flow\")");
+    only(
+        &[absolute],
+        LOCK,
+        "so that it is the same on every machine: `lock = \"flows/order.flow\"`",
+    );
 }
 
 #[test]

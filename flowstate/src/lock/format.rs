@@ -87,12 +87,15 @@ pub struct Misread {
 impl Lock {
     /// Reads the text of a lock file. One that is empty is of a flow of which nothing is known yet.
     ///
-    /// Where a merge has left two lines of one state, a record there has what both say.
+    /// Where a merge has left two lines of one state, a record there has what both say; of two versions
+    /// the later one counts.
     ///
     /// # Errors
     /// [`Misread`]: the first line that is none.
     pub fn parse(text: &str) -> Result<Self, Misread> {
         let mut lock = Self { version: 1, ..Self::default() };
+        // some editors begin a text with this sign
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (at, line) in text.lines().enumerate() {
             let read = if ["<<<<<<<", "=======", ">>>>>>>", "|||||||"]
                 .iter()
@@ -115,8 +118,15 @@ impl Lock {
         let fact = line.name("a fact")?;
         match fact.as_str() {
             "flow" => {
-                self.flow = line.name("a flow")?;
-                self.version = line.version()?;
+                let flow = line.name("a flow")?;
+                if !self.flow.is_empty() && self.flow != flow {
+                    let other = &self.flow;
+                    return Err(format!(
+                        "this is a file of `{other}` already: remove one of the two"
+                    ));
+                }
+                self.flow = flow;
+                self.version = line.version()?.max(self.version);
             }
             "artefact" => {
                 let (name, version) = (line.name("an artefact")?, line.version()?);

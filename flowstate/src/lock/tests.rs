@@ -36,6 +36,21 @@ fn two_lines_of_a_state_leave_what_both_say() {
 }
 
 #[test]
+fn two_lines_of_a_version_leave_the_later_one() {
+    for order in [["v2", "v3"], ["v3", "v2"], ["v3", ""]] {
+        let lines = order.map(|version| format!("flow a {version}\nartefact x {version}\n"));
+        let lock = Lock::parse(&lines.concat()).expect("read");
+        assert_eq!((lock.version, lock.artefacts["x"]), (3, 3), "{order:?}");
+    }
+}
+
+#[test]
+fn editors_of_other_systems_change_no_fact() {
+    let text = format!("\u{feff}{}", TEXT.replace('\n', "\r\n"));
+    assert_eq!(Lock::parse(&text), Lock::parse(TEXT));
+}
+
+#[test]
 fn what_is_no_fact_is_named_with_its_line() {
     for (text, problem) in [
         ("stat a", "`stat` is no fact"),
@@ -47,7 +62,8 @@ fn what_is_no_fact_is_named_with_its_line() {
         ("transition a: b => c -x +y", "remove `+`"),
         ("gone thing a -> b", "not `thing`"),
         ("artefact a 2", "such as `v2`"),
-        ("flow a v1 b", "remove `b`"),
+        ("flow x v1 b", "remove `b`"),
+        ("flow y", "this is a file of `x` already"),
         ("<<<<<<< HEAD", "a merge has left"),
         ("state a; b", "`;` stands in no fact"),
     ] {
