@@ -202,8 +202,9 @@ fn settling_widens_the_lines_of_a_lock_file() {
     register::<(one::Order,)>("shop 1", &mut desk.connect()).expect("registered");
     let (first, _) = (desk.paid(1), desk.paid(2));
     let file = desk.folder.path().join("order.flow");
-    let text = "flow order\nartefact receipt\nstate open\nstate paid\nstate sent completed\n\
-         transition pay: open => paid +receipt\ntransition send: paid => sent\n";
+    let text = "flow order\nartefact receipt\nstate open\nstate packed\nstate paid\n\
+         state sent completed\ntransition pay: open => paid +receipt\n\
+         transition send: paid => sent\n";
     fs::write(&file, text).expect("written");
     let path = file.display().to_string();
     let settle = ["check", "--settle", "--lock", &path];
@@ -215,7 +216,7 @@ fn settling_widens_the_lines_of_a_lock_file() {
     conn.batch_execute(&gone).expect("deleted");
     let (code, said) = desk.run(&settle);
     assert!(code == 0 && said.contains("says so already"), "{code} {said}");
-    assert!(said.contains("no record stands in `open`"), "{said}");
+    assert!(said.contains("no record stands in `packed`"), "{said}");
     assert_eq!(fs::read_to_string(&file).expect("read"), text);
 
     conn.batch_execute("DELETE FROM flowstate_artefacts").expect("deleted");
@@ -228,6 +229,18 @@ fn settling_widens_the_lines_of_a_lock_file() {
     assert!(code == 0 && said.contains("state paid has receipt"), "{code} {said}");
     let settled = text.replace("state paid\n", "state paid has receipt\n");
     assert_eq!(fs::read_to_string(&file).expect("read"), settled);
+
+    // records that begin anew have nothing, whatever those have that wait there now
+    let again = one::Order { item: "pen".to_owned() }.create(&mut conn).expect("created");
+    let begun = format!(
+        "CREATE TABLE begun AS SELECT * FROM kept LIMIT 1; \
+         UPDATE begun SET flow_id = {}, seq = 0; \
+         INSERT INTO flowstate_artefacts SELECT * FROM begun",
+        again.id()
+    );
+    conn.batch_execute(&begun).expect("as if it had come back");
+    let (code, said) = desk.run(&settle);
+    assert!(code == 0 && said.contains("says so already"), "{code} {said}");
 
     let (code, said) = desk.run(&["check", "--settle"]);
     assert!(code == 2 && said.contains("--lock"), "{code} {said}");

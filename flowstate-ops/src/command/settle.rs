@@ -88,13 +88,17 @@ fn settle_one(
     Ok(())
 }
 
-/// Adds to each state what all of its records have. Returns the states that have none.
+/// Adds to each state what all of its records have. Returns the states that have none. Where records
+/// begin, others will come that have nothing.
 fn widen(lock: &mut Lock, graph: &Graph, checked: &Checked) -> Vec<String> {
     let mut empty = Vec::new();
     // by the names of now
     let now = |name: &str| graph.artefact(name).map(|known| known.name.clone());
     for (name, state) in lock.states.iter_mut().filter(|(_, state)| !state.is_completed) {
         let named = graph.state(name).map_or(&**name, |known| &*known.name);
+        if named == graph.initial {
+            continue;
+        }
         let found = checked.states.iter().find(|one| one.flow == graph.flow && one.state == named);
         let Some(found) = found else {
             empty.push(name.clone());

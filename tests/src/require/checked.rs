@@ -1,5 +1,7 @@
 //! A version of a program held against the records that are there.
 
+use std::collections::BTreeSet;
+
 use diesel::connection::SimpleConnection as _;
 use flowstate::Flow;
 use flowstate_diesel::operator::{AliasLeft, Check, Checked, Found, register, registry};
@@ -65,6 +67,22 @@ mod locked {
     #[transition(pay: Open => Paid, persist(Receipt, Note))]
     #[transition(send: Paid => Sent, load(Receipt))]
     pub(super) struct Invoice {}
+}
+
+/// A call that goes to and fro between two states until it is answered.
+mod moving {
+    use super::{Deserialize, Flow, Serialize};
+
+    #[derive(Flow, Serialize, Deserialize)]
+    #[state(Asked, Ringing, Answered)]
+    #[initial(Asked)]
+    #[completed(Answered)]
+    #[persist(Note(String))]
+    #[transition(note: Asked => Asked, persist(Note))]
+    #[transition(ring: Asked => Ringing)]
+    #[transition(wait: Ringing => Asked)]
+    #[transition(answer: Ringing => Answered)]
+    pub(super) struct Call {}
 }
 
 fn voyage(to: &str) -> before::Voyage {
@@ -223,7 +241,7 @@ pub fn a_check_reads_pages_and_locks_nothing<D: Database>() {
         let of = |part: &str| texts.iter().filter(|text| text.contains(part)).count();
         assert_eq!(of("FROM flowstate_transitions"), 3, "a statement a page");
         assert_eq!(of("FROM flowstate_artefacts"), 6, "names, and payloads");
-        assert_eq!(of("completed_at IS NULL"), 3, "props");
+        assert_eq!(of("completed_at IS NULL"), 4, "props, and once all ids");
         texts.len()
     };
     let statements = look(conn);
@@ -275,4 +293,37 @@ pub fn what_the_lock_file_says_is_held_against_the_rows<D: Database>() {
         }]
     );
     assert!(checked.states[0].has.is_empty(), "{checked:?}");
+}
+
+/// A record that is never in the state that is looked at counts for the one in which it is found at
+/// last: what all of a state have may go into a lock file.
+pub fn a_record_that_moves_while_it_is_looked_for_is_found<D: Database>() {
+    use moving::{Call, Note};
+    let database = D::migrated();
+    let (conn, other) = (&mut database.connect(), &mut database.connect());
+    let noted = |conn: &mut D::Conn| {
+        let mut call = Call {}.create(conn).expect("created");
+        let note = Note("at noon".to_owned());
+        call.transition(Call::NOTE, conn).persist(note).run().expect("noted");
+        call
+    };
+    noted(conn);
+    noted(conn).transition(Call::RING, conn).run().expect("rung");
+    let mut bare = Call {}.create(conn).expect("created");
+    bare.transition(Call::RING, conn).run().expect("rung");
+    let mut told = Vec::new();
+    let check = check::<(Call,)>(conn).progress(|done, _| {
+        // between the first state and the second
+        if told.is_empty() {
+            bare.transition(Call::WAIT, other).run().expect("it waits");
+        }
+        told.push(done);
+    });
+    let checked = check.run().expect("checked");
+    assert_eq!((&*told, checked.records), (&[1, 2][..], 3));
+    let has: Vec<_> =
+        checked.states.iter().map(|state| (&*state.state, state.records, &state.has)).collect();
+    let (nothing, note) = (BTreeSet::new(), BTreeSet::from(["note".to_owned()]));
+    assert_eq!(has, [("asked", 2, &nothing), ("ringing", 1, &note)]);
+    clean(conn);
 }

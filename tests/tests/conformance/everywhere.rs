@@ -28,6 +28,7 @@ macro_rules! everywhere {
                 what_a_version_does_not_know_is_found
                 what_cannot_be_decoded_is_told_by_record_and_path
                 a_check_reads_pages_and_locks_nothing
+                a_record_that_moves_while_it_is_looked_for_is_found
                 what_the_lock_file_says_is_held_against_the_rows
                 ;
             crash:

@@ -24,6 +24,15 @@ statements! {
          WHERE flow_id @oneof AND seq = (SELECT MAX(other.seq) FROM flowstate_artefacts AS other \
          WHERE other.flow_id = newest.flow_id AND other.name = newest.name) \
          ORDER BY flow_id, seq";
+    /// The ids of records in these states that have not ended, all as of one moment: the parts of each
+    /// state, along their indexes.
+    LiveAmong =
+        "SELECT '', id FROM flowstate_flows WHERE flow = ? AND state IN @among \
+         AND due_at IS NOT NULL AND completed_at IS NULL \
+         UNION ALL SELECT '', id FROM flowstate_flows WHERE flow = ? AND state IN @among \
+         AND due_at IS NULL AND leased_until IS NOT NULL AND completed_at IS NULL \
+         UNION ALL SELECT '', id FROM flowstate_flows WHERE flow = ? AND state IN @among \
+         AND due_at IS NULL AND leased_until IS NULL AND completed_at IS NULL";
     /// How many artefacts of a flow have each of these names: of all its records, since those that
     /// have ended are read by these names, too.
     ArtefactsNamed =

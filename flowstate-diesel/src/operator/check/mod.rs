@@ -11,6 +11,7 @@ use flowstate::lock::Kind;
 
 pub use found::{AliasLeft, Checked, Found, StateHas};
 
+use self::page::Page;
 use self::seen::Seen;
 use super::decoder::Decoder;
 use super::error::Result;
@@ -20,7 +21,7 @@ use super::reading::reading;
 use super::registry::{Flows, Registry};
 use crate::dialect::connection::{AsStore, Store};
 use crate::dialect::operate::{LaneRow, NumbersRow};
-use crate::dialect::sql::check::ArtefactsNamed;
+use crate::dialect::sql::check::{ArtefactsNamed, LiveAmong};
 use crate::dialect::sql::shared::ClaimedStrangers;
 use crate::dialect::sql::statement::Bind;
 use crate::transaction::explain::Explain as _;
@@ -163,6 +164,7 @@ impl<'c, C: Store> Check<'c, C> {
             for live in lanes {
                 self.look(subject, live, total, &mut seen, &mut checked)?;
             }
+            self.look_at_moved(subject, lanes, &mut seen, &mut checked)?;
             self.artefact_aliases(subject, &mut checked)?;
             seen.tell(&subject.graph, &mut checked);
         }
@@ -253,19 +255,13 @@ impl<'c, C: Store> Check<'c, C> {
         seen: &mut Seen,
         checked: &mut Checked,
     ) -> Result<()> {
-        let decoder = subject.decoder.filter(|_| self.decodes);
-        let has = subject.has(&live.lane.state);
         for part in Part::ALL {
             let (mut cursor, mut left) = (part.first(&live.lane), live.records);
             while left > 0 {
                 let Some(page) = page::read(self.conn, part, &cursor)? else {
                     break;
                 };
-                seen.add(&subject.graph, &live.lane.state, has, &page);
-                if let Some(decoder) = decoder {
-                    page::decode(self.conn, &subject.graph, decoder, &page, checked)?;
-                }
-                checked.records += page.live();
+                self.add(subject, &live.lane.state, &page, seen, checked)?;
                 left = left.saturating_sub(page.rows);
                 (self.progress)(checked.records.min(total), total);
                 let Some(next) = page.next else { break };
@@ -273,6 +269,53 @@ impl<'c, C: Store> Check<'c, C> {
             }
         }
         Ok(())
+    }
+
+    /// Looks at the records that moved meanwhile, of which no page knew: each in the state in which it
+    /// is by now. With them every record that had not ended at one moment has been seen in a state from
+    /// which it came to where it is, along the transitions of programs.
+    fn look_at_moved(
+        &mut self,
+        subject: &Subject,
+        lanes: &[Live],
+        seen: &mut Seen,
+        checked: &mut Checked,
+    ) -> Result<()> {
+        let goes_on = |state: &str| subject.graph.state(state).is_none_or(|known| !known.completed);
+        let known = subject.graph.states.iter().flat_map(|it| it.aliases.iter().chain([&it.name]));
+        let states: BTreeSet<_> = known.chain(lanes.iter().map(|live| &live.lane.state)).collect();
+        let states = names_json(states.into_iter().map(String::as_str).filter(|it| goes_on(it)));
+        for flow in subject.names() {
+            let binds = [Bind::Text(flow), Bind::Text(&states)].repeat(3);
+            let live =
+                reading(self.conn, |conn| Ok(conn.counts::<LiveAmong>(&binds).explain(conn)?))?;
+            let mut missed: Vec<_> = live.into_iter().map(|row| row.number).collect();
+            missed.retain(|id| !seen.ids.contains(id));
+            for ids in missed.chunks(page::PAGE) {
+                for (state, page) in page::by_state(self.conn, flow, ids)? {
+                    if goes_on(&state) {
+                        self.add(subject, &state, &page, seen, checked)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        subject: &Subject,
+        state: &str,
+        page: &Page,
+        seen: &mut Seen,
+        checked: &mut Checked,
+    ) -> Result<()> {
+        seen.add(&subject.graph, state, subject.has(state), page);
+        checked.records += page.live();
+        match subject.decoder.filter(|_| self.decodes) {
+            Some(decoder) => page::decode(self.conn, &subject.graph, decoder, page, checked),
+            None => Ok(()),
+        }
     }
 
     fn artefact_aliases(&mut self, subject: &Subject, checked: &mut Checked) -> Result<()> {

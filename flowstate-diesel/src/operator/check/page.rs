@@ -18,7 +18,7 @@ use crate::transaction::explain::Explain as _;
 use crate::transition::artefacts::Stored;
 
 /// How many records are looked at in one go.
-const PAGE: i64 = 100;
+pub(super) const PAGE: usize = 100;
 
 /// Records of one lane that have not ended.
 pub(super) struct Page {
@@ -38,27 +38,46 @@ pub(super) struct Page {
 
 /// The next page of a lane, if there is one.
 pub(super) fn read<C: Store>(conn: &mut C, part: Part, cursor: &Cursor) -> Result<Option<Page>> {
-    let rows = reading(conn, |conn| part.read(conn, cursor, PAGE))?;
-    let is_full = i64::try_from(rows.len()) == Ok(PAGE);
+    let rows = reading(conn, |conn| part.read(conn, cursor, i64::try_from(PAGE).unwrap_or(1)))?;
+    let is_full = rows.len() == PAGE;
     let live = rows.iter().filter(|row| row.completed_at.is_none());
     let ids: BTreeMap<_, _> = live.map(|row| (row.id, row.props_version)).collect();
-    let json = ids.keys().copied().collect::<serde_json::Value>().to_string();
     let standings = rows.into_iter().map(Standing::read).collect::<Result<Vec<_>>>()?;
     let Some(last) = standings.last() else { return Ok(None) };
     let next = is_full.then(|| Cursor::of(last));
-    let (mut transitions, mut artefacts) = (Vec::new(), Vec::new());
-    if !ids.is_empty() {
-        let bind = [Bind::Text(&json)];
-        transitions =
-            reading(conn, |conn| Ok(conn.counts::<TransitionsAmong>(&bind).explain(conn)?))?;
-        artefacts =
-            reading(conn, |conn| Ok(conn.artefacts::<ArtefactsAmong>(&bind).explain(conn)?))?;
-    }
     let rows = u64::try_from(standings.len()).unwrap_or(u64::MAX);
-    Ok(Some(Page { ids, json, rows, next, transitions, artefacts }))
+    Ok(Some(Page { rows, next, ..Page::of(ids, conn)? }))
+}
+
+/// Those of these records that have not ended, a page of each state in which some are.
+pub(super) fn by_state<C: Store>(
+    conn: &mut C,
+    flow: &str,
+    ids: &[i64],
+) -> Result<Vec<(String, Page)>> {
+    let json = ids.iter().copied().collect::<serde_json::Value>().to_string();
+    let rows = reading(conn, |conn| Ok(conn.flows_among(flow, &json).explain(conn)?))?;
+    let mut states: BTreeMap<String, BTreeMap<i64, i64>> = BTreeMap::new();
+    for row in rows.into_iter().filter(|row| row.completed_at.is_none()) {
+        states.entry(row.state).or_default().insert(row.id, row.props_version);
+    }
+    states.into_iter().map(|(state, ids)| Ok((state, Page::of(ids, conn)?))).collect()
 }
 
 impl Page {
+    fn of<C: Store>(ids: BTreeMap<i64, i64>, conn: &mut C) -> Result<Self> {
+        let json = ids.keys().copied().collect::<serde_json::Value>().to_string();
+        let (mut transitions, mut artefacts) = (Vec::new(), Vec::new());
+        if !ids.is_empty() {
+            let bind = [Bind::Text(&json)];
+            transitions =
+                reading(conn, |conn| Ok(conn.counts::<TransitionsAmong>(&bind).explain(conn)?))?;
+            artefacts =
+                reading(conn, |conn| Ok(conn.artefacts::<ArtefactsAmong>(&bind).explain(conn)?))?;
+        }
+        Ok(Self { ids, json, rows: 0, next: None, transitions, artefacts })
+    }
+
     /// How many records it has.
     pub(super) fn live(&self) -> u64 {
         u64::try_from(self.ids.len()).unwrap_or(u64::MAX)

@@ -1,6 +1,6 @@
 //! What the pages of a flow have shown, added up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use flowstate::lock::Kind;
 
@@ -11,6 +11,8 @@ use super::page::{Page, is_newer};
 /// What the rows of a flow's records hold, of those that have not ended.
 #[derive(Default)]
 pub(super) struct Seen {
+    /// The records.
+    pub(super) ids: HashSet<i64>,
     transitions: BTreeMap<String, u64>,
     artefacts: BTreeMap<String, u64>,
     states: BTreeMap<String, State>,
@@ -48,6 +50,7 @@ impl Seen {
         has: Option<&BTreeSet<String>>,
         page: &Page,
     ) {
+        self.ids.extend(page.ids.keys());
         for row in &page.transitions {
             let count = u64::try_from(row.number).unwrap_or_default();
             *self.transitions.entry(row.label.clone()).or_default() += count;
