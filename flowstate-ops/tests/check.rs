@@ -127,6 +127,8 @@ fn what_a_version_does_not_know_ends_with_a_code_of_its_own() {
     let (code, said) = desk.run(&["check"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("records that have not ended: 1; findings: 0"), "{said}");
+    let (code, said) = desk.run(&["check", "--rollback-to", ""]);
+    assert!(code == 2 && said.contains("write more of it"), "{code} {said}");
 
     register::<(two::Order,)>("shop 2", &mut desk.connect()).expect("registered");
     for _ in 0..2 {

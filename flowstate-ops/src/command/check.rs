@@ -272,12 +272,13 @@ fn rolled_back(checked: &Checked) -> String {
 fn version(known: &Registry, hash: &str) -> Result<Graph, Problem> {
     let mut found = known.definitions.iter().filter(|one| one.hash.starts_with(hash));
     match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one.graph.clone()),
+        // one that is empty, such as a variable that is not set, names none
+        (Some(one), None) if !hash.is_empty() => Ok(one.graph.clone()),
         (None, _) => Err(Problem::Usage(format!(
             "no program has left a graph `{hash}`: `flowstate definitions` lists those that are"
         ))),
-        (Some(_), Some(_)) => Err(Problem::Usage(format!(
-            "several graphs begin with `{hash}`: write more of it, see `flowstate definitions -o \
+        (Some(_), _) => Err(Problem::Usage(format!(
+            "several graphs may begin with `{hash}`: write more of it, see `flowstate definitions -o \
              ids`"
         ))),
     }
