@@ -178,11 +178,12 @@ fn callers<D: Database>(
     ((0..options.callers * place.urls.len()).map(start).collect(), answers)
 }
 
-/// Gives the workers flows, each under a key: what is not known to be there is made again.
+/// Gives the workers flows evenly over the time, each under a key: what is not known to be there is made
+/// again. After an outage it makes up for it, so that there is work for everybody.
 fn feeder<D: Database>(options: &Options, urls: Vec<String>) -> JoinHandle<()> {
     let (flows, pause) = (options.flows, options.time / u32::try_from(options.flows).expect("few"));
     thread::spawn(move || {
-        let mut conn = None;
+        let (begun, mut conn) = (Instant::now(), None);
         for number in 0..flows {
             let errand = Errand { temper: Temper::of(number) };
             loop {
@@ -194,13 +195,14 @@ fn feeder<D: Database>(options: &Options, urls: Vec<String>) -> JoinHandle<()> {
                 thread::sleep(Duration::from_millis(50));
                 conn = D::Conn::establish(&urls[fastrand::usize(..urls.len())]).ok();
             }
-            thread::sleep(pause);
+            let next = pause * u32::try_from(number + 1).expect("few");
+            thread::sleep(next.saturating_sub(begun.elapsed()));
         }
     })
 }
 
 /// A cluster, and when another of its servers took over.
-type Harmed = (Box<dyn Cluster>, Option<SystemTime>);
+type Harmed = (Box<dyn Cluster>, Option<TakeOver>);
 
 /// Does harm after a quarter of the time.
 fn harm(options: &Options, mut cluster: Box<dyn Cluster>) -> JoinHandle<Harmed> {
