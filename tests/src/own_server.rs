@@ -175,6 +175,12 @@ impl OwnServer {
         self.signal("-CONT");
     }
 
+    /// Ends every process of it at once, frozen ones too, as a machine does that loses its power.
+    pub fn cut_off(&mut self) {
+        self.signal("-KILL");
+        self.crash();
+    }
+
     fn signal(&self, signal: &str) {
         let pid = self.process.as_ref().expect("a server under way").id();
         // PostgreSQL has a process for each connection

@@ -15,6 +15,11 @@ pub(super) struct Count {
 }
 
 impl Count {
+    #[cfg(all(feature = "postgres", feature = "mysql"))]
+    pub(super) fn all(self) -> i64 {
+        self.completed + self.given_up + self.open
+    }
+
     pub(super) fn read<D: Database>(conn: &mut D::Conn) -> Self {
         let mut count = |filter: &str| {
             D::number(conn, &format!("SELECT COUNT(*) FROM flowstate_flows WHERE {filter}"))

@@ -32,8 +32,14 @@ pub(super) struct Call {
     pub(super) kind: Kind,
     pub(super) answer: Answer,
     /// By its own clock.
+    pub(super) began: Instant,
     pub(super) ended: Instant,
-    pub(super) took: Duration,
+}
+
+impl Call {
+    pub(super) fn took(&self) -> Duration {
+        self.ended.duration_since(self.began)
+    }
 }
 
 /// What callers share.
@@ -56,7 +62,7 @@ pub(super) fn call<D: Database>(number: usize, place: &Arc<Place>, answers: &Sen
         let Some(mut open) = open.filter(|_| !place.is_over.load(Ordering::Relaxed)) else {
             return;
         };
-        let (kind, begun) = (Kind::any(), Instant::now());
+        let (kind, began) = (Kind::any(), Instant::now());
         let name = format!("{kind:?}-{number}-{count}");
         let (answer, is_usable) = match kind.call(&name, &place.ids, open.as_store()) {
             Ok(()) => (Answer::Done, true),
@@ -68,8 +74,8 @@ pub(super) fn call<D: Database>(number: usize, place: &Arc<Place>, answers: &Sen
                 (Answer::Refused(words(&error)), is_usable)
             }
         };
-        let (ended, took) = (Instant::now(), begun.elapsed());
-        if answers.send(Call { name, kind, answer, ended, took }).is_err() {
+        let ended = Instant::now();
+        if answers.send(Call { name, kind, answer, began, ended }).is_err() {
             return;
         }
         conn = Some(open).filter(|_| is_usable);

@@ -1,10 +1,10 @@
 //! Three nodes of `MariaDB` under Galera, all of which are written to.
 
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::options::Fault;
-use super::setup::Cluster;
+use super::setup::{Cluster, TakeOver};
 use crate::database::server::with_database;
 use crate::own_server::{OwnServer, ServerKind, free_port};
 
@@ -74,7 +74,7 @@ impl Cluster for Galera {
         self.nodes.iter().map(|node| with_database(&node.url(), database)).collect()
     }
 
-    fn harm(&mut self, fault: Fault) -> Option<SystemTime> {
+    fn harm(&mut self, fault: Fault) -> Option<TakeOver> {
         let [first, .., node] = &mut self.nodes[..] else { return None };
         match fault {
             Fault::None => {}

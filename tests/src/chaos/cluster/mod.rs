@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
@@ -21,9 +21,10 @@ use flowstate_diesel::prelude::*;
 
 use self::caller::{Call, Place};
 use self::galera::Galera;
+use self::judge::Kept;
 use self::options::{HELP, Options};
 use self::replicas::Replicas;
-use self::setup::{Cluster, Elsewhere};
+use self::setup::{Cluster, Elsewhere, TakeOver};
 use self::tally::Tally;
 use super::errand::{Errand, Temper};
 use super::pack::Pack;
@@ -110,16 +111,18 @@ fn run<D: Database>(options: &Options, cluster: Box<dyn Cluster>) -> ExitCode {
     let calls: Vec<_> = answers.try_iter().collect();
     judge::tell(&calls);
     let visited = Told::read(&seen);
-    if let Some(took_over) = took_over {
-        findings.extend(judge::resumed(&visited.resumed(took_over, &alive)));
+    if let Some(TakeOver { led, .. }) = took_over {
+        findings.extend(judge::resumed(&visited.resumed(led, &alive)));
     }
+    let kept = took_over.filter(|_| !keeps_all).map_or(Kept::All, Kept::but_the_last);
     for (tally, errands) in place.urls.iter().zip(&urls) {
         let mut conn = up_to_date::<D>(tally);
-        findings.extend(judge::findings::<D>(&calls, keeps_all, &mut conn));
+        findings.extend(judge::findings::<D>(&calls, kept, &mut conn));
         let mut conn = up_to_date::<D>(errands);
         findings.extend(if keeps_all {
             verdict::findings::<D>(options.flows, &visited, &mut conn)
         } else {
+            println!("{} of {} flows are there", Count::read::<D>(&mut conn).all(), options.flows);
             verdict::findings_of_what_is_left::<D>(&visited, &mut conn)
         });
     }

@@ -1,5 +1,6 @@
 //! A primary of `PostgreSQL`, two standbys, and an operator who promotes one of them.
 
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -7,12 +8,15 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 
 use super::options::Fault;
-use super::setup::Cluster;
+use super::setup::{Cluster, TakeOver};
 use crate::own_server::{OwnServer, ServerKind};
 use crate::{Database as _, Postgres};
 
 /// How long the operator takes to promote a standby.
 const NOTICED: Duration = Duration::from_secs(2);
+
+/// How far behind its primary an asynchronous standby is.
+const BEHIND: Duration = Duration::from_millis(500);
 
 /// How long a frozen primary stands, before it is killed for good.
 const FROZEN: Duration = Duration::from_secs(8);
@@ -54,6 +58,14 @@ impl Replicas {
             }
         }
         Self { servers, synchronous }
+    }
+
+    /// Has the standbys receive nothing more, so that something is lost where nobody waits for them.
+    fn send_nothing_more(&self) {
+        let sql = "SELECT string_agg(pid::text, ' ') FROM pg_stat_replication";
+        let senders = Postgres::text(&mut connect(&self.servers[0]), sql).expect("standbys");
+        let told = Command::new("kill").arg("-STOP").args(senders.split_whitespace()).status();
+        assert!(told.is_ok_and(|status| status.success()), "no signal could be sent");
     }
 
     /// Promotes the standby that has received most; the other one follows it. Returns when it took
@@ -100,25 +112,30 @@ impl Cluster for Replicas {
         )]
     }
 
-    fn harm(&mut self, fault: Fault) -> Option<SystemTime> {
+    fn harm(&mut self, fault: Fault) -> Option<TakeOver> {
+        if !self.synchronous && fault != Fault::None {
+            self.send_nothing_more();
+            thread::sleep(BEHIND);
+        }
+        let left = SystemTime::now();
         match fault {
             Fault::None | Fault::Both => None,
             Fault::Kill => {
-                self.servers[0].crash();
+                self.servers[0].cut_off();
                 println!("the primary was killed");
                 thread::sleep(NOTICED);
-                Some(self.promote())
+                Some(TakeOver { left, led: self.promote() })
             }
             Fault::Freeze => {
                 self.servers[0].freeze();
                 println!("the primary was frozen");
                 thread::sleep(NOTICED);
-                let promoted = self.promote();
+                self.promote();
                 thread::sleep(FROZEN);
-                self.servers[0].thaw();
-                self.servers[0].crash();
+                // before it could answer again
+                self.servers[0].cut_off();
                 println!("the frozen primary was killed");
-                Some(promoted)
+                Some(TakeOver { left, led: SystemTime::now() })
             }
         }
     }

@@ -11,12 +11,21 @@ pub(super) trait Cluster: Send {
 
     /// Does what the fault says and has the cluster recover as its operator would. Takes as long as
     /// that takes. Returns when another server took over, if one did.
-    fn harm(&mut self, fault: Fault) -> Option<SystemTime>;
+    fn harm(&mut self, fault: Fault) -> Option<TakeOver>;
 
     /// Whether what was confirmed is there after any of the faults.
     fn keeps_all(&self) -> bool {
         true
     }
+}
+
+/// One server failed, and another took over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TakeOver {
+    /// Until then the one answered,
+    pub(super) left: SystemTime,
+    /// and from then on nobody but the other, of whom everybody could know.
+    pub(super) led: SystemTime,
 }
 
 /// A cluster that somebody else runs, and harms.
@@ -28,7 +37,7 @@ impl Cluster for Elsewhere {
         self.0.iter().map(|url| url.replace("{database}", database)).collect()
     }
 
-    fn harm(&mut self, _: Fault) -> Option<SystemTime> {
+    fn harm(&mut self, _: Fault) -> Option<TakeOver> {
         None
     }
 }
