@@ -165,9 +165,18 @@ impl OwnServer {
         }
     }
 
-    /// Stops every process of it, as a machine does that stands still.
+    /// Stops every process of it, as a machine does that stands still. Returns when nothing of it runs.
     pub fn freeze(&self) {
-        self.signal("-STOP");
+        let begun = Instant::now();
+        loop {
+            // one may have started another meanwhile
+            self.signal("-STOP");
+            if self.processes().iter().all(|process| stands(process)) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the server does not stand still");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Lets it go on.
@@ -182,14 +191,18 @@ impl OwnServer {
     }
 
     fn signal(&self, signal: &str) {
-        let pid = self.process.as_ref().expect("a server under way").id();
+        let mut command = Command::new("kill");
+        command.arg(signal).args(self.processes());
+        // one that has just ended is no failure
+        command.stderr(Stdio::null()).status().expect("told");
+    }
+
+    fn processes(&self) -> Vec<String> {
+        let pid = self.process.as_ref().expect("a server under way").id().to_string();
         // PostgreSQL has a process for each connection
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.expect("its processes");
-        let mut command = Command::new("kill");
-        command.arg(signal).arg(pid.to_string()).args(children.split_whitespace());
-        // one that has just ended is no failure
-        command.stderr(Stdio::null()).status().expect("told");
+        std::iter::once(pid).chain(children.split_whitespace().map(str::to_owned)).collect()
     }
 
     /// Fills its folder for the first time.
@@ -296,6 +309,17 @@ pub fn free_port() -> u16 {
             return port;
         }
     }
+}
+
+/// Whether no thread of a process runs: it has been stopped, or has ended.
+fn stands(process: &str) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let mut states =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    // behind the name of the program, which may be anything
+    states.all(|stat| {
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['T', 'Z', 'X']))
+    })
 }
 
 fn is_root(own: &Path) -> bool {

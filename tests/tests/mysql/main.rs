@@ -5,6 +5,7 @@
 mod certification;
 mod deadlock;
 mod half_way;
+mod haproxy;
 mod locks;
 mod schema;
 mod sessions;
@@ -90,4 +91,16 @@ rows! { any_level, Mysql;
         a_column_without_a_default_refuses_all
         m09_microseconds_are_kept
         m10_a_migration_that_died_is_run_again;
+}
+
+/// A server that stands still, behind a balancer.
+#[test]
+fn a_frozen_server_holds_no_call() {
+    haproxy::a_frozen_server_holds_no_call();
+}
+
+/// A connection that a balancer has ended.
+#[test]
+fn an_idle_connection_is_replaced() {
+    haproxy::an_idle_connection_is_replaced();
 }
