@@ -70,6 +70,12 @@ fn p10_no_session_state_is_relied_on() {
     pgbouncer::every_session_serves();
 }
 
+/// P10, with a pooler that keeps the named statements.
+#[test]
+fn p10_named_statements_serve() {
+    pgbouncer::named_statements_are_kept();
+}
+
 /// A server that stands still, behind a pooler.
 #[test]
 fn a_frozen_server_holds_no_call() {

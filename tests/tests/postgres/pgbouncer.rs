@@ -40,7 +40,8 @@ impl Pooler {
         );
         fs::write(&path, settings).expect("written");
         readable_by_all(&folder);
-        let mut command = Command::new("pgbouncer");
+        let program = std::env::var_os("FLOWSTATE_PGBOUNCER");
+        let mut command = Command::new(program.unwrap_or_else(|| "pgbouncer".into()));
         // it refuses to run as root
         if is_root() {
             command.args(["-u", "postgres"]);
@@ -50,7 +51,8 @@ impl Pooler {
         let pooler = Self { port, process, _folder: folder };
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(10), "pgbouncer listens");
+            // an older one ends at once where it is to keep named statements
+            assert!(began.elapsed() < Duration::from_secs(10), "pgbouncer 1.21 or newer listens");
             thread::sleep(Duration::from_millis(20));
         }
         pooler
@@ -58,10 +60,15 @@ impl Pooler {
 
     /// A connection as the documentation says: without named statements, which live in a session.
     fn connect(&self, database: &str) -> PgConnection {
-        let url = format!("postgres://postgres@127.0.0.1:{}/{database}", self.port);
-        let mut conn = PgConnection::establish(&url).expect("through the pooler");
+        let mut conn = self.connect_with_names(database);
         conn.set_prepared_statement_cache_size(CacheSize::Disabled);
         conn
+    }
+
+    /// A connection whose statements have names, which the pooler has to know in every session.
+    fn connect_with_names(&self, database: &str) -> PgConnection {
+        let url = format!("postgres://postgres@127.0.0.1:{}/{database}", self.port);
+        PgConnection::establish(&url).expect("through the pooler")
     }
 }
 
@@ -106,11 +113,20 @@ fn readable_by_all(folder: &TempDir) {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("readable");
 }
 
-/// More clients than sessions, so that no transaction is given the session of the one before.
 pub(crate) fn every_session_serves() {
-    let own = Own::new();
     let pooler = Pooler::start(&Postgres::server(), "");
-    let connect = || pooler.connect(&own.0);
+    moves_records(|database| pooler.connect(database));
+}
+
+pub(crate) fn named_statements_are_kept() {
+    let pooler = Pooler::start(&Postgres::server(), "max_prepared_statements = 200\n");
+    moves_records(|database| pooler.connect_with_names(database));
+}
+
+/// More clients than sessions, so that no transaction is given the session of the one before.
+fn moves_records(connect: impl Fn(&str) -> PgConnection + Sync) {
+    let own = Own::new();
+    let connect = || connect(&own.0);
     let migrated = flowstate_diesel::migrate(&mut connect()).expect("migrated");
     assert_eq!(migrated.len(), 1);
     race(6, |_, barrier| {
