@@ -325,10 +325,10 @@ operates!(
         let mut all = Vec::new();
         each_flow(self, flow, |conn, flow| {
             let mut at = next_state(conn, flow, "")?;
-            while let Some(state) = at {
+            while let Some(state) = at.take() {
                 let lane = LaneRow { flow: flow.to_owned(), state };
                 let row = conn.numbers_of(&lane, most, patience)?;
-                at = row.next_state.clone();
+                at.clone_from(&row.next_state);
                 all.push(row);
             }
             Ok(())
