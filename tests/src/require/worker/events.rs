@@ -45,7 +45,7 @@ pub fn what_workers_tell_is_documented<D: Database>() {
 pub fn events_in_child<D: Database>(url: &str) {
     let capture = Capture::start();
     let conn = &mut D::connect_to(url);
-    act::<D>(url, conn);
+    act::<D>(url, conn, &capture);
     let told = capture.captured();
     for (name, (level, fields)) in documented() {
         let mut of_name = told.iter().filter(|told| told.what == name).peekable();
@@ -80,8 +80,16 @@ pub fn events_in_child<D: Database>(url: &str) {
     assert_eq!(outcomes, BTreeSet::from(all));
 }
 
+/// What a worker finds when it looks round.
+const REPORTS: [&str; 4] = [
+    "records wait in an unknown state",
+    "records are claimed in an unknown state",
+    "nobody fails claims over",
+    "records wait that this program cannot read",
+];
+
 /// Something of everything.
-fn act<D: Database>(url: &str, conn: &mut D::Conn) {
+fn act<D: Database>(url: &str, conn: &mut D::Conn, capture: &Capture) {
     let step = fetch_step!();
     let mut claim = |name: &str| {
         picked::<D>(conn, name);
@@ -143,7 +151,10 @@ fn act<D: Database>(url: &str, conn: &mut D::Conn) {
     while D::number(conn, done) > 1 {
         std::thread::yield_now();
     }
-    // the worker reports what it does not know at its first round
-    std::thread::sleep(Duration::from_secs(1));
+    // the worker reports in rounds what it does not know
+    let has_told = |report| capture.captured().iter().any(|told| told.what == report);
+    while !REPORTS.into_iter().all(has_told) {
+        std::thread::yield_now();
+    }
     running.shutdown(Duration::from_mins(1)).expect("stopped");
 }
