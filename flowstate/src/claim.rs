@@ -81,7 +81,9 @@ impl<S: Step> Claim<S> {
     ///
     /// It is made of an identity of the database, of the name under which the record is stored, of
     /// the start transition's, and, where a step can be repeated, of what the history says of its last
-    /// end. A flow that is renamed with `alias` keeps the keys of the records that are there. Rename no
+    /// end. (A storage backend may look through the record's last thousand transitions for it and no
+    /// further, as `flowstate-diesel` does: of two tries of one visit between which the record went
+    /// through a thousand transitions elsewhere, the second has another key.) A flow that is renamed with `alias` keeps the keys of the records that are there. Rename no
     /// step while tries are under way: the next try would have another key, and what was carried out
     /// might be carried out again.
     #[must_use]

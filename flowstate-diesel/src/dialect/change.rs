@@ -366,3 +366,10 @@ pub struct Claims<'a> {
     /// step again after one of them.
     pub finishes: Option<&'a str>,
 }
+
+impl Claims<'_> {
+    /// So many transitions of a record are looked through for the last end of the step, so that a claim
+    /// takes as long however old the record is. A claim keeps what was found, or that the step began
+    /// anew where nothing was.
+    pub(super) const LOOKS_BACK: i64 = 1000;
+}

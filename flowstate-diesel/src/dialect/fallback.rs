@@ -7,7 +7,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use serde_json::{Value, json};
 
 use super::change::{Change, Claims, Entry, NewFlow, Payload, Props, Which};
-use super::rows::{ClaimedRow, FlowRow, InsertedRow, Stamp};
+use super::rows::{ClaimedRow, CountRow, FlowRow, InsertedRow, Stamp};
 use super::sql::shared::{
     DueFlows, InsertArtefact, InsertCreation, InsertHistory, InsertPlainHistory, LockDue,
 };
@@ -24,15 +24,22 @@ pub(super) trait Fallback: Statements {
     /// [`NoteClaims`](Self::NoteClaims) of a step that can be repeated: each id is an array with when
     /// the step last ended, or -1.
     type NoteVisits: Statement;
-    /// Finds when one of several transitions was last taken, of each of several records, or never by
-    /// -1. Binds their names as a JSON array, the transition that claims, and the ids as an array.
-    type LastTaken: Statement;
 
     /// Moves the row, without its history and artefacts.
     fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>>;
 
     /// Inserts a row, without its history. `None` if its key is taken.
     fn insert_row(&mut self, flow: &NewFlow<'_>) -> QueryResult<Option<InsertedRow>>;
+
+    /// Finds when one of several transitions was last taken, of each of several records, or never by
+    /// -1: as far back as is looked, and from each record's `seq` on. `finishes`: their names as a JSON
+    /// array; `start`: the transition that claims.
+    fn last_taken(
+        &mut self,
+        finishes: &str,
+        start: &str,
+        rows: &[FlowRow],
+    ) -> QueryResult<Vec<CountRow>>;
 
     /// Moves the rows that are claimed, by their ids as a JSON array, without their history.
     fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Taken>;
@@ -199,12 +206,15 @@ pub(super) fn claim<C: Fallback>(
     }
     let mut last_finishes = BTreeMap::<i64, i64>::new();
     if let Some(finishes) = claims.finishes {
-        let binds = [finishes, claims.link.transition, &ids].map(Bind::Text);
-        let found = conn.counts::<C::LastTaken>(&binds)?;
+        let found = conn.last_taken(finishes, claims.link.transition, &rows)?;
         last_finishes
             .extend(found.iter().filter_map(|row| Some((row.label.parse().ok()?, row.number))));
-        let visit = |row: &FlowRow| json!([row.id, last_finishes.get(&row.id).unwrap_or(&NEVER)]);
-        let visits = rows.iter().map(visit).collect::<Value>().to_string();
+        for row in &rows {
+            let is_old = row.seq >= Claims::LOOKS_BACK;
+            last_finishes.entry(row.id).or_insert(if is_old { row.seq } else { NEVER });
+        }
+        let visits = last_finishes.iter().map(|(id, visit)| json!([id, visit]));
+        let visits = visits.collect::<Value>().to_string();
         conn.run::<C::NoteVisits>(&note_binds(claims, &visits))?;
     } else {
         conn.run::<C::NoteClaims>(&note_binds(claims, &ids))?;

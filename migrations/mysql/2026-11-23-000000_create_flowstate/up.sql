@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS flowstate_flows (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The history: seq 0 is the creation, and there are no gaps.
--- `visit` is of claims of a step that can be repeated: the seq of its last end, or -1 before any.
+-- `visit` is of claims of a step that can be repeated: the seq of its last end, or -1 before any, or
+-- that from which it was claimed, where the last thousand rows have neither an end nor a claim of it.
 CREATE TABLE IF NOT EXISTS flowstate_transitions (
     flow_id BIGINT NOT NULL,
     seq BIGINT NOT NULL,

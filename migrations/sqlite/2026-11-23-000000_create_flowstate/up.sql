@@ -35,7 +35,8 @@ CREATE INDEX flowstate_flows_rest ON flowstate_flows (flow, state) WHERE due_at 
 CREATE INDEX flowstate_flows_completed ON flowstate_flows (flow, completed_at) WHERE completed_at IS NOT NULL;
 
 -- The history: seq 0 is the creation, and there are no gaps.
--- `visit` is of claims of a step that can be repeated: the seq of its last end, or -1 before any.
+-- `visit` is of claims of a step that can be repeated: the seq of its last end, or -1 before any, or
+-- that from which it was claimed, where the last thousand rows have neither an end nor a claim of it.
 CREATE TABLE flowstate_transitions (
     flow_id BIGINT NOT NULL REFERENCES flowstate_flows (id) ON DELETE CASCADE,
     seq BIGINT NOT NULL,

@@ -72,6 +72,7 @@ macro_rules! usual_isolation {
                     ;
                 age:
                     a_claim_remembers_the_last_end
+                    a_step_of_an_old_record_has_a_key_until_it_ends
                     ;
                 ends:
                     ends_that_come_together_are_each_their_own

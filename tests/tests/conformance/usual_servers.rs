@@ -29,6 +29,7 @@ macro_rules! usual_servers {
                 age:
                     a_claim_reads_no_history
                     a_claim_of_a_step_without_an_end_reads_no_history
+                    a_first_claim_of_an_old_record_reads_little
                     ;
                 silent:
                     a_call_that_does_not_come_back_stops_no_worker

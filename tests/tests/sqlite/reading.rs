@@ -6,10 +6,10 @@ use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use flowstate_diesel::operator::{Filter, failures, lately, list, numbers};
 use flowstate_diesel::prelude::*;
-use flowstate_diesel::{Error, Purge, Worker, transaction};
-use flowstate_tests::flows::{Job, Note, Response};
+use flowstate_diesel::{Error, Purge, Worker, claim_next, transaction};
+use flowstate_tests::flows::{Job, Note, Response, Round};
 use flowstate_tests::statement_probe::{Probe, sent};
-use flowstate_tests::{Database, RollbackJournal, Sqlite, fetch_step};
+use flowstate_tests::{Database, RollbackJournal, Sqlite, fetch_step, round_step};
 use serde_json::json;
 
 /// A job with some history.
@@ -104,6 +104,24 @@ fn p12_a_look_reads_what_it_finds() {
         ]
     );
     assert!(plan.iter().all(|row| !row.detail.contains("TEMP B-TREE")), "nothing is sorted");
+}
+
+/// A claim of a step that repeats searches a bounded part of the record's history.
+#[test]
+fn a_claim_searches_a_part_of_the_history() {
+    let database = Sqlite::migrated();
+    let conn = &mut database.connect();
+    Round::new().create(conn).expect("created");
+    let (sent, claim) = sent(conn, |conn| claim_next(round_step!(), conn));
+    drop(claim.expect("no error").expect("a claim"));
+    let search = sent.iter().find(|text| text.contains("COALESCE(visit, seq)")).expect("a search");
+    let plan: Vec<PlanRow> =
+        diesel::sql_query(format!("EXPLAIN QUERY PLAN {search}")).load(conn).expect("a plan");
+    let plan: Vec<_> =
+        plan.iter().map(|row| row.detail.replace("SEARCH TABLE ", "SEARCH ")).collect();
+    let search = "SEARCH flowstate_transitions USING PRIMARY KEY (flow_id=? AND seq>?)";
+    assert!(plan.iter().any(|step| step == search), "{plan:?}");
+    assert!(plan.iter().all(|step| !step.contains("TEMP B-TREE")), "nothing is sorted: {plan:?}");
 }
 
 /// A purge searches the index of what is completed, flow by flow, and sorts nothing.

@@ -124,6 +124,12 @@ statements! {
             ORDER BY flow_id DESC, seq DESC LIMIT 1) AS seq \
          FROM JSON_TABLE(?, '$[*]' COLUMNS (it BIGINT PATH '$')) AS ids) AS found \
          WHERE seq IS NOT NULL";
+    /// [`LastTaken`] of one record, no further back than is looked.
+    LastTakenOf =
+        "SELECT CAST(flow_id AS CHAR), COALESCE(visit, seq) FROM flowstate_transitions \
+         FORCE INDEX (PRIMARY) WHERE flow_id = ? AND seq > ? \
+         AND (JSON_CONTAINS(?, JSON_QUOTE(transition)) OR (transition = ? AND visit IS NOT NULL)) \
+         ORDER BY flow_id DESC, seq DESC LIMIT 1";
     // read in this order, by the key: a scan of the table would lock, or wait for, every row; MySQL
     // refuses to lock what JSON_TABLE gives (3569), but in a derived table has nothing to lock
     HeldLeases =

@@ -8,12 +8,13 @@ use diesel::{Connection as _, MysqlConnection, QueryResult, RunQueryDsl};
 
 use super::statements::{
     Advance, AdvanceOnce, ExtendLeases, HeldLeases, InsertFlow, InsertSingle, Inserted, LastTaken,
-    NoteClaims, NoteCreations, NoteVisits, SettleArtefacts, SettleFlows, SettleHistory, TakeClaims,
+    LastTakenOf, NoteClaims, NoteCreations, NoteVisits, SettleArtefacts, SettleFlows,
+    SettleHistory, TakeClaims,
 };
 use crate::dialect::change::{Change, Claims, NewFlow, since_2000};
-use crate::dialect::fallback::{self, Fallback, RARE, Taken, advance_binds};
+use crate::dialect::fallback::{self, Fallback, RARE, Taken, advance_binds, ids_json};
 use crate::dialect::fault::Fault;
-use crate::dialect::rows::{ClaimedRow, InsertedColumns, InsertedRow, Stamp};
+use crate::dialect::rows::{ClaimedRow, CountRow, FlowRow, InsertedColumns, InsertedRow, Stamp};
 use crate::dialect::settlement::{Nested, ended};
 use crate::dialect::sql::statement::{Bind, Bound};
 use crate::dialect::statements::or_forget;
@@ -70,7 +71,6 @@ impl Fallback for MysqlConnection {
     type NoteCreations = NoteCreations;
     type NoteClaims = NoteClaims;
     type NoteVisits = NoteVisits;
-    type LastTaken = LastTaken;
 
     fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
         let timing = change.landing.timing;
@@ -103,6 +103,28 @@ impl Fallback for MysqlConnection {
         }
         let inserted = Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self);
         or_forget(self, inserted).map(Some)
+    // A statement that looks many up is led by their ids alone, through whatever there is of each.
+    fn last_taken(
+        &mut self,
+        finishes: &str,
+        start: &str,
+        rows: &[FlowRow],
+    ) -> QueryResult<Vec<CountRow>> {
+        let (old, young): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|row| row.seq >= Claims::LOOKS_BACK);
+        let mut taken = Vec::new();
+        if !young.is_empty() {
+            let ids = ids_json(young.iter().map(|row| row.id));
+            taken = self.counts::<LastTaken>(&[finishes, start, &ids].map(Bind::Text))?;
+        }
+        for row in old {
+            let [id, back_to] = [row.id, row.seq - Claims::LOOKS_BACK].map(Bind::Int);
+            let binds = [id, back_to, Bind::Text(finishes), Bind::Text(start)];
+            taken.extend(self.counts::<LastTakenOf>(&binds)?);
+        }
+        Ok(taken)
+    }
+
     }
 
     fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Taken> {

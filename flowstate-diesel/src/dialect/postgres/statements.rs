@@ -114,13 +114,15 @@ macro_rules! made {
     };
 }
 
-/// When the step last finished: `@among` its finishing transitions. Backwards through the history, as
-/// far as the first of them, or a claim that knows it.
+/// When the step last finished: `@among` its finishing transitions. Backwards through the history, to
+/// the first of them, or a claim that knows it, or the last row that is looked at: then the step
+/// begins anew, where the record is.
 macro_rules! last_finish {
     () => {
-        "(SELECT COALESCE(past.visit, past.seq) FROM flowstate_transitions AS past \
+        "COALESCE((SELECT COALESCE(past.visit, past.seq) FROM flowstate_transitions AS past \
          WHERE past.flow_id = flow.id AND (past.transition IN @among \
-         OR (past.transition = ? AND past.visit IS NOT NULL)) ORDER BY past.seq DESC LIMIT 1)"
+         OR (past.transition = ? AND past.visit IS NOT NULL)) AND past.seq >= flow.seq - ? \
+         ORDER BY past.seq DESC LIMIT 1), CASE WHEN flow.seq > ? THEN flow.seq - 1 ELSE -1 END)"
     };
 }
 
@@ -234,13 +236,13 @@ statements! {
          ) SELECT id, @time(created_at), @time(due_at) \
          FROM made JOIN given USING (id) ORDER BY place";
     Claim = claim!(
-        "due_at >= @ago AND @but ORDER BY due_at LIMIT ?", last_finish!(), "COALESCE(last_finish, -1)"
+        "due_at >= @ago AND @but ORDER BY due_at LIMIT ?", last_finish!(), "last_finish"
     );
     /// Without that: a claim is planned at each execution, since the plan depends on how many are
     /// wanted.
     ClaimOnce = claim!("due_at >= @ago AND @but ORDER BY due_at LIMIT ?", "NULL::bigint", "NULL");
     /// Some records of which the ids are known.
-    ClaimThese = claim!("id @oneof", last_finish!(), "COALESCE(last_finish, -1)");
+    ClaimThese = claim!("id @oneof", last_finish!(), "last_finish");
     // materialized, for else each search is made twice: to filter, and to show; the last row is there
     // on a server, or in a session, that takes no writes
     Poll =

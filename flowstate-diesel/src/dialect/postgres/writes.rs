@@ -120,7 +120,13 @@ impl Writes for PgConnection {
             Bind::Text(worker),
             Bind::MaybeInt(claims.deadline_in),
         ];
-        let finishes = [claims.finishes.unwrap_or("[]"), claims.link.transition].map(Bind::Text);
+        // of a step that cannot be repeated nothing is looked for, and nothing begins anew
+        let (finishes, back, old) = match claims.finishes {
+            Some(finishes) => (finishes, Claims::LOOKS_BACK, Claims::LOOKS_BACK),
+            None => ("[]", 0, i64::MAX),
+        };
+        let [finishes, start] = [finishes, claims.link.transition].map(Bind::Text);
+        let finishes = [finishes, start, Bind::Int(back), Bind::Int(old)];
         let noted = [
             Bind::Text(claims.link.transition),
             Bind::Text(claims.from),

@@ -120,10 +120,12 @@ statements! {
          (flow_id, seq, transition, to_state, attempt, token, created_at) \
          SELECT id, 0, ?, state, 1, ?, created_at FROM flowstate_flows WHERE id @oneof";
     /// When one of several transitions was last taken, of each of several records: backwards through
-    /// the history, as far as the first of them, or a claim that knows it.
+    /// the history, to the first of them, or a claim that knows it, or a row that is looked at no more.
     LastTaken =
-        "SELECT CAST(id AS TEXT), seq FROM (SELECT ids.value AS id, \
-           (SELECT COALESCE(visit, seq) FROM flowstate_transitions WHERE flow_id = ids.value \
+        "SELECT CAST(id AS TEXT), seq FROM (SELECT json_extract(ids.value, '$[0]') AS id, \
+           (SELECT COALESCE(visit, seq) FROM flowstate_transitions \
+            WHERE flow_id = json_extract(ids.value, '$[0]') \
+            AND seq > json_extract(ids.value, '$[1]') \
             AND (transition IN @among OR (transition = ? AND visit IS NOT NULL)) \
             ORDER BY seq DESC LIMIT 1) AS seq \
          FROM json_each(?) AS ids) WHERE seq IS NOT NULL";

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use diesel::{OptionalExtension, QueryResult, RunQueryDsl, SqliteConnection};
+use serde_json::{Value, json};
 
 use super::statements::{
     Advance, AdvanceAlike, AdvanceOnce, ExtendLeases, InsertFlow, InsertSingle, LastTaken,
@@ -12,7 +13,7 @@ use super::statements::{
 use crate::dialect::change::{Change, Claims, Link, NewFlow, Notes};
 use crate::dialect::fallback::{self, Fallback, RARE, Taken, advance_binds, ids_json};
 use crate::dialect::rows::{
-    ClaimedRow, InsertedColumns, InsertedRow, Stamp, StampColumns, StampRow,
+    ClaimedRow, CountRow, FlowRow, InsertedColumns, InsertedRow, Stamp, StampColumns, StampRow,
 };
 use crate::dialect::sql::statement::{Bind, Bound};
 use crate::dialect::{Statements as _, Writes};
@@ -55,7 +56,6 @@ impl Fallback for SqliteConnection {
     type NoteCreations = NoteCreations;
     type NoteClaims = NoteClaims;
     type NoteVisits = NoteVisits;
-    type LastTaken = LastTaken;
 
     fn advance(&mut self, change: &Change<'_>) -> QueryResult<Option<Stamp>> {
         let timing = change.landing.timing;
@@ -84,6 +84,17 @@ impl Fallback for SqliteConnection {
         } else {
             Bound::<InsertFlow, InsertedColumns>::new(&binds).get_result(self).optional()
         }
+    }
+
+    fn last_taken(
+        &mut self,
+        finishes: &str,
+        start: &str,
+        rows: &[FlowRow],
+    ) -> QueryResult<Vec<CountRow>> {
+        let places = rows.iter().map(|row| json!([row.id, row.seq - Claims::LOOKS_BACK]));
+        let places = places.collect::<Value>().to_string();
+        self.counts::<LastTaken>(&[finishes, start, &places].map(Bind::Text))
     }
 
     fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Taken> {
@@ -142,7 +153,7 @@ fn settle_alike(
     let moved: HashSet<_> = moved.into_iter().map(|row| row.number).collect();
     let moved: Vec<_> = alike.iter().filter(|change| moved.contains(&change.id)).collect();
     let tokens = moved.iter().map(|change| (change.id.to_string(), &*change.notes.token));
-    let tokens = tokens.collect::<serde_json::Value>().to_string();
+    let tokens = tokens.collect::<Value>().to_string();
     for entry in first.entries() {
         let [transition, from, to] =
             [entry.link.transition, entry.from, entry.link.to].map(Bind::Text);

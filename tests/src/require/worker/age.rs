@@ -118,6 +118,56 @@ pub fn a_claim_remembers_the_last_end<D: Database>() {
     clean(conn);
 }
 
+/// A record that has been through four thousand transitions, and never through the step.
+fn grow_old_elsewhere<D: Database>(conn: &mut D::Conn) {
+    let id = Round::new().create(conn).expect("created").id();
+    let first = format!(
+        "INSERT INTO flowstate_transitions \
+         (flow_id, seq, transition, from_state, to_state, attempt, token, created_at) \
+         SELECT flow_id, 1, 'again', to_state, to_state, 1, token, created_at \
+         FROM flowstate_transitions WHERE flow_id = {id}"
+    );
+    conn.batch_execute(&first).expect("a transition");
+    let sql = format!("UPDATE flowstate_flows SET seq = 1 WHERE id = {id}");
+    conn.batch_execute(&sql).expect("moved");
+    double::<D>(conn, id, 12);
+}
+
+/// The first claim of a step that repeats reads no more than any other of a record that is old by then.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub fn a_first_claim_of_an_old_record_reads_little<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    grow_old_elsewhere::<D>(conn);
+    let read = rows_read_by::<D>(conn, try_in_vain::<D>);
+    assert!(read < 1200, "{read} of 4,000");
+    clean(conn);
+}
+
+/// Of a record that is too old to be looked through, the step begins anew: with a key that all tries
+/// have until it ends, and none afterwards.
+pub fn a_step_of_an_old_record_has_a_key_until_it_ends<D: Database>() {
+    let database = D::migrated();
+    let conn = &mut database.connect();
+    grow_old_elsewhere::<D>(conn);
+    let key = |conn: &mut D::Conn| {
+        let claim = claim_next(round_step!(), conn).expect("no error").expect("a claim");
+        let key = claim.idempotency_key();
+        claim.release(conn).expect("released");
+        key
+    };
+    let first = key(conn);
+    assert!(first.ends_with("-start_work-4096"), "{first}");
+    try_in_vain::<D>(conn);
+    assert_eq!(key(conn), first);
+    go_round::<D>(conn);
+    let second = key(conn);
+    assert_ne!(second, first);
+    try_in_vain::<D>(conn);
+    assert_eq!(key(conn), second);
+    clean(conn);
+}
+
 /// What a claim reads does not grow with what a record has been through since its step last ended, or
 /// was created.
 #[cfg(any(feature = "mysql", feature = "postgres"))]
