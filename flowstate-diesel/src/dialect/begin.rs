@@ -17,13 +17,21 @@ statements! {
 /// Opens a transaction. None is open.
 pub(super) fn begin<C: Transactions, Begin: Statement>(conn: &mut C) -> QueryResult<()> {
     conn.run::<Begin>(&[])?;
+    begun(conn)
+}
+
+/// A statement has opened a transaction.
+pub(super) fn begun<C: Transactions>(conn: &mut C) -> QueryResult<()> {
     change_depth(conn, TransactionDepthChange::IncreaseDepth)
 }
 
-/// Ends the transaction that [`begin`] opened: like Diesel's own it is rolled back if it cannot be
-/// committed.
-pub(super) fn commit<C: Transactions, End: Statement>(conn: &mut C) -> QueryResult<()> {
-    match conn.run::<End>(&[]) {
+/// A statement was to commit the transaction: as after one of Diesel's own it is rolled back if it
+/// could not be committed.
+pub(super) fn ended<C: Transactions>(
+    conn: &mut C,
+    committed: QueryResult<usize>,
+) -> QueryResult<()> {
+    match committed {
         Ok(_) => change_depth(conn, TransactionDepthChange::DecreaseDepth),
         Err(error) => {
             if let Err(error) = conn.roll_back() {

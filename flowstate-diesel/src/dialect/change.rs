@@ -8,6 +8,7 @@ use flowstate::{Definition, Flow as _, State as _, Transition};
 
 use super::sql::statement::Bind;
 use super::tries::Tries;
+use super::waits::Waits;
 use crate::error::{Error, RecordRef};
 use crate::metrics::Taken;
 use crate::text::time::micros;
@@ -365,6 +366,8 @@ pub struct Claims<'a> {
     /// The transitions by which the step ends well, as a JSON array, where a record can come to the
     /// step again after one of them.
     pub finishes: Option<&'a str>,
+    /// How long the statement waits for locks of others, where it is a transaction of its own.
+    pub waits: Waits,
 }
 
 impl Claims<'_> {

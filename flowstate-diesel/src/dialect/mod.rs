@@ -29,6 +29,7 @@ mod sqlite;
 mod statements;
 mod transactions;
 pub(crate) mod tries;
+mod waits;
 pub(crate) mod write_queue;
 mod writes;
 
@@ -41,6 +42,7 @@ pub(crate) use self::poll::{PollGroup, PollState, PollStates};
 pub(crate) use self::reads::Reads;
 pub(crate) use self::statements::Statements;
 pub(crate) use self::transactions::{Obstacle, Transactions};
+pub(crate) use self::waits::Waits;
 pub(crate) use self::writes::Writes;
 use crate::error::Unfit;
 

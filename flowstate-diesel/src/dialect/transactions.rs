@@ -7,6 +7,7 @@ use diesel::connection::{TransactionDepthChange, TransactionManager, Transaction
 
 use super::fault::Failure;
 use super::statements::Statements;
+use super::waits::Waits;
 use super::write_queue::QueueAccess;
 use crate::error::Unfit;
 
@@ -22,19 +23,19 @@ pub enum Obstacle {
 /// Opens and ends transactions.
 pub trait Transactions: Statements {
     /// Opens a transaction that may write. None is open. [`Transactions::commit`] ends it, or a
-    /// rollback and [`Transactions::close`].
-    fn begin(&mut self) -> QueryResult<()>;
+    /// rollback and [`Transactions::close`], with the same `waits`: then the session is as it was.
+    fn begin(&mut self, waits: Waits) -> QueryResult<()>;
 
     /// Opens a transaction that only reads.
     fn begin_reading(&mut self) -> QueryResult<()> {
-        self.begin()
+        self.begin(Waits::AsSet)
     }
 
     /// After the rollback of an outermost transaction.
-    fn close(&mut self) {}
+    fn close(&mut self, _: Waits) {}
 
-    /// Commits a transaction, or rolls it back if it cannot be committed.
-    fn commit(&mut self) -> QueryResult<()> {
+    /// Commits an outermost transaction, or rolls it back if it cannot be committed.
+    fn commit(&mut self, _: Waits) -> QueryResult<()> {
         Self::TransactionManager::commit_transaction(self)
     }
 
@@ -82,17 +83,6 @@ pub trait Transactions: Statements {
     fn find_beginning(&mut self) -> Result<(), Failure> {
         Ok(())
     }
-
-    /// Sees to it that what follows in the transaction waits for locks of others no longer than about
-    /// a second, where the database has no bound of its own. Does nothing inside a transaction of the
-    /// caller's, whose waits it would bound too.
-    /// [`Transactions::unbound_waits`] ends that.
-    fn bound_waits(&mut self) -> QueryResult<()> {
-        Ok(())
-    }
-
-    /// After a transaction whose waits may have been bound: they are as they were before.
-    fn unbound_waits(&mut self) {}
 
     /// Makes Diesel refuse every transaction on this connection, and a pool discard it.
     fn give_up(&mut self) {

@@ -41,7 +41,7 @@ pub trait Writes: Transactions {
     /// no longer is left alone, and what somebody has locked is passed over. None destroys its record.
     fn settle(&mut self, changes: &[Change<'_>]) -> QueryResult<Vec<i64>>;
 
-    /// Extends claims of a worker, in one statement. `leases` is a JSON array of
+    /// Extends claims of a worker, in the transaction that is open. `leases` is a JSON array of
     /// `[id, seq, microseconds]`. Returns how many were extended: what is no longer held is left
     /// alone, and what somebody has locked is passed over, so that nobody's lease waits for it.
     /// While it is locked no reaper takes it either.

@@ -13,7 +13,6 @@ use super::search::list;
 use super::standing::Standing;
 use crate::dialect::connection::{AsStore, Store};
 use crate::transaction;
-use crate::transaction::explain::Explain as _;
 use crate::transaction::notify;
 use crate::transaction::parts::{each_part, is_of_a_record};
 
@@ -178,8 +177,7 @@ impl Plan {
         registry: &Registry,
         conn: &mut C,
     ) -> crate::Result<Report> {
-        let done = transaction::run(conn, &mut |conn| {
-            conn.bound_waits().explain(conn)?;
+        transaction::run_bounded(conn, &mut |conn| {
             let mut done = Report::default();
             for planned in part {
                 match act_in(conn, &self.action, planned.target, wish, registry) {
@@ -189,8 +187,6 @@ impl Plan {
                 }
             }
             Ok(done)
-        });
-        conn.unbound_waits();
-        done
+        })
     }
 }

@@ -192,8 +192,7 @@ impl Purge {
 
     /// The ids of those that are deleted.
     fn delete<C: Dialect>(&self, conn: &mut C, flow: &str, ids: &[i64]) -> Result<Vec<i64>> {
-        let deleted = transaction::run(conn, &mut |conn| {
-            conn.bound_waits().explain(conn)?;
+        let deleted = transaction::run_bounded(conn, &mut |conn| {
             let mut deleted = Vec::new();
             for id in ids {
                 match self.delete_one(conn, flow, *id).explain(conn)? {
@@ -207,7 +206,6 @@ impl Purge {
             scope::note_taken(conn, taken);
             Ok(deleted)
         });
-        conn.unbound_waits();
         let deleted: Vec<_> = deleted?;
         tracing::debug!(flow, deleted = deleted.len(), "purged");
         Ok(deleted)

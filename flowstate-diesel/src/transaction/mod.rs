@@ -25,7 +25,7 @@ use self::scope::{Doom, Entered, Gathered, Hook, Position};
 use crate::dialect::connection::AsStore;
 use crate::dialect::fault::{Failure, Fault};
 use crate::dialect::write_queue::Turn;
-use crate::dialect::{Dialect, Obstacle};
+use crate::dialect::{Dialect, Obstacle, Waits};
 use crate::error::Error;
 use crate::error::unconfirmed::{Mark, Unconfirmed};
 use crate::metrics;
@@ -77,7 +77,8 @@ pub fn transaction<S: AsStore, R>(
     conn: &mut S,
     mut body: impl FnMut(&mut S::Store) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    run_code(conn.as_store(), Code::Others, None, None, &mut |conn| {
+    let kind = (Code::Others, Waits::AsSet);
+    run_code(conn.as_store(), kind, None, None, &mut |conn| {
         body(conn).inspect_err(|error| note_conflict(conn, None, error))
     })
 }
@@ -90,13 +91,22 @@ pub(crate) fn run<C: Dialect, R, E: From<Error>>(
     run_in(conn, None, body)
 }
 
+/// Like [`run`], but a transaction of its own waits for no lock of others for longer than
+/// [a bound](Waits::Bounded). Inside another transaction it waits as that one does.
+pub(crate) fn run_bounded<C: Dialect, R, E: From<Error>>(
+    conn: &mut C,
+    body: Body<'_, C, R, E>,
+) -> Result<R, E> {
+    run_code(conn, (Code::Ours, Waits::Bounded), None, None, body)
+}
+
 /// Like [`run`], in a turn to write that was waited for already.
 pub(crate) fn run_in<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     turn: Option<Turn>,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Ours, turn, None, body)
+    run_code(conn, (Code::Ours, Waits::AsSet), turn, None, body)
 }
 
 /// Runs statements of this crate that only read, in a transaction.
@@ -104,7 +114,7 @@ pub(crate) fn run_reading<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Reading, None, None, body)
+    run_code(conn, (Code::Reading, Waits::AsSet), None, None, body)
 }
 
 /// Runs code of others in a transaction, and after it a statement of this crate.
@@ -112,7 +122,7 @@ pub(crate) fn run_closures<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Closures, None, None, body)
+    run_code(conn, (Code::Closures, Waits::AsSet), None, None, body)
 }
 
 /// Like [`run_closures`], but leaves the hooks of a transaction of its own to the caller, in `later`:
@@ -120,21 +130,25 @@ pub(crate) fn run_closures<C: Dialect, R, E: From<Error>>(
 #[cfg_attr(not(feature = "r2d2"), allow(dead_code, reason = "for workers"))]
 pub(crate) fn run_closures_before_hooks<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
+    waits: Waits,
     later: &mut Vec<Hook>,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
-    run_code(conn, Code::Closures, None, Some(later), body)
+    run_code(conn, (Code::Closures, waits), None, Some(later), body)
 }
+
+/// Whose code runs in a transaction, and how long it waits for locks.
+type Kind = (Code, Waits);
 
 fn run_code<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
-    code: Code,
+    kind: Kind,
     turn: Option<Turn>,
     later: Option<&mut Vec<Hook>>,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
     match scope::position(conn).explain(conn)? {
-        Position::Outside => outermost(conn, code, turn, later, body),
+        Position::Outside => outermost(conn, kind, turn, later, body),
         Position::Ended => Err(swallowed::ended(conn).into()),
         position @ Position::Inside { .. } => inside(conn, &position, body),
     }
@@ -144,14 +158,14 @@ type Body<'b, C, R, E> = &'b mut dyn FnMut(&mut C) -> Result<R, E>;
 
 fn outermost<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
-    code: Code,
+    kind @ (code, waits): Kind,
     mut turn: Option<Turn>,
     later: Option<&mut Vec<Hook>>,
     body: Body<'_, C, R, E>,
 ) -> Result<R, E> {
     let mut tries = Tries::start();
     loop {
-        match attempt(conn, &Position::Outside, code, turn.take(), code == Code::Ours, body) {
+        match attempt(conn, &Position::Outside, kind, turn.take(), code == Code::Ours, body) {
             Ok((value, gathered)) => {
                 notify::committed(gathered.notifications);
                 gathered.taken.count();
@@ -166,7 +180,8 @@ fn outermost<C: Dialect, R, E: From<Error>>(
                 metrics::conflict(doom.reason);
                 tracing::debug!(reason = %doom.reason, tries = tries.made, "transaction in conflict");
                 // a connection that could not be rolled back serves no further try
-                if conn.depth().is_err() || !tries.again() {
+                let waited = waits == Waits::Bounded && tries.have_waited(doom.reason);
+                if conn.depth().is_err() || waited || !tries.again() {
                     return Err(conflict(doom, false, tries.made, tries.waited()).into());
                 }
             }
@@ -192,7 +207,7 @@ fn inside<C: Dialect, R, E: From<Error>>(
             None => swallowed::error(&failure).into(),
         });
     }
-    match attempt(conn, position, Code::Ours, None, false, body) {
+    match attempt(conn, position, (Code::Ours, Waits::AsSet), None, false, body) {
         Ok((value, gathered)) => {
             scope::merge(conn, gathered);
             Ok(value)
@@ -220,7 +235,7 @@ enum Failed<E> {
 fn attempt<C: Dialect, R, E: From<Error>>(
     conn: &mut C,
     position: &Position,
-    code: Code,
+    kind: Kind,
     turn: Option<Turn>,
     with_others: bool,
     body: Body<'_, C, R, E>,
@@ -236,7 +251,7 @@ fn attempt<C: Dialect, R, E: From<Error>>(
         return Err(Failed::For(refused.into()));
     }
     join(conn, position)?;
-    let open = Open::begin(conn, position, code, turn);
+    let open = Open::begin(conn, position, kind, turn);
     let mut open = open.map_err(|error| sort::<C, E>(error, None))?;
     let entered = scope::enter(open.conn, position, open.outcome.clone());
     open.entered = Some(entered.map_err(|error| sort::<C, E>(error, None))?);
@@ -266,7 +281,7 @@ fn attempt<C: Dialect, R, E: From<Error>>(
                 );
                 drop(open);
                 scope::undo(conn, gathered);
-                return attempt(conn, position, code, None, false, body);
+                return attempt(conn, position, kind, None, false, body);
             }
             match open.commit() {
                 Ok(()) => return Ok((value, gathered)),

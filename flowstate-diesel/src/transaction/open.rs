@@ -6,9 +6,9 @@ use flowstate::TransactionOutcome;
 use super::instrument;
 use super::scope::{Entered, Position};
 use super::turn;
-use crate::dialect::Dialect;
 use crate::dialect::fault::{Failure, copy};
 use crate::dialect::write_queue::{End, Turn};
+use crate::dialect::{Dialect, Waits};
 use crate::text::chain::chain;
 
 /// Whose code runs in a transaction. Code of others may go on after a failure.
@@ -28,6 +28,7 @@ pub(super) struct Open<'c, C: Dialect> {
     pub(super) conn: &'c mut C,
     pub(super) depth: u32,
     pub(super) code: Code,
+    waits: Waits,
     pub(super) outcome: TransactionOutcome,
     /// Its beginning is marked, because nobody sees which statements fail in it.
     pub(super) marked: bool,
@@ -43,7 +44,7 @@ impl<'c, C: Dialect> Open<'c, C> {
     pub(super) fn begin(
         conn: &'c mut C,
         position: &Position,
-        code: Code,
+        (code, waits): (Code, Waits),
         mut turn: Option<Turn>,
     ) -> Result<Self, Failure> {
         let outcome = match position {
@@ -53,7 +54,7 @@ impl<'c, C: Dialect> Open<'c, C> {
                 }
                 match code {
                     Code::Reading => conn.begin_reading()?,
-                    Code::Ours | Code::Closures | Code::Others => conn.begin()?,
+                    Code::Ours | Code::Closures | Code::Others => conn.begin(waits)?,
                 }
                 instrument::began(conn);
                 TransactionOutcome::default()
@@ -66,7 +67,8 @@ impl<'c, C: Dialect> Open<'c, C> {
         };
         let depth = conn.depth()?;
         let marked = depth == 1 && code != Code::Ours && !instrument::is_watching(conn);
-        let open = Self { conn, depth, code, outcome, marked, ended: false, turn, entered: None };
+        let (ended, entered) = (false, None);
+        let open = Self { conn, depth, code, waits, outcome, marked, ended, turn, entered };
         if marked {
             open.conn.mark_beginning()?;
         }
@@ -76,7 +78,7 @@ impl<'c, C: Dialect> Open<'c, C> {
     pub(super) fn commit(mut self) -> diesel::QueryResult<()> {
         self.turn.iter_mut().for_each(Turn::commits);
         let committed = if self.depth == 1 {
-            self.conn.commit()
+            self.conn.commit(self.waits)
         } else {
             C::TransactionManager::commit_transaction(self.conn)
         };
@@ -132,7 +134,7 @@ impl<C: Dialect> Drop for Open<'_, C> {
             self.conn.set_depth(self.depth - 1);
         }
         if self.depth == 1 {
-            self.conn.close();
+            self.conn.close(self.waits);
         }
         if undone && let Some(turn) = &mut self.turn {
             turn.ended(End::RolledBack);

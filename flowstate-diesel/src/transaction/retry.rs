@@ -2,11 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use crate::error::ConflictReason;
+
 /// No further try after so many.
 const MOST_TRIES: u32 = 20;
 /// No further try after so long: a lock that was waited for as long as the database allows is not
 /// waited for again.
 const LONGEST: Duration = Duration::from_secs(2);
+/// A lock that was waited for so long is not waited for again where waits are bounded: they last a
+/// second.
+const WAITED: Duration = Duration::from_millis(600);
 /// The first pause is at most this, each further one twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
@@ -25,6 +30,12 @@ impl Tries {
 
     pub(crate) fn waited(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Whether somebody's lock has been waited for as long as bounded waits are: who tries again keeps
+    /// others waiting.
+    pub(crate) fn have_waited(&self, reason: ConflictReason) -> bool {
+        reason == ConflictReason::LockTimeout && self.waited() >= WAITED
     }
 
     /// Pauses before the next try. `false` if there is none left.

@@ -10,6 +10,11 @@ macro_rules! waits {
             within:
                 a_part_that_waits_keeps_no_other
                 ;
+            waiting:
+                a_trigger_that_waits_keeps_no_other
+                a_claim_by_hand_passes_over_what_waits
+                a_lease_that_waits_keeps_no_other
+                ;
             shutdown_late:
                 a29_a_record_that_others_have_locked
                 ;

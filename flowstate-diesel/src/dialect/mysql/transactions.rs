@@ -11,7 +11,7 @@ use super::statements::{AutocommitOff, AutocommitOn};
 use crate::dialect::begin;
 use crate::dialect::fault::{Failure, Fault, message};
 use crate::dialect::sql::statement::Verbatim;
-use crate::dialect::{Obstacle, Statements as _, Transactions};
+use crate::dialect::{Obstacle, Statements as _, Transactions, Waits};
 use crate::error::{ConflictReason, Unfit};
 
 const TRANSACTION_GONE: &str = "the database has ended the transaction";
@@ -19,13 +19,14 @@ const TRANSACTION_GONE: &str = "the database has ended the transaction";
 const TRANSACTION_ENDED: &str = "the database has ended the transaction: a deadlock has undone it, \
      or a statement that commits by itself, such as CREATE TABLE, has committed it";
 
-/// Where a transaction is tried again, what was set before its first try is kept. MySQL takes no number
+/// [`AutocommitOff`], with a bound for waits. What was set before is kept, once. MySQL takes no number
 /// that is not known to be whole.
-const BOUND_WAITS: &str = "SET @flowstate_lock_wait = \
+const BEGIN_BOUNDED: &str = "SET autocommit = 0, @flowstate_lock_wait = \
      COALESCE(@flowstate_lock_wait, @@SESSION.innodb_lock_wait_timeout), \
      SESSION innodb_lock_wait_timeout = \
      CAST(LEAST(1, @@SESSION.innodb_lock_wait_timeout) AS UNSIGNED)";
-const WAITS_AS_BEFORE: &str = "SET SESSION innodb_lock_wait_timeout = \
+/// [`AutocommitOn`] after that: the waits are as they were before.
+const COMMIT_BOUNDED: &str = "SET autocommit = 1, SESSION innodb_lock_wait_timeout = \
      CAST(COALESCE(@flowstate_lock_wait, @@SESSION.innodb_lock_wait_timeout) AS UNSIGNED), \
      @flowstate_lock_wait = NULL";
 
@@ -46,20 +47,29 @@ impl Transactions for MysqlConnection {
     // statement by statement <https://dev.mysql.com/doc/refman/8.4/en/innodb-error-handling.html>.
     // Without autocommit it belongs to a new transaction, which is rolled back in the end. Nor can MySQL
     // prepare BEGIN: as a text it takes three round trips.
-    fn begin(&mut self) -> QueryResult<()> {
-        let begun = begin::begin::<_, AutocommitOff>(self);
+    //
+    // It waits for fifty seconds, unless the server is told otherwise. There is no bound for a
+    // transaction alone: the session's is changed with it, and changed back, in the same round trips.
+    fn begin(&mut self, waits: Waits) -> QueryResult<()> {
+        let begun = match waits {
+            Waits::AsSet => begin::begin::<_, AutocommitOff>(self),
+            Waits::Bounded => {
+                Verbatim(BEGIN_BOUNDED).execute(self).and_then(|_| begin::begun(self))
+            }
+        };
         if begun.is_err() {
-            self.close();
+            self.close(waits);
         }
         begun
     }
 
     // Switching it on again commits <https://dev.mysql.com/doc/refman/8.4/en/commit.html>: one round
     // trip for both.
-    fn commit(&mut self) -> QueryResult<()> {
-        let committed = begin::commit::<_, AutocommitOn>(self);
+    fn commit(&mut self, waits: Waits) -> QueryResult<()> {
+        let committed = autocommit_on(self, waits);
+        let committed = begin::ended(self, committed);
         if committed.is_err() {
-            self.close();
+            self.close(waits);
         }
         committed
     }
@@ -81,8 +91,8 @@ impl Transactions for MysqlConnection {
     }
 
     // After a rollback that failed this would commit.
-    fn close(&mut self) {
-        if self.depth().is_err() || self.run::<AutocommitOn>(&[]).is_err() {
+    fn close(&mut self, waits: Waits) {
+        if self.depth().is_err() || autocommit_on(self, waits).is_err() {
             self.give_up();
         }
     }
@@ -126,20 +136,6 @@ impl Transactions for MysqlConnection {
         Ok((serves == 0).then_some(Obstacle::Unfit(unfit)))
     }
 
-    // Fifty seconds, unless the server is told otherwise. There is no bound for a transaction alone.
-    fn bound_waits(&mut self) -> QueryResult<()> {
-        let is_alone = self.depth().is_ok_and(|depth| depth == 1);
-        if is_alone { Verbatim(BOUND_WAITS).execute(self).map(drop) } else { Ok(()) }
-    }
-
-    fn unbound_waits(&mut self) {
-        if self.depth().is_ok_and(|depth| depth == 0)
-            && Verbatim(WAITS_AS_BEFORE).execute(self).is_err()
-        {
-            self.give_up();
-        }
-    }
-
     // Outside a transaction a savepoint is gone as soon as it is made.
     fn join(&mut self) -> Result<(), Failure> {
         self.batch_execute("SAVEPOINT flowstate; RELEASE SAVEPOINT flowstate").map_err(|error| {
@@ -157,6 +153,14 @@ impl Transactions for MysqlConnection {
             self.batch_execute("START TRANSACTION READ ONLY").unwrap_or_default();
             self.give_up();
         }
+    }
+}
+
+/// Commits what is open, and has each statement be a transaction again.
+fn autocommit_on(conn: &mut MysqlConnection, waits: Waits) -> QueryResult<usize> {
+    match waits {
+        Waits::AsSet => conn.run::<AutocommitOn>(&[]),
+        Waits::Bounded => Verbatim(COMMIT_BOUNDED).execute(conn),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel::{Connection as _, MysqlConnection, QueryResult, RunQueryDsl};
+use diesel::{MysqlConnection, QueryResult, RunQueryDsl};
 
 use super::statements::{
     Advance, AdvanceOnce, ExtendLeases, HeldLeases, InsertFlow, InsertSingle, Inserted, LastTaken,
@@ -56,14 +56,12 @@ impl Writes for MysqlConnection {
 
     fn extend_leases(&mut self, worker: &str, leases: &str) -> QueryResult<usize> {
         // MariaDB overlooks SKIP LOCKED inside an UPDATE
-        self.transaction(|conn| {
-            let held = conn.counts::<HeldLeases>(&[Bind::Text(leases), Bind::Text(worker)])?;
-            if held.is_empty() {
-                return Ok(0);
-            }
-            let held: Vec<_> = held.iter().map(|row| &*row.label).collect();
-            conn.run::<ExtendLeases>(&[Bind::Text(&format!("[{}]", held.join(",")))])
-        })
+        let held = self.counts::<HeldLeases>(&[Bind::Text(leases), Bind::Text(worker)])?;
+        if held.is_empty() {
+            return Ok(0);
+        }
+        let held: Vec<_> = held.iter().map(|row| &*row.label).collect();
+        self.run::<ExtendLeases>(&[Bind::Text(&format!("[{}]", held.join(",")))])
     }
 }
 
@@ -103,6 +101,8 @@ impl Fallback for MysqlConnection {
         }
         let inserted = Bound::<Inserted, InsertedColumns>::new(&[]).get_result(self);
         or_forget(self, inserted).map(Some)
+    }
+
     // A statement that looks many up is led by their ids alone, through whatever there is of each.
     fn last_taken(
         &mut self,
@@ -123,8 +123,6 @@ impl Fallback for MysqlConnection {
             taken.extend(self.counts::<LastTakenOf>(&binds)?);
         }
         Ok(taken)
-    }
-
     }
 
     fn take(&mut self, claims: &Claims<'_>, ids: &str) -> QueryResult<Taken> {

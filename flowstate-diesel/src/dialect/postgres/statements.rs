@@ -126,6 +126,20 @@ macro_rules! last_finish {
     };
 }
 
+/// Has whoever is asked to wait for a lock of others for longer than a second give up, until the end of
+/// the transaction: also what stands behind it in its statement, a trigger for instance. A session
+/// that is less patient stays so.
+macro_rules! bounded {
+    () => {
+        "set_config('lock_timeout', CASE WHEN current_setting('lock_timeout')::interval \
+         BETWEEN interval '1 millisecond' AND interval '1 second' \
+         THEN current_setting('lock_timeout') ELSE '1s' END, true)"
+    };
+}
+
+/// The beginning of a transaction whose waits are bounded, as one text.
+pub(super) const BEGIN_BOUNDED: &str = concat!("BEGIN; SELECT ", bounded!());
+
 /// A batch of claims: the start transition of every record that is due, the oldest first, but for
 /// those that others have locked. With each, when the step last finished, and what is kept of that.
 macro_rules! claim {
@@ -141,7 +155,9 @@ macro_rules! claim {
          completed_at = NULL, last_errored_at = NULL, \
          leased_until = clock.now + ? * interval '1 microsecond', leased_by = ?, \
          deadline_at = clock.now + ? * interval '1 microsecond', updated_at = clock.now \
-         FROM due, (SELECT @now) AS clock (now) WHERE flow.id = due.id \
+         FROM due, (SELECT @now, CASE WHEN ? = 1 THEN ",
+            bounded!(),
+            " END) AS clock (now, bounded) WHERE flow.id = due.id \
          RETURNING flow.id, state, seq, props, props_version, key, single_key, attempts, due_at, \
          completed_at, \
          last_errored_at, created_at, updated_at, was_due, ",
@@ -277,7 +293,8 @@ statements! {
     /// is read once: an operator for each of its members would read it again each time, which made
     /// half as much work again of the whole statement. (A payload may be the null of JSON, of which
     /// a column would make none: artefacts have operators.)
-    Settle =
+    // bounded before the first row is moved
+    Settle = concat!(
         "WITH given AS MATERIALIZED (\
          SELECT * FROM json_to_recordset(@json) AS ended \
          (id bigint, before bigint, flow text, worker text, state text, seq bigint, attempts integer, \
@@ -293,7 +310,9 @@ statements! {
          last_errored_at = CASE WHEN fails = 1 THEN clock.now END, \
          deadline_at = clock.now + deadline * interval '1 microsecond', updated_at = clock.now, \
          leased_until = NULL, leased_by = NULL \
-         FROM held, (SELECT @now) AS clock (now) WHERE flow.id = held.id \
+         FROM held, (SELECT @now, ",
+        bounded!(),
+        ") AS clock (now, bounded) WHERE flow.id = held.id \
          RETURNING flow.id, updated_at\
          ), history AS (\
          INSERT INTO flowstate_transitions \
@@ -309,7 +328,8 @@ statements! {
          (artefact ->> 'version')::bigint \
          FROM json_array_elements(@json) AS all_artefacts (artefact) \
          JOIN moved ON id = (artefact ->> 'id')::bigint\
-         ) SELECT 'settled', id FROM moved";
+         ) SELECT 'settled', id FROM moved"
+    );
     ExtendLeases =
         "WITH held AS (\
          SELECT id, (lease ->> 2)::bigint AS micros FROM flowstate_flows \
@@ -318,10 +338,6 @@ statements! {
          WHERE leased_by = ? FOR NO KEY UPDATE OF flowstate_flows SKIP LOCKED\
          ) UPDATE flowstate_flows SET leased_until = @now + micros * interval '1 microsecond' \
          FROM held WHERE flowstate_flows.id = held.id";
-    /// Whoever is asked to wait for a row lock for longer than a second gives up.
-    BoundWaits =
-        "SELECT set_config('lock_timeout', '1000', true), 1::bigint FROM pg_settings \
-         WHERE name = 'lock_timeout' AND NOT setting::bigint BETWEEN 1 AND 1000";
     /// Holds until the end of the transaction: outside one, no longer than this statement.
     MarkTransaction = "SELECT set_config('flowstate.transaction', 'open', true), 1::bigint";
     /// The encoding that the server takes texts to be in, and 1 in the transaction of the mark.

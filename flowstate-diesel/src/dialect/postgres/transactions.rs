@@ -3,15 +3,20 @@
 use diesel::connection::AnsiTransactionManager;
 use diesel::{PgConnection, QueryResult};
 
-use super::statements::{BoundWaits, CheckTransaction, MarkTransaction, ReadMark};
+use super::statements::{BEGIN_BOUNDED, CheckTransaction, MarkTransaction, ReadMark};
 use crate::dialect::fault::Fault;
 use crate::dialect::rows::CountRow;
-use crate::dialect::{Obstacle, Statements as _, Transactions};
+use crate::dialect::{Obstacle, Statements as _, Transactions, Waits};
 use crate::error::Unfit;
 
 impl Transactions for PgConnection {
-    fn begin(&mut self) -> QueryResult<()> {
-        AnsiTransactionManager::begin_transaction_sql(self, "BEGIN")
+    // Without a `lock_timeout` it waits for ever. A bound costs no round trip, as part of the text.
+    fn begin(&mut self, waits: Waits) -> QueryResult<()> {
+        let text = match waits {
+            Waits::AsSet => "BEGIN",
+            Waits::Bounded => BEGIN_BOUNDED,
+        };
+        AnsiTransactionManager::begin_transaction_sql(self, text)
     }
 
     // After a statement that failed COMMIT is answered with "ROLLBACK", which is no error.
@@ -37,11 +42,5 @@ impl Transactions for PgConnection {
                 _ => Some(Obstacle::Unfit(Unfit::Encoding { found: encoding, remedy })),
             }
         }))
-    }
-
-    // Without a `lock_timeout` it waits for ever.
-    fn bound_waits(&mut self) -> QueryResult<()> {
-        let is_alone = self.depth().is_ok_and(|depth| depth == 1);
-        if is_alone { self.counts::<BoundWaits>(&[]).map(drop) } else { Ok(()) }
     }
 }

@@ -11,7 +11,7 @@ use crate::dialect::change::{Change, Claims, Entry, Landing, NewFlow, Payload, W
 use crate::dialect::rows::{ClaimedColumns, ClaimedRow, InsertedColumns, InsertedRow, Stamp};
 use crate::dialect::settlement::{Nested, ended, texts};
 use crate::dialect::sql::statement::{Bind, Bound};
-use crate::dialect::{Statements as _, Writes};
+use crate::dialect::{Statements as _, Waits, Writes};
 
 impl Writes for PgConnection {
     const ONE_STATEMENT: bool = true;
@@ -119,6 +119,7 @@ impl Writes for PgConnection {
             Bind::Int(lease),
             Bind::Text(worker),
             Bind::MaybeInt(claims.deadline_in),
+            (claims.waits == Waits::Bounded).into(),
         ];
         // of a step that cannot be repeated nothing is looked for, and nothing begins anew
         let (finishes, back, old) = match claims.finishes {

@@ -9,14 +9,14 @@ use super::statements::{BeginDeferred, BeginImmediate, FileAndTimeout, Manner, T
 use crate::dialect::begin::{self, Commit};
 use crate::dialect::fault::{Failure, Fault};
 use crate::dialect::write_queue::{QueueAccess, WriteQueue};
-use crate::dialect::{Statements as _, Transactions};
+use crate::dialect::{Statements as _, Transactions, Waits};
 
 const TRANSACTION_GONE: &str = "the database has ended the transaction after an earlier failure";
 
 impl Transactions for SqliteConnection {
     // A plain BEGIN that reads before it writes fails with SQLITE_BUSY_SNAPSHOT as soon as somebody
     // else has written, whatever the busy time-out <https://www.sqlite.org/isolation.html>.
-    fn begin(&mut self) -> QueryResult<()> {
+    fn begin(&mut self, _: Waits) -> QueryResult<()> {
         begin::begin::<_, BeginImmediate>(self)
     }
 
@@ -24,8 +24,9 @@ impl Transactions for SqliteConnection {
         begin::begin::<_, BeginDeferred>(self)
     }
 
-    fn commit(&mut self) -> QueryResult<()> {
-        begin::commit::<_, Commit>(self)
+    fn commit(&mut self, _: Waits) -> QueryResult<()> {
+        let committed = self.run::<Commit>(&[]);
+        begin::ended(self, committed)
     }
 
     // A failed statement leaves the transaction usable; COMMIT commits what is there.

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use flowstate::{NextTry, StepError};
 
 use super::settle::{failing, moving, timing_after};
-use crate::dialect::Dialect;
 use crate::dialect::change::{Claims, Landing, Link, Standing, Timing, Which};
 use crate::dialect::rows::{ClaimedRow, FlowRow};
 use crate::dialect::sql::shared::{
@@ -16,6 +15,7 @@ use crate::dialect::sql::shared::{
     TryLockFlow,
 };
 use crate::dialect::sql::statement::{Bind, Statement};
+use crate::dialect::{Dialect, Waits};
 use crate::error::{Error, RecordRef, Result};
 use crate::metrics;
 use crate::metrics::Taken;
@@ -24,6 +24,7 @@ use crate::transaction;
 use crate::transaction::autocommit;
 use crate::transaction::explain::Explain as _;
 use crate::transaction::read::read;
+use crate::transaction::retry::Tries;
 use crate::transaction::scope;
 use crate::transaction::scope::Hook;
 use crate::transaction::token::token;
@@ -66,11 +67,16 @@ pub(crate) fn claim<C: Dialect>(
         deadline_in: step.running_deadline,
         token: &token,
         finishes: step.repeats.as_deref(),
+        waits: Waits::AsSet,
     };
     if autocommit::possible(conn) {
-        match conn.claim(&claims) {
+        let tries = Tries::start();
+        match conn.claim(&Claims { waits: Waits::Bounded, ..claims }) {
             // whoever was in the way is waited for under the lock
-            Err(error) if C::classify(&error).conflict().is_some() => {}
+            Err(error)
+                if C::classify(&error)
+                    .conflict()
+                    .is_some_and(|reason| !tries.have_waited(reason)) => {}
             claimed => {
                 let claimed = claimed.explain(conn)?;
                 metrics::taken(step.flow, step.start.transition, claimed.len());
@@ -79,7 +85,7 @@ pub(crate) fn claim<C: Dialect>(
         }
     }
     // all that may fail comes before the commit: afterwards nobody would know of the claims
-    transaction::run(conn, &mut |conn| {
+    transaction::run_bounded(conn, &mut |conn| {
         let claimed = conn.claim(&claims).explain(conn)?;
         let mut noted = Taken::default();
         noted.add(step.flow, step.start.transition, claimed.len());
@@ -112,7 +118,7 @@ pub(crate) fn claim_found<C: Dialect>(
     let ids: Vec<_> = found.iter().map(|found| found.id).collect();
     let [only] = found else { return claim(conn, step, source, Which::These(&ids), worker) };
     let record = RecordRef { flow: step.flow, id: Some(only.id) };
-    transaction::run(conn, &mut |conn| {
+    transaction::run_bounded(conn, &mut |conn| {
         let rows = conn
             .flows::<TryLockFlow>(&[Bind::Int(only.id), Bind::Text(step.flow)])
             .explain_for(conn, record)?;
@@ -184,8 +190,8 @@ pub(crate) fn reap<C: Dialect>(
 ) -> Result<Reaped> {
     let error = StepError::from("lease expired");
     let begun = Instant::now();
-    let reaped: Result<Reaped> = transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
-        conn.bound_waits().explain(conn)?;
+    let bounded = Waits::Bounded;
+    let reaped = transaction::run_closures_before_hooks(conn, bounded, hooks, &mut |conn| {
         let (mut reaped, mut gave_up, mut begun) = (0, 0, begun);
         for found in found {
             let deletes = step.may_destroy();
@@ -206,7 +212,6 @@ pub(crate) fn reap<C: Dialect>(
         }
         Ok(Reaped { records: reaped, gave_up, stalled: false })
     });
-    conn.unbound_waits();
     if let Ok(reaped) = &reaped {
         metrics::leases_expired(step.flow, step.name, reaped.records);
         metrics::gave_up(step.flow, step.name, reaped.gave_up);
@@ -227,8 +232,7 @@ pub(crate) fn take_timed<C: Dialect>(
     step: Option<&StepSpec>,
     found: &[Found],
 ) -> Result<usize> {
-    let taken = transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
-        conn.bound_waits().explain(conn)?;
+    transaction::run_closures_before_hooks(conn, Waits::Bounded, hooks, &mut |conn| {
         let mut taken = 0;
         for found in found {
             let deletes = timed.landing.destroys;
@@ -245,9 +249,7 @@ pub(crate) fn take_timed<C: Dialect>(
             taken += 1;
         }
         Ok(taken)
-    });
-    conn.unbound_waits();
-    taken
+    })
 }
 
 /// When the next try is after one that took too long.

@@ -56,11 +56,7 @@ pub(crate) fn give<C: Dialect>(conn: &mut C, timed: &Timed<C>) -> Result<usize> 
             &found,
             is_of_a_record::<C>,
             &mut |part| {
-                let set = transaction::run(conn, &mut |conn| {
-                    conn.bound_waits().explain(conn)?;
-                    set(conn, timed, part)
-                });
-                conn.unbound_waits();
+                let set = transaction::run_bounded(conn, &mut |conn| set(conn, timed, part));
                 given += set?;
                 Ok(())
             },

@@ -77,6 +77,12 @@ pub(crate) fn lease(fence: &Fence, step: &StepSpec) -> serde_json::Value {
     serde_json::json!([fence.id, fence.seq, micros(step.lease())])
 }
 
+/// Extends those of these claims of a worker that are still held and that nobody has locked, all or
+/// none: a JSON array of [`lease`]s. Returns how many.
+pub(crate) fn extend_all<C: Dialect>(conn: &mut C, worker: &str, leases: &str) -> Result<usize> {
+    transaction::run_bounded(conn, &mut |conn| conn.extend_leases(worker, leases).explain(conn))
+}
+
 /// Takes the transitions of an outcome.
 pub(crate) fn finish<C: Dialect>(
     conn: &mut C,
@@ -185,14 +191,14 @@ pub(crate) fn end_all<C: Dialect>(
     let is_of = |change: &&Change<'_>, settled: &[i64]| settled.contains(&change.id);
     if autocommit::possible(conn)
         && let Some(settled) =
-            autocommit::run(conn, &mark(first), |conn| conn.settle(&changes).map(Some))?
+            autocommit::run_bounded(conn, &mark(first), |conn| conn.settle(&changes).map(Some))?
     {
         let moved = changes.iter().filter(|change| is_of(change, &settled));
         notify::committed(moved.clone().filter_map(Notification::of));
         moved.for_each(|change| change.taken().count());
         return Ok(settled);
     }
-    transaction::run(conn, &mut |conn| {
+    transaction::run_bounded(conn, &mut |conn| {
         let settled = conn.settle(&changes).explain(conn)?;
         for change in changes.iter().filter(|change| is_of(change, &settled)) {
             note_written(conn, change);
@@ -210,14 +216,12 @@ pub(crate) fn try_end<C: Dialect>(
     plan: &Plan,
 ) -> Result<bool> {
     let binds = [Bind::Int(fence.id), Bind::Text(step.flow)];
-    let ended = transaction::run(conn, &mut |conn| {
-        let locked = conn.bound_waits().and_then(|()| {
-            if plan.landing.destroys {
-                conn.flows::<TryFreeFlow>(&binds)
-            } else {
-                conn.flows::<TryLockFlow>(&binds)
-            }
-        });
+    let ended = transaction::run_bounded(conn, &mut |conn| {
+        let locked = if plan.landing.destroys {
+            conn.flows::<TryFreeFlow>(&binds)
+        } else {
+            conn.flows::<TryLockFlow>(&binds)
+        };
         let locked = locked.explain_for(conn, plan.record)?;
         if locked.is_empty() {
             return Ok(false);
@@ -226,9 +230,7 @@ pub(crate) fn try_end<C: Dialect>(
             Some(_) => Ok(true),
             None => Err(plan.lease_lost()),
         }
-    });
-    conn.unbound_waits();
-    let ended = ended?;
+    })?;
     if !ended {
         // inside the transaction a plain read may wait for the lock, too
         let rows = read(conn, plan.record, |conn| conn.flows::<FindFlow>(&binds))?;

@@ -10,13 +10,12 @@ use super::runner::{Desk, Unsettled};
 use super::schedule::{FIRST_PAUSE, LONGEST_OUTAGE_PAUSE};
 use super::unwind::report;
 use super::visit::fault;
-use crate::dialect::Writes as _;
 use crate::dialect::connection::Store;
 use crate::dialect::fault::Fault;
 use crate::error::unconfirmed::Unconfirmed;
 use crate::error::{Error, Result};
 use crate::text::chain::chain;
-use crate::worker::claim::settle::{Fence, lease};
+use crate::worker::claim::settle::{Fence, extend_all, lease};
 use crate::worker::step::StepSpec;
 
 /// So often and what the database refuses, while it answers, it refuses for good.
@@ -91,7 +90,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// was not its own.
     pub(super) fn is_writable(&self, step: &StepSpec, fence: &Fence) -> bool {
         let leases = serde_json::json!([lease(fence, step)]).to_string();
-        self.with(|conn| Ok(conn.extend_leases(&self.worker, &leases)?)).is_ok()
+        self.with(|conn| extend_all(conn, &self.worker, &leases)).is_ok()
     }
 
     /// Whether a commit without an answer has happened. `None` when the worker has given up.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use flowstate::{ArtefactSet, Claim, Hold, Record, Signals, Step, StepEnd, StepError};
 
 use super::runner::{Desk, Done, Handled, Runner, Unsettled};
-use crate::dialect::Dialect;
 use crate::dialect::fault::{Fault, copy};
 use crate::dialect::rows::{ClaimedRow, FlowRow};
+use crate::dialect::{Dialect, Waits};
 use crate::error::{Error, RecordRef, Result};
 use crate::metrics;
 use crate::text::chain::causes;
@@ -192,7 +192,7 @@ impl<S: Step, H, E> Plain<S, H, E> {
     {
         let record = RecordRef::of::<S::Flow>(fence.id);
         settle_in_transaction(&self.step, fence, desk, &mut |conn, hooks| {
-            transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
+            transaction::run_closures_before_hooks(conn, Waits::AsSet, hooks, &mut |conn| {
                 if lock_held(conn, &self.step, fence)?.is_none() {
                     return Err(Undone::Ours(lease_lost(&self.step, record)));
                 }
@@ -281,7 +281,7 @@ pub(crate) fn fail_within<C: Dialect>(
     let step = runner.step();
     let last = failing(step, fence.attempts, error.next_try()).next.is_none();
     let plan = fail_plan(step, fence, error)?;
-    transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
+    transaction::run_closures_before_hooks(conn, Waits::AsSet, hooks, &mut |conn| {
         let row = lock_held(conn, step, fence)?.ok_or_else(|| plan.lease_lost())?;
         runner.fail_over(row, error, last, conn)?;
         let written = write(conn, &plan.change(standing(step, fence), None))?;

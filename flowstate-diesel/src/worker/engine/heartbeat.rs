@@ -8,12 +8,10 @@ use diesel::r2d2::ManageConnection;
 use super::core::{Core, Held, Phase, Shared, Stage};
 use super::passed_over::Work;
 use super::unwind::{caught, report};
-use crate::dialect::Writes as _;
 use crate::dialect::connection::Store;
 use crate::text::chain::chain;
-use crate::transaction::explain::Explain as _;
 use crate::transaction::parts::{each_part, is_of_a_record};
-use crate::worker::claim::settle::{held_by, lease};
+use crate::worker::claim::settle::{extend_all, held_by, lease};
 
 /// The pause after a round that failed.
 const AFTER_A_FAILURE: Duration = Duration::from_millis(500);
@@ -76,7 +74,7 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let text = text.collect::<serde_json::Value>().to_string();
         let asked = Instant::now();
         let held = self.with(|conn| {
-            let extended = conn.extend_leases(&self.worker, &text).explain(conn)?;
+            let extended = extend_all(conn, &self.worker, &text)?;
             if extended == leases.len() {
                 return Ok(None);
             }

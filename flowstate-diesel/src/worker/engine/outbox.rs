@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// The first pause before something is tried again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The pauses of what keeps others waiting each time that it is tried.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// So often and what the database refuses, while it answers, it refuses for good.
 const MOST_REFUSALS: u32 = 5;
 /// A write that the database refuses without a reason that is known here may succeed within this time.
@@ -89,6 +92,8 @@ impl<T> Outbox<T> {
 pub(super) enum Unwritten {
     /// Something was in the way, or the database was away: that passes, however long it takes.
     Hindered,
+    /// A lock of others was waited for in vain, behind its own row: that passes as well.
+    Waited,
     /// The database has refused it, for a reason of its own.
     Refused,
     /// It was refused, and nobody knows why.
@@ -99,13 +104,14 @@ pub(super) enum Unwritten {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tries {
     pause: Duration,
+    has_waited: bool,
     refusals: u32,
     refused_since: Option<Instant>,
 }
 
 impl Default for Tries {
     fn default() -> Self {
-        Self { pause: FIRST_PAUSE, refusals: 0, refused_since: None }
+        Self { pause: FIRST_PAUSE, has_waited: false, refusals: 0, refused_since: None }
     }
 }
 
@@ -115,9 +121,14 @@ impl Tries {
         self.pause == FIRST_PAUSE
     }
 
+    /// Whether a lock of others was waited for in one of them.
+    pub(super) fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+
     /// When to try again; `None` if it is known by now that it cannot be written.
     pub(super) fn again(&mut self, why: Unwritten, now: Instant) -> Option<Instant> {
-        if why == Unwritten::Hindered {
+        if matches!(why, Unwritten::Hindered | Unwritten::Waited) {
             (self.refusals, self.refused_since) = (0, None);
         } else {
             self.refusals += 1;
@@ -127,8 +138,14 @@ impl Tries {
                 return None;
             }
         }
+        let longest = if why == Unwritten::Waited {
+            (self.has_waited, self.pause) = (true, self.pause.max(FIRST_WAIT));
+            LONGEST_WAIT
+        } else {
+            LONGEST_PAUSE
+        };
         let at = now + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.pause = (self.pause * 2).min(longest);
         Some(at)
     }
 }
@@ -166,6 +183,18 @@ mod tests {
             assert!(at <= now + LONGEST_PAUSE);
             now = at;
         }
+    }
+
+    #[test]
+    fn what_keeps_others_waiting_is_tried_less_and_less() {
+        let (mut tries, now) = (Tries::default(), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            assert_eq!(tries.has_waited(), !pauses.is_empty());
+            let at = tries.again(Unwritten::Waited, now).expect("again");
+            pauses.push(at.duration_since(now).as_secs());
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
     }
 
     #[test]

@@ -288,19 +288,20 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         });
         // something is due, and nothing was claimed the last time either
         let again = self.watermark.is_wide();
-        let by_halves = match claimed {
-            Ok(claimed) if claimed.is_empty() && again => false,
+        let one_by_one = match claimed {
+            Ok(claimed) if claimed.is_empty() && again => true,
             Ok(claimed) => {
                 self.take(at, claimed, asked, jobs);
                 return Ok(());
             }
-            Err(error) if is_of_a_record::<M::Connection>(&error) => true,
+            // what one of them waits for was waited for already
+            Err(error) if is_of_a_record::<M::Connection>(&error) => error.is_conflict(),
             Err(error) => return Err(error),
         };
         let found =
             visit.call(|conn| batches::find_due(conn, step, source, (reach, &but, limit)))?;
-        let all = if by_halves { found.len() } else { 1 };
-        for found in found.chunks(all.max(1)) {
+        let part = if one_by_one { 1 } else { found.len().max(1) };
+        for found in found.chunks(part) {
             each_part(
                 found,
                 is_of_a_record::<M::Connection>,

@@ -15,9 +15,11 @@ use super::visit::fault;
 use crate::dialect::change::Plan;
 use crate::dialect::connection::Store;
 use crate::dialect::fault::Fault;
+use crate::error::ConflictReason::{LockTimeout, StatementTimeout};
 use crate::error::{Error, Result};
 use crate::text::chain::chain;
 use crate::transaction::parts::{chunks, each_part, is_of_a_record};
+use crate::worker::claim::events;
 use crate::worker::claim::release::{Back, back_plan};
 use crate::worker::claim::settle::{
     Settled, end_all, fail_plan, finish_plan, is_ended_by, try_end,
@@ -193,6 +195,8 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
         let why = match &error {
             // the fence would refuse our own commit: the next try finds out
             Error::OutcomeUnknown(_) => Unwritten::Hindered,
+            // behind its row, which is never waited for
+            Error::Conflict { reason: LockTimeout | StatementTimeout, .. } => Unwritten::Waited,
             error if error.is_conflict() || is_away::<M>(error) => Unwritten::Hindered,
             Error::Database { .. } if self.is_writable(step, &ended.fence) => {
                 match fault::<M::Connection>(&error) {
@@ -207,9 +211,15 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
     }
 
     fn again(&self, mut ended: Ended, why: Unwritten, error: Option<Error>) {
+        let is_told = ended.tries.has_waited();
         match (ended.tries.again(why, Instant::now()), error) {
             (Some(at), error) => {
-                if let Some(error) = error {
+                if let (Unwritten::Waited, Some(error)) = (why, &error) {
+                    let flow = self.runners[ended.step].step().flow;
+                    if !is_told {
+                        report(|| events::passed_over(flow, ended.fence.id, "settle", error));
+                    }
+                } else if let Some(error) = error {
                     let error = chain(&error);
                     report(|| tracing::warn!(error, "the database did not answer; trying again"));
                 }

@@ -22,8 +22,8 @@ use crate::transaction::parts::is_of_a_record;
 use crate::transaction::read::read;
 use crate::worker::claim::batches::{self, Found};
 use crate::worker::claim::events;
-use crate::worker::claim::release::{Back, put_back};
-use crate::worker::claim::settle::Fence;
+use crate::worker::claim::release::{Back, back_plan};
+use crate::worker::claim::settle::{Fence, try_end};
 
 impl<M: ManageConnection<Connection: Store>> Core<M> {
     /// A poll failed, which may have been claiming.
@@ -149,12 +149,18 @@ impl<M: ManageConnection<Connection: Store>> Core<M> {
                         continue;
                     }
                     let why = "released: the answer to the claim was lost";
-                    match self.with(|conn| put_back(conn, step, &fence, Back::Released(why))) {
-                        Ok(()) => {
+                    let released = self.with(|conn| {
+                        let plan = back_plan(conn, step, &fence, Back::Released(why))?;
+                        try_end(conn, step, &fence, &plan)
+                    });
+                    match released {
+                        Ok(true) => {
                             found = true;
                             count(&self.counters.released);
                             report(|| events::released(step, &fence));
                         }
+                        // somebody has locked it
+                        Ok(false) => left = true,
                         Err(Error::LeaseLost { .. }) => {}
                         Err(error) if is_of_a_record::<M::Connection>(&error) => {
                             self.pass_over(Work::Release, step.flow, fence.id, &error);

@@ -11,8 +11,8 @@ use super::handler::{
     settle_in_transaction, undone,
 };
 use super::runner::{Desk, Done, Handled, Runner};
-use crate::dialect::Dialect;
 use crate::dialect::rows::{ClaimedRow, FlowRow};
+use crate::dialect::{Dialect, Waits};
 use crate::error::{RecordRef, Result};
 use crate::metrics;
 use crate::transaction;
@@ -85,7 +85,7 @@ impl<S: Step, H> Transactional<S, H> {
         H: Fn(&Claim<S>, S::Loads, &mut C) -> Result<S::Outcome, StepError>,
     {
         let record = RecordRef::of::<S::Flow>(fence.id);
-        transaction::run_closures_before_hooks(conn, hooks, &mut |conn| {
+        transaction::run_closures_before_hooks(conn, Waits::AsSet, hooks, &mut |conn| {
             if lock_held(conn, &self.step, fence)?.is_none() {
                 return Err(lease_lost(&self.step, record).into());
             }

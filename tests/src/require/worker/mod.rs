@@ -40,4 +40,6 @@ pub mod stall;
 pub mod steps;
 pub mod tries;
 pub mod triple;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub mod waiting;
 pub mod within;
