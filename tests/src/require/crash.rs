@@ -42,7 +42,8 @@ impl Crash {
     /// One event: a statement begins or has finished.
     pub(super) fn see(&mut self, query: &str, finished: bool) {
         let word = query.split_whitespace().next().unwrap_or_default().to_uppercase();
-        match &*word {
+        let word = word.trim_end_matches(';');
+        match word {
             "BEGIN" | "START" => self.open = true,
             // MySQL's way
             "SET" if query.starts_with("SET autocommit = 0") => self.open = true,
