@@ -1,7 +1,6 @@
 //! Through `HAProxy`: a server that stands still, and connections that were idle for too long.
 
 use std::fs;
-use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -13,7 +12,7 @@ use flowstate_diesel::prelude::*;
 use flowstate_diesel::{Error, Unconfirmed};
 use flowstate_tests::database::server::with_port;
 use flowstate_tests::flows::{Job, JobState};
-use flowstate_tests::own_server::{OwnServer, ServerKind, free_port};
+use flowstate_tests::own_server::{OwnServer, ServerKind, free_port, wait_until_listening};
 use flowstate_tests::statement_probe::Probe;
 use flowstate_tests::{Database as _, Mysql, check, refused};
 use tempfile::TempDir;
@@ -41,11 +40,7 @@ impl Balancer {
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let process = process.expect("haproxy, from the package of that name");
         let balancer = Self { port, url: with_port(&server.url(), port), process, _folder: folder };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(10), "haproxy listens");
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_until_listening(port, "haproxy listens");
         balancer
     }
 

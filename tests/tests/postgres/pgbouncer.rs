@@ -1,10 +1,8 @@
 //! Through pgbouncer, in transaction mode: P10, and a server that stands still.
 
 use std::fs;
-use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use diesel::connection::{CacheSize, SimpleConnection};
@@ -13,7 +11,7 @@ use flowstate_diesel::prelude::*;
 use flowstate_diesel::{Error, transaction};
 use flowstate_tests::database::server::{address, fresh_name, with_database};
 use flowstate_tests::flows::{Job, JobState, Note};
-use flowstate_tests::own_server::{OwnServer, ServerKind, free_port};
+use flowstate_tests::own_server::{OwnServer, ServerKind, free_port, wait_until_listening};
 use flowstate_tests::race::race;
 use flowstate_tests::{Database as _, Postgres, check, refused};
 use serde_json::json;
@@ -49,12 +47,8 @@ impl Pooler {
         let process = command.arg(&path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let process = process.expect("pgbouncer, from the package of that name");
         let pooler = Self { port, process, _folder: folder };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            // an older one ends at once where it is to keep named statements
-            assert!(began.elapsed() < Duration::from_secs(10), "pgbouncer 1.21 or newer listens");
-            thread::sleep(Duration::from_millis(20));
-        }
+        // an older one ends at once where it is to keep named statements
+        wait_until_listening(port, "pgbouncer 1.21 or newer listens");
         pooler
     }
 
